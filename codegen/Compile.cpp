@@ -1,0 +1,222 @@
+//===- Compile.cpp - code generation's front door ------------------------===//
+//
+// The order of things, and where each artifact leaves the line. Objects go
+// through a temporary file to the linker; an output that could not be completed
+// is not left behind.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Compile.h"
+
+#include "codegen/EmitHeader.h"
+#include "codegen/EmitObject.h"
+#include "codegen/EntryPoints.h"
+#include "codegen/Link.h"
+#include "codegen/LowerToLLVM.h"
+#include "codegen/Lowering.h"
+#include "codegen/ModelTable.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "llvm/ADT/StringSwitch.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/ToolOutputFile.h"
+
+using namespace mlir;
+
+namespace sinter {
+
+std::optional<EmitKind> parseEmitKind(StringRef name) {
+  return llvm::StringSwitch<std::optional<EmitKind>>(name)
+      .Case("exe", EmitKind::Executable)
+      .Case("lib", EmitKind::Library)
+      .Case("shared", EmitKind::Shared)
+      .Case("obj", EmitKind::Object)
+      .Case("asm", EmitKind::Assembly)
+      .Case("llvm", EmitKind::LLVM)
+      .Case("mlir", EmitKind::MLIR)
+      .Default(std::nullopt);
+}
+
+std::string defaultOutput(EmitKind kind, StringRef model) {
+  switch (kind) {
+  case EmitKind::Executable:
+    return model.str();
+  case EmitKind::Library:
+    return ("lib" + model + ".a").str();
+  case EmitKind::Shared:
+    return ("lib" + model + ".so").str();
+  case EmitKind::Object:
+    return (model + ".o").str();
+  case EmitKind::Assembly:
+    return (model + ".s").str();
+  case EmitKind::LLVM:
+    return (model + ".ll").str();
+  case EmitKind::MLIR:
+    return (model + ".mlir").str();
+  }
+  llvm_unreachable("all kinds are listed");
+}
+
+static bool isLibrary(EmitKind kind) {
+  return kind == EmitKind::Library || kind == EmitKind::Shared;
+}
+static bool isLinked(EmitKind kind) {
+  return kind == EmitKind::Executable || isLibrary(kind);
+}
+
+//===----------------------------------------------------------------------===//
+// Writing files
+//===----------------------------------------------------------------------===//
+
+/// Lets `write` fill the file, which stays only if all could be written.
+static LogicalResult
+writeFile(Location loc, StringRef file,
+          llvm::function_ref<void(llvm::raw_pwrite_stream &)> write) {
+  std::error_code error;
+  llvm::ToolOutputFile output(file, error, llvm::sys::fs::OF_None);
+  if (!error) {
+    write(output.os());
+    output.os().flush();
+    error = output.os().error();
+    output.os().clear_error();
+  }
+  if (error)
+    return emitError(loc, "cannot write ") << file << ": " << error.message();
+  output.keep();
+  return success();
+}
+
+/// NAME.h, beside the library.
+static LogicalResult writeHeader(Location loc, const ModelRecord &record,
+                                 StringRef library) {
+  SmallString<128> header(llvm::sys::path::parent_path(library));
+  llvm::sys::path::append(header, record.name + ".h");
+  return writeFile(loc, header, [&](llvm::raw_pwrite_stream &out) {
+    emitHeader(record, out);
+  });
+}
+
+static LogicalResult link(Location loc, const ModelRecord &record,
+                          StringRef object, const CompileOptions &options) {
+  switch (options.emit) {
+  case EmitKind::Library:
+    return archiveLibrary(loc, object, record.name + ".o", options.output);
+  case EmitKind::Shared:
+    return linkShared(loc, object, options.output);
+  default:
+    return linkExecutable(loc, object, options.output);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// The line
+//===----------------------------------------------------------------------===//
+
+/// Only the table and a library's entry points are visible from outside.
+static void addInterface(llvm::Module &module, const ModelRecord &record,
+                         const TargetInfo &target,
+                         const CompileOptions &options) {
+  for (llvm::Function &function : module)
+    if (!function.isDeclaration())
+      function.setLinkage(llvm::GlobalValue::InternalLinkage);
+  TableOptions table;
+  table.targetCpu = target.machine->getTargetCPU().str();
+  table.isMainModel = options.emit == EmitKind::Executable;
+  if (!isLibrary(options.emit))
+    table.recipe = options.recipe;
+  llvm::GlobalVariable *global = addModelTable(module, record, table);
+  if (isLibrary(options.emit))
+    addEntryPoints(module, record, global);
+}
+
+static LogicalResult runLoweringPasses(ModuleOp loops, const TargetInfo &target,
+                                       TimingScope &timing) {
+  PassManager passes(loops.getContext(), ModuleOp::getOperationName());
+  // Fails only where the program has no such options.
+  (void)applyPassManagerCLOptions(passes);
+  passes.enableTiming(timing);
+  addLowerToLLVMPasses(passes, target.shape);
+  return passes.run(loops);
+}
+
+LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
+                           const TargetInfo &target,
+                           const CompileOptions &options, TimingScope &timing) {
+  Location loc = loops.getLoc();
+  TimingScope lowering = timing.nest("Loops to LLVM dialect");
+  if (failed(runLoweringPasses(loops, target, lowering)))
+    return failure();
+  lowering.stop();
+
+  TimingScope translation = timing.nest("Translate to LLVM IR");
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module =
+      translateToLLVM(loops, context, target);
+  if (!module)
+    return failure();
+  addInterface(*module, record, target, options);
+  translation.stop();
+  if (options.emit == EmitKind::LLVM)
+    return writeFile(loc, options.output, [&](llvm::raw_pwrite_stream &out) {
+      module->print(out, /*AAW=*/nullptr);
+    });
+
+  TimingScope optimization = timing.nest("LLVM optimisation");
+  optimize(*module, target);
+  optimization.stop();
+
+  TimingScope emission = timing.nest("Instruction selection");
+  auto emitTo = [&](StringRef file, llvm::CodeGenFileType type) {
+    return writeFile(loc, file, [&](llvm::raw_pwrite_stream &out) {
+      emitMachineCode(*module, target, type, out);
+    });
+  };
+  if (options.emit == EmitKind::Assembly)
+    return emitTo(options.output, llvm::CodeGenFileType::AssemblyFile);
+  if (options.emit == EmitKind::Object)
+    return emitTo(options.output, llvm::CodeGenFileType::ObjectFile);
+  SmallString<128> object;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("sinter", "o", object))
+    return emitError(loc, "cannot create a temporary file: ")
+           << error.message();
+  llvm::FileRemover remover(object);
+  if (failed(emitTo(object, llvm::CodeGenFileType::ObjectFile)))
+    return failure();
+  emission.stop();
+
+  TimingScope linking = timing.nest("Link");
+  if (failed(link(loc, record, object, options)))
+    return failure();
+  return isLibrary(options.emit) ? writeHeader(loc, record, options.output)
+                                 : success();
+}
+
+LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,
+                           TimingScope &timing) {
+  Location loc = planned.getLoc();
+  FailureOr<TargetInfo> target =
+      createTarget(loc, options.targetCpu, options.targetTriple);
+  if (failed(target))
+    return failure();
+  if (isLinked(options.emit) && !target->isHost)
+    return emitError(loc, "expected this machine's platform to link for, got ")
+           << target->machine->getTargetTriple().str()
+           << "; use --emit obj and link there";
+
+  TimingScope lowering = timing.nest("Planned model to loops");
+  FailureOr<ModelRecord> record = lowerToLoops(planned, target->shape);
+  if (failed(record))
+    return failure();
+  lowering.stop();
+  if (options.emit == EmitKind::MLIR)
+    return writeFile(loc, options.output, [&](llvm::raw_pwrite_stream &out) {
+      planned.print(out);
+      out << '\n';
+    });
+  return compileLoops(planned, *record, *target, options, timing);
+}
+
+} // namespace sinter

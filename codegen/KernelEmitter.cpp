@@ -1,0 +1,250 @@
+//===- KernelEmitter.cpp - memory and loops of one kernel ----------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/Pointers.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
+                             func::FuncOp function)
+    : b(kernel.getLoc(), kernel.getContext()), kernel(kernel), layout(layout) {
+  Block *entry = function.addEntryBlock();
+  b.setInsertionPointToStart(entry);
+  call = entry->getArgument(0);
+  task = arith::IndexCastOp::create(b, b.getIndexType(), entry->getArgument(1));
+  Value samples = loadCallField(b, b.getLoc(), call, CallField::Batch);
+  batch = arith::IndexCastOp::create(b, b.getIndexType(), samples);
+  // All addresses and small constants are made here, before any loop.
+  for (Value captured : kernel.getCaptured())
+    memory(captured);
+  for (Value result : kernel.getResults())
+    memory(result);
+  kernel.walk([&](Operation *op) {
+    if (auto read = dyn_cast<ReadOp>(op))
+      stateMemory(read.getState());
+    if (auto write = dyn_cast<WriteOp>(op))
+      stateMemory(write.getState());
+  });
+  index(0);
+  index(1);
+}
+
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+
+/// Where the bytes of `tensor`, seen from outside of its kernel, begin.
+Value KernelEmitter::basePointer(Value tensor, int64_t &offset) {
+  while (auto reshape = tensor.getDefiningOp<ReshapeOp>())
+    tensor = reshape.getX();
+  offset = 0;
+  if (auto argument = dyn_cast<BlockArgument>(tensor))
+    return loadInput(b, b.getLoc(), call, argument.getArgNumber());
+  if (auto read = tensor.getDefiningOp<ReadOp>()) {
+    offset = layout.stateOffsets.lookup(read.getState());
+    return loadCallField(b, b.getLoc(), call, CallField::State);
+  }
+  auto result = cast<OpResult>(tensor);
+  int64_t place =
+      (*cast<KernelOp>(result.getOwner()).getOffsets())[result.getResultNumber()];
+  if (place < 0)
+    return loadOutput(b, b.getLoc(), call, -1 - place);
+  offset = place;
+  return loadCallField(b, b.getLoc(), call, CallField::Arena);
+}
+
+static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
+                             bool flat) {
+  SmallVector<int64_t> shape(featureShape(type));
+  if (flat)
+    shape = {featureCount(type)};
+  if (isBatchMinor(type))
+    shape.push_back(layout.padded());
+  else if (isBatched(type))
+    shape.insert(shape.begin(), layout.batchBound);
+  return MemRefType::get(shape, type.getElementType());
+}
+
+Value KernelEmitter::memory(Value tensor, bool isFlat) {
+  Value &memref = memories[isFlat][tensor];
+  if (!memref) {
+    int64_t offset;
+    OpBuilder::InsertionGuard guard(b);
+    Operation *function = task.getDefiningOp()->getParentOp();
+    if (b.getInsertionBlock()->getParentOp() != function)
+      b.setInsertionPointAfter(batch.getDefiningOp());
+    Value base = basePointer(tensor, offset);
+    memref = createMemRef(b, b.getLoc(), base, offset,
+                          memoryType(tensorTypeOf(tensor), layout, isFlat));
+  }
+  return memref;
+}
+
+Value KernelEmitter::stateMemory(StringRef state, bool isFlat) {
+  Value &memref = stateMemories[isFlat][state];
+  if (!memref) {
+    OpBuilder::InsertionGuard guard(b);
+    Operation *function = task.getDefiningOp()->getParentOp();
+    if (b.getInsertionBlock()->getParentOp() != function)
+      b.setInsertionPointAfter(batch.getDefiningOp());
+    Value base = loadCallField(b, b.getLoc(), call, CallField::State);
+    memref = createMemRef(
+        b, b.getLoc(), base, layout.stateOffsets.lookup(state),
+        memoryType(layout.stateTypes.lookup(state), layout, isFlat));
+  }
+  return memref;
+}
+
+/// With flat addressing, tensors of one element are still reached as scalars.
+bool KernelEmitter::isFlattened(RankedTensorType type) const {
+  return flat && featureCount(type) > 1;
+}
+
+/// Do the lanes run along this tensor, rather than repeat one element of it?
+bool KernelEmitter::hasColumns(RankedTensorType type) const {
+  return lanesMode == Lanes::Columns &&
+         (isFlattened(type) || (type.getRank() > 0 && type.getShape().back() > 1));
+}
+
+Value KernelEmitter::load(Value memref, RankedTensorType type,
+                          ValueRange features) {
+  if (isBatchMinor(type)) {
+    Indices at(features);
+    at.push_back(sample);
+    return vector::LoadOp::create(
+        b, cast<VectorType>(elementVector(type.getElementType())), memref, at);
+  }
+  if (!hasColumns(type))
+    return spread(memref::LoadOp::create(b, memref, features));
+  auto vector = cast<VectorType>(elementVector(type.getElementType()));
+  if (!mask)
+    return vector::LoadOp::create(b, vector, memref, features);
+  Value rest = arith::ConstantOp::create(b, b.getZeroAttr(vector));
+  return vector::MaskedLoadOp::create(b, vector, memref, features, mask, rest);
+}
+
+void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
+                          ValueRange features) {
+  if (isBatchMinor(type)) {
+    Indices at(features);
+    at.push_back(sample);
+    vector::StoreOp::create(b, value, memref, at);
+    return;
+  }
+  if (!hasColumns(type)) {
+    if (isa<VectorType>(value.getType()))
+      value = vector::ExtractOp::create(b, value, ArrayRef<int64_t>{0});
+    memref::StoreOp::create(b, value, memref, features);
+  } else if (mask) {
+    vector::MaskedStoreOp::create(b, memref, features, mask, value);
+  } else {
+    vector::StoreOp::create(b, value, memref, features);
+  }
+}
+
+void KernelEmitter::storeAll(
+    ValueRange features, llvm::function_ref<bool(RankedTensorType)> wanted) {
+  // Everything is computed before anything is stored: results may lie where
+  // operands were.
+  struct Pending {
+    Value value, memref;
+    RankedTensorType type;
+    Indices at;
+  };
+  SmallVector<Pending> pending;
+  auto compute = [&](Value inside, Value memref) {
+    RankedTensorType type = tensorTypeOf(inside);
+    if (!wanted(type))
+      return;
+    Indices at(features);
+    if (!isFlattened(type)) {
+      // Trailing 1s that the loops do not have; scalars.
+      at.resize(std::min<size_t>(at.size(), featureShape(type).size()));
+      at.resize(featureShape(type).size(), index(0));
+    }
+    pending.push_back({emit(inside, at), memref, type, at});
+  };
+  for (auto [inside, result] : llvm::zip_equal(kernel.getYield().getValues(),
+                                               kernel.getResults()))
+    compute(inside, memory(result, isFlattened(tensorTypeOf(result))));
+  for (WriteOp write : kernel.getBody().front().getOps<WriteOp>())
+    compute(write.getValue(),
+            stateMemory(write.getState(),
+                        isFlattened(tensorTypeOf(write.getValue()))));
+  for (Pending &p : pending)
+    store(p.value, p.memref, p.type, p.at);
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of loop nests
+//===----------------------------------------------------------------------===//
+
+Value KernelEmitter::index(int64_t value) {
+  Value &constant = indices[value];
+  if (!constant) {
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointAfter(batch.getDefiningOp());
+    constant = arith::ConstantIndexOp::create(b, value);
+  }
+  return constant;
+}
+
+Value KernelEmitter::add(Value x, int64_t y) {
+  return y == 0 ? x : arith::AddIOp::create(b, x, index(y)).getResult();
+}
+
+Value KernelEmitter::mul(Value x, int64_t y) {
+  return y == 1 ? x : arith::MulIOp::create(b, x, index(y)).getResult();
+}
+
+void KernelEmitter::loop(Value low, Value high, int64_t step,
+                         llvm::function_ref<void(Value)> body) {
+  auto loop = scf::ForOp::create(b, low, high, index(step));
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  scope([&] { body(loop.getInductionVar()); });
+}
+
+SmallVector<Value> KernelEmitter::loop(
+    Value low, Value high, int64_t step, ValueRange start,
+    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  auto loop = scf::ForOp::create(b, low, high, index(step), start);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(loop.getBody());
+  scope([&] {
+    SmallVector<Value> next =
+        body(loop.getInductionVar(), loop.getRegionIterArgs());
+    scf::YieldOp::create(b, next);
+  });
+  return SmallVector<Value>(loop.getResults());
+}
+
+void KernelEmitter::loops(ArrayRef<int64_t> shape,
+                          llvm::function_ref<void(ValueRange)> body) {
+  Indices at;
+  auto nest = [&](auto self) -> void {
+    if (at.size() == shape.size())
+      return body(at);
+    loop(index(0), index(shape[at.size()]), 1, [&](Value i) {
+      at.push_back(i);
+      self(self);
+      at.pop_back();
+    });
+  };
+  nest(nest);
+}
+
+std::pair<Value, Value> KernelEmitter::taskRange(int64_t units, int64_t tasks) {
+  if (tasks == 1)
+    return {index(0), index(units)};
+  auto bound = [&](Value t) -> Value {
+    return arith::DivUIOp::create(b, mul(t, units), index(tasks));
+  };
+  return {bound(task), bound(add(task, 1))};
+}

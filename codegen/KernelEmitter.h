@@ -1,0 +1,157 @@
+//===- KernelEmitter.h - one kernel's loops, and values at a point -------===//
+//
+// Every kernel is a loop nest that, at each point, computes some elementwise
+// values and stores those that are wanted. The nests differ (LowerMatmul.cpp,
+// LowerWeightGradient.cpp, LowerSweep.cpp, LowerRelayout.cpp); this class is
+// what they share: where tensors are, and the value of any tensor at a point.
+//
+// A point is an index for each feature dimension, plus lanes:
+//
+//   Samples  a vector holds one element of `lanes` consecutive samples
+//   Columns  a vector holds `lanes` elements along the last dimension
+//   None     scalars
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_CODEGEN_KERNELEMITTER_H
+#define SINTER_CODEGEN_KERNELEMITTER_H
+
+#include "codegen/Lowering.h"
+#include "ir/SinterDialect.h"
+
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace sinter {
+
+/// What is fixed for the whole model.
+struct ModelLayout {
+  int64_t batchBound;
+  TargetShape target;
+  llvm::StringMap<int64_t> stateOffsets;
+  llvm::StringMap<mlir::RankedTensorType> stateTypes;
+
+  int64_t padded() const { return paddedBatch(batchBound); }
+};
+
+enum class Lanes { Samples, Columns, None };
+
+using Indices = llvm::SmallVector<mlir::Value>;
+
+class KernelEmitter {
+public:
+  /// Makes `function`, `(ptr call, i64 task)`, with an empty body.
+  KernelEmitter(KernelOp kernel, const ModelLayout &layout,
+                mlir::func::FuncOp function);
+
+  mlir::ImplicitLocOpBuilder b;
+  KernelOp kernel;
+  const ModelLayout &layout;
+  mlir::Value task;  // index
+  mlir::Value batch; // index: samples in this call
+
+  int64_t lanes() const { return layout.target.lanes; }
+
+  // ---- Memory
+  /// A tensor of the function as a memref: (features..., padded batch) if
+  /// batch-minor, (batch bound, features...) if row-major and batched, else its
+  /// own shape. `flat` joins all features into one dimension.
+  mlir::Value memory(mlir::Value tensor, bool flat = false);
+  mlir::Value stateMemory(llvm::StringRef state, bool flat = false);
+
+  // ---- The current point
+  void setLanes(Lanes mode) { lanesMode = mode; }
+  /// Samples: the first sample of the vector.
+  void setSample(mlir::Value index) { sample = index; }
+  /// Columns: null, or which lanes exist.
+  void setMask(mlir::Value vector) { mask = vector; }
+  /// Unbatched tensors of the domain's shape are addressed as one dimension.
+  void setFlat(bool isFlat) { flat = isFlat; }
+
+  /// The value of `tensor`, computed in the kernel or captured by it, at
+  /// `features` (an index for each of its feature dimensions).
+  mlir::Value emit(mlir::Value tensor, mlir::ValueRange features);
+  /// Says that `tensor`, a reduction's or contraction's result, has `value` at
+  /// every point asked for from here on.
+  void seed(mlir::Value tensor, mlir::Value value) { seeds[tensor] = value; }
+
+  /// Stores each yielded value and each write that `wanted` accepts, at
+  /// `features`.
+  void storeAll(mlir::ValueRange features,
+                llvm::function_ref<bool(mlir::RankedTensorType)> wanted);
+
+  /// Values emitted inside `body` are forgotten after it: its block ends.
+  template <typename Body> void scope(Body body) {
+    auto saved = memo;
+    body();
+    memo = std::move(saved);
+  }
+
+  // ---- Parts of loop nests
+  mlir::Value index(int64_t value);
+  mlir::Value add(mlir::Value x, int64_t y);
+  mlir::Value mul(mlir::Value x, int64_t y);
+  mlir::Value vectorConstant(float value);
+  /// for i in low..high: body(i)
+  void loop(mlir::Value low, mlir::Value high, int64_t step,
+            llvm::function_ref<void(mlir::Value)> body);
+  /// The same with values carried from turn to turn.
+  llvm::SmallVector<mlir::Value>
+  loop(mlir::Value low, mlir::Value high, int64_t step, mlir::ValueRange start,
+       llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
+                                                         mlir::ValueRange)>
+           body);
+  /// Nested loops over `shape`; body gets an index each.
+  void loops(llvm::ArrayRef<int64_t> shape,
+             llvm::function_ref<void(mlir::ValueRange)> body);
+  /// This task's part of `units` units of work, split evenly in `tasks`.
+  std::pair<mlir::Value, mlir::Value> taskRange(int64_t units, int64_t tasks);
+
+  mlir::Type elementVector(mlir::Type element);
+
+private:
+  mlir::Value emitOp(mlir::Operation *op, mlir::ValueRange features);
+  mlir::Value emitOperand(mlir::Operation *op, unsigned operand,
+                          mlir::ValueRange features);
+  mlir::Value load(mlir::Value memref, mlir::RankedTensorType type,
+                   mlir::ValueRange features);
+  void store(mlir::Value value, mlir::Value memref,
+             mlir::RankedTensorType type, mlir::ValueRange features);
+  mlir::Value spread(mlir::Value scalar);
+  mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
+  mlir::Value emitRandom(mlir::Operation *op, mlir::Value seed,
+                         mlir::Value step, int64_t stream,
+                         mlir::ValueRange features);
+  mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
+  mlir::Value basePointer(mlir::Value tensor, int64_t &offset);
+  bool isFlattened(mlir::RankedTensorType type) const;
+  bool hasColumns(mlir::RankedTensorType type) const;
+
+  mlir::Value call;
+  Lanes lanesMode = Lanes::None;
+  mlir::Value sample, mask;
+  bool flat = false;
+  struct Emitted {
+    mlir::Value tensor;
+    Indices features;
+    mlir::Value value;
+  };
+  llvm::SmallVector<Emitted> memo;
+  llvm::DenseMap<mlir::Value, mlir::Value> seeds;
+  // Memrefs made so far: [0] of the tensors' shapes, [1] flat.
+  llvm::DenseMap<mlir::Value, mlir::Value> memories[2];
+  llvm::StringMap<mlir::Value> stateMemories[2];
+  llvm::DenseMap<int64_t, mlir::Value> indices;
+};
+
+// ---- The loop nests. Each fills the emitter's function and returns the number
+// of tasks, which depends on shapes alone.
+mlir::FailureOr<int64_t> lowerMatmul(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerWeightGradient(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerSweep(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerBatchReduce(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
+
+} // namespace sinter
+
+#endif // SINTER_CODEGEN_KERNELEMITTER_H

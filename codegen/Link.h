@@ -1,0 +1,26 @@
+//===- Link.h - object file to program or library ------------------------===//
+
+#ifndef SINTER_CODEGEN_LINK_H
+#define SINTER_CODEGEN_LINK_H
+
+#include "mlir/IR/Location.h"
+#include "mlir/Support/LLVM.h"
+
+namespace sinter {
+
+/// Links `object` with the trainer and the runtime into a program.
+mlir::LogicalResult linkExecutable(mlir::Location loc, llvm::StringRef object,
+                                   llvm::StringRef output);
+
+/// Links `object` with the runtime into a shared library.
+mlir::LogicalResult linkShared(mlir::Location loc, llvm::StringRef object,
+                               llvm::StringRef output);
+
+/// Puts `object`, as `member`, and the runtime's objects into an archive.
+mlir::LogicalResult archiveLibrary(mlir::Location loc, llvm::StringRef object,
+                                   llvm::StringRef member,
+                                   llvm::StringRef output);
+
+} // namespace sinter
+
+#endif // SINTER_CODEGEN_LINK_H

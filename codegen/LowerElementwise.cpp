@@ -1,0 +1,338 @@
+//===- LowerElementwise.cpp - the value of a tensor at a point -----------===//
+//
+// Idea: a kernel's elementwise ops are never loops of their own. Asked for a
+// value at a point, the emitter asks for the operands at the points that
+// broadcasting, slices and pads make of it, down to memory, states, constants,
+// random numbers, or results that the surrounding nest has seeded.
+//
+// One case per primitive in emitOp: the place to add a new one.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/VectorRandom.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace sinter;
+
+Type KernelEmitter::elementVector(Type element) {
+  return lanesMode == Lanes::None ? element
+                                  : VectorType::get({lanes()}, element);
+}
+
+Value KernelEmitter::spread(Value scalar) {
+  if (lanesMode == Lanes::None)
+    return scalar;
+  return vector::BroadcastOp::create(b, elementVector(scalar.getType()),
+                                     scalar);
+}
+
+Value KernelEmitter::emit(Value tensor, ValueRange features) {
+  if (Value seeded = seeds.lookup(tensor))
+    return seeded;
+  for (const Emitted &e : memo)
+    if (e.tensor == tensor && ValueRange(e.features) == features)
+      return e.value;
+  Operation *op = tensor.getDefiningOp();
+  bool inside = op && op->getParentOp() == kernel;
+  RankedTensorType type = tensorTypeOf(tensor);
+  Value value;
+  if (!inside)
+    value = load(memory(tensor, isFlattened(type)), type, features);
+  else if (auto read = dyn_cast<ReadOp>(op))
+    value = load(stateMemory(read.getState(), isFlattened(type)), type,
+                 features);
+  else
+    value = emitOp(op, features);
+  memo.push_back({tensor, Indices(features), value});
+  return value;
+}
+
+/// The operand's value at the point that broadcasting makes of `features`.
+Value KernelEmitter::emitOperand(Operation *op, unsigned operand,
+                                 ValueRange features) {
+  Value tensor = op->getOperand(operand);
+  RankedTensorType type = tensorTypeOf(tensor);
+  if (isFlattened(type))
+    return emit(tensor, features);
+  ArrayRef<int64_t> shape = featureShape(type);
+  Indices at;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    // Shapes align at the last dimension.
+    int64_t from = static_cast<int64_t>(features.size()) -
+                   static_cast<int64_t>(shape.size()) + i;
+    at.push_back(shape[i] == 1 || from < 0 ? index(0) : features[from]);
+  }
+  return emit(tensor, at);
+}
+
+/// Is `value` a constant that is not NaN?
+static bool isNumber(Value value) {
+  auto constant = value.getDefiningOp<ConstantOp>();
+  if (!constant)
+    return false;
+  auto elements = dyn_cast<DenseElementsAttr>(constant.getValue());
+  return elements && elements.isSplat() && elements.getElementType().isF32() &&
+         !elements.getSplatValue<APFloat>().isNaN();
+}
+
+Value KernelEmitter::compareGreater(Value lhs, Value rhs) {
+  if (isa<FloatType>(getElementTypeOrSelf(lhs.getType())))
+    return arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, lhs, rhs);
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::sgt, lhs, rhs);
+}
+
+Value KernelEmitter::vectorConstant(float value) {
+  Type type = elementVector(b.getF32Type());
+  if (auto vector = dyn_cast<VectorType>(type))
+    return arith::ConstantOp::create(b, DenseElementsAttr::get(vector, value));
+  return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+}
+
+Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
+  auto operand = [&](unsigned i) { return emitOperand(op, i, features); };
+  auto bit = [&](Value condition) -> Value {
+    return arith::SelectOp::create(b, condition, vectorConstant(1),
+                                   vectorConstant(0));
+  };
+  // max or min; with a number on one side, the machine's instruction passes a
+  // NaN on the other through.
+  auto extreme = [&](bool max) -> Value {
+    Value x = operand(0), y = operand(1);
+    bool swap = isNumber(op->getOperand(1));
+    if (!swap && !isNumber(op->getOperand(0)))
+      return max ? arith::MaximumFOp::create(b, x, y).getResult()
+                 : arith::MinimumFOp::create(b, x, y).getResult();
+    if (swap)
+      std::swap(x, y);
+    auto predicate =
+        max ? arith::CmpFPredicate::OGT : arith::CmpFPredicate::OLT;
+    Value wins = arith::CmpFOp::create(b, predicate, x, y);
+    return arith::SelectOp::create(b, wins, x, y);
+  };
+
+  return llvm::TypeSwitch<Operation *, Value>(op)
+      .Case<AddOp>([&](AddOp add) -> Value {
+        if (tensorTypeOf(add.getResult()).getElementType().isF32())
+          return arith::AddFOp::create(b, operand(0), operand(1));
+        return arith::AddIOp::create(b, operand(0), operand(1));
+      })
+      .Case<SubOp>([&](Operation *) -> Value {
+        return arith::SubFOp::create(b, operand(0), operand(1));
+      })
+      .Case<MulOp>([&](Operation *) -> Value {
+        return arith::MulFOp::create(b, operand(0), operand(1));
+      })
+      .Case<DivOp>([&](Operation *) -> Value {
+        return arith::DivFOp::create(b, operand(0), operand(1));
+      })
+      .Case<MaximumOp>([&](Operation *) { return extreme(true); })
+      .Case<MinimumOp>([&](Operation *) { return extreme(false); })
+      .Case<GreaterOp>([&](Operation *) {
+        return bit(compareGreater(operand(0), operand(1)));
+      })
+      .Case<EqualOp>([&](Operation *) -> Value {
+        Value x = operand(0), y = operand(1);
+        if (isa<FloatType>(getElementTypeOrSelf(x.getType())))
+          return bit(
+              arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y));
+        return bit(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y));
+      })
+      .Case<SelectOp>([&](SelectOp select) -> Value {
+        // A comparison made for this select needs no 0 and 1 in between.
+        Value condition;
+        auto greater = select.getCondition().getDefiningOp<GreaterOp>();
+        if (greater && greater->getParentOp() == kernel &&
+            greater.getType() == select.getType())
+          condition = compareGreater(emitOperand(greater, 0, features),
+                                     emitOperand(greater, 1, features));
+        else
+          condition = compareGreater(operand(0), vectorConstant(0));
+        return arith::SelectOp::create(b, condition, operand(1), operand(2));
+      })
+      .Case<NegOp>([&](Operation *) -> Value {
+        return arith::NegFOp::create(b, operand(0));
+      })
+      .Case<AbsOp>([&](Operation *) -> Value {
+        return math::AbsFOp::create(b, operand(0));
+      })
+      .Case<SignOp>([&](Operation *) -> Value {
+        Value x = operand(0), zero = vectorConstant(0);
+        Value up = bit(compareGreater(x, zero));
+        return arith::SubFOp::create(b, up, bit(compareGreater(zero, x)));
+      })
+      .Case<FloorOp>([&](Operation *) -> Value {
+        return math::FloorOp::create(b, operand(0));
+      })
+      .Case<ExpOp>([&](Operation *) -> Value {
+        return math::ExpOp::create(b, operand(0));
+      })
+      .Case<Expm1Op>([&](Operation *) -> Value {
+        return math::ExpM1Op::create(b, operand(0));
+      })
+      .Case<LogOp>([&](Operation *) -> Value {
+        return math::LogOp::create(b, operand(0));
+      })
+      .Case<Log1pOp>([&](Operation *) -> Value {
+        return math::Log1pOp::create(b, operand(0));
+      })
+      .Case<SqrtOp>([&](Operation *) -> Value {
+        return math::SqrtOp::create(b, operand(0));
+      })
+      .Case<CosOp>([&](Operation *) -> Value {
+        return math::CosOp::create(b, operand(0));
+      })
+      .Case<SinOp>([&](Operation *) -> Value {
+        return math::SinOp::create(b, operand(0));
+      })
+      .Case<TanhOp>([&](Operation *) -> Value {
+        return math::TanhOp::create(b, operand(0));
+      })
+      .Case<ErfOp>([&](Operation *) -> Value {
+        return math::ErfOp::create(b, operand(0));
+      })
+      .Case<CastOp>([&](Operation *) -> Value {
+        return arith::SIToFPOp::create(b, elementVector(b.getF32Type()),
+                                       operand(0));
+      })
+      .Case<BroadcastOp>([&](Operation *) { return operand(0); })
+      .Case<ReshapeOp>([&](ReshapeOp reshape) -> Value {
+        // Only trailing 1s differ.
+        Indices at(features);
+        at.resize(featureShape(tensorTypeOf(reshape.getX())).size(), index(0));
+        return emit(reshape.getX(), at);
+      })
+      .Case<OneHotOp>([&](OneHotOp oneHot) -> Value {
+        Value label = emit(oneHot.getLabels(), {});
+        Value row = arith::IndexCastOp::create(b, b.getI32Type(), features[0]);
+        return bit(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, label,
+                                         spread(row)));
+      })
+      .Case<SliceOp>([&](SliceOp slice) {
+        Indices at(features);
+        Value &moved = at[slice.getAxis() - 1];
+        moved = add(moved, slice.getStart());
+        return emit(slice.getX(), at);
+      })
+      .Case<PadOp>([&](PadOp pad) -> Value {
+        int64_t axis = pad.getAxis() - 1;
+        Value from = add(features[axis], -static_cast<int64_t>(pad.getLow()));
+        // As an unsigned number, an index below 0 is large.
+        Value inside = arith::CmpIOp::create(
+            b, arith::CmpIPredicate::ult, from,
+            index(featureShape(tensorTypeOf(pad.getX()))[axis]));
+        Value result;
+        scope([&] {
+          auto branch = scf::IfOp::create(
+              b, elementVector(b.getF32Type()), inside, true);
+          OpBuilder::InsertionGuard guard(b);
+          b.setInsertionPointToStart(branch.thenBlock());
+          Indices at(features);
+          at[axis] = from;
+          scf::YieldOp::create(b, emit(pad.getX(), at));
+          b.setInsertionPointToStart(branch.elseBlock());
+          scf::YieldOp::create(b, vectorConstant(0));
+          result = branch.getResult(0);
+        });
+        return result;
+      })
+      .Case<ConcatenateOp>([&](ConcatenateOp concatenate) {
+        return emitConcatenate(concatenate, features);
+      })
+      .Case<ConstantOp>([&](ConstantOp constant) -> Value {
+        auto elements = cast<DenseElementsAttr>(constant.getValue());
+        auto value = cast<TypedAttr>(elements.getSplatValue<Attribute>());
+        return spread(arith::ConstantOp::create(b, value));
+      })
+      .Case<BatchSizeOp>([&](Operation *) -> Value {
+        Value count = arith::IndexCastOp::create(b, b.getI32Type(), batch);
+        return spread(arith::SIToFPOp::create(b, b.getF32Type(), count));
+      })
+      .Case<RandomUniformOp>([&](RandomUniformOp random) {
+        return emitRandom(random, random.getSeed(), random.getStep(),
+                          random.getStream(), features);
+      })
+      .Case<RandomNormalOp>([&](RandomNormalOp random) {
+        return emitRandom(random, random.getSeed(), random.getStep(),
+                          random.getStream(), features);
+      })
+      .Default([&](Operation *) -> Value {
+        llvm_unreachable("checkLowerable admits no other op");
+      });
+}
+
+/// The input that holds the index along the axis, found by comparing it with
+/// where each input begins. The index is a scalar: no lanes diverge.
+Value KernelEmitter::emitConcatenate(ConcatenateOp op, ValueRange features) {
+  int64_t axis = op.getAxis() - 1;
+  auto emitFrom = [&](auto self, unsigned input, int64_t start) -> Value {
+    Value tensor = op.getInputs()[input];
+    Indices at(features);
+    at[axis] = add(features[axis], -start);
+    if (input + 1 == op.getInputs().size())
+      return emit(tensor, at);
+    int64_t end = start + featureShape(tensorTypeOf(tensor))[axis];
+    Value here = arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
+                                       features[axis], index(end));
+    Value result;
+    auto branch =
+        scf::IfOp::create(b, elementVector(b.getF32Type()), here, true);
+    OpBuilder::InsertionGuard guard(b);
+    scope([&] {
+      b.setInsertionPointToStart(branch.thenBlock());
+      scf::YieldOp::create(b, emit(tensor, at));
+    });
+    scope([&] {
+      b.setInsertionPointToStart(branch.elseBlock());
+      scf::YieldOp::create(b, self(self, input + 1, end));
+    });
+    return branch.getResult(0);
+  };
+  return emitFrom(emitFrom, 0, 0);
+}
+
+Value KernelEmitter::emitRandom(Operation *op, Value seedTensor,
+                                Value stepTensor, int64_t stream,
+                                ValueRange features) {
+  // The element's row-major index among its sample's features.
+  Value element = index(0);
+  ArrayRef<int64_t> shape = featureShape(tensorTypeOf(op->getResult(0)));
+  for (auto [feature, size] : llvm::zip_equal(features, shape)) {
+    element = mul(element, size);
+    element = arith::AddIOp::create(b, element, feature);
+  }
+  auto word = [&](Value scalar) {
+    return spread(arith::IndexCastOp::create(b, b.getI32Type(), scalar));
+  };
+  Value low = emit(seedTensor, ValueRange{index(0)});
+  Value high = emit(seedTensor, ValueRange{index(1)});
+  Value step = emit(stepTensor, {});
+  Value samples = arith::AddIOp::create(
+      b, word(sample), laneNumbers(b, lanes()));
+  Value streamWord = spread(arith::ConstantOp::create(
+      b, b.getI32IntegerAttr(static_cast<int32_t>(stream))));
+  if (isa<RandomNormalOp>(op)) {
+    PhiloxWords words = emitPhilox(
+        b, {word(element), samples, step, streamWord}, {low, high});
+    return emitNormal(b, words[0], words[1]);
+  }
+  Value four = index(4);
+  Value block = arith::DivUIOp::create(b, element, four);
+  Value which = arith::RemUIOp::create(b, element, four);
+  PhiloxWords words =
+      emitPhilox(b, {word(block), samples, step, streamWord}, {low, high});
+  Value chosen = words[0];
+  for (int i = 1; i < 4; ++i) {
+    Value isIt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which,
+                                       index(i));
+    chosen = arith::SelectOp::create(b, isIt, words[i], chosen);
+  }
+  return emitUniform(b, chosen);
+}
+

@@ -1,0 +1,141 @@
+//===- LowerMatmul.cpp - activations times weights -----------------------===//
+//
+// y(m, n) = sum(k) w(k, m) x(k, n), lanes over samples n, and the input gradient
+// dx(k, n) = sum(m) w(k, m) dy(m, n), which is the same with w read the other
+// way. Weights are broadcast scalars in the order in which they are stored:
+// nothing is packed.
+//
+//   for unit in this task's part of (M / R) x (N / (V lanes)):
+//     acc[R][V] = 0
+//     for k: x[V] = load x(k, n..); acc[r][v] += broadcast w(k, m+r) * x[v]
+//     epilogue on acc[r][v] at (m+r, n+v lanes): bias, activation, dropout, ...
+//     store what is wanted
+//
+// Units of samples past the end of this batch are skipped. Weakness: no blocking
+// of k; x's panel of K x V lanes has to stay in the L2 cache.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/TileChoice.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+class MatmulNest {
+public:
+  explicit MatmulNest(KernelEmitter &e)
+      : e(e), matmul(*e.kernel.getBody().front().getOps<MatmulOp>().begin()) {}
+
+  FailureOr<int64_t> build();
+
+private:
+  void buildTile(Value m, Value n, int64_t rows);
+  SmallVector<Value> accumulate(Value m, Value n, int64_t rows);
+
+  KernelEmitter &e;
+  MatmulOp matmul;
+  int64_t inner = 0;
+  Tile tile{1, 1};
+};
+} // namespace
+
+FailureOr<int64_t> MatmulNest::build() {
+  RankedTensorType result = tensorTypeOf(matmul.getResult());
+  if (matmul.getTransposeA() || isBatched(matmul.getB()))
+    return matmul.emitError("expected activations times weights, got ")
+           << matmul.getA().getType() << " and " << matmul.getB().getType();
+  inner = tensorTypeOf(matmul.getA()).getDimSize(1);
+  int64_t rows = result.getDimSize(1);
+  int64_t vectors = e.layout.padded() / e.lanes();
+  tile = chooseTile(rows, vectors, e.layout.target);
+  // Samples are padded to whole tiles of vectors, or the tile is one vector.
+  while (vectors % tile.vectors)
+    --tile.vectors;
+
+  int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
+  int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
+  int64_t samplesPerTile = tile.vectors * e.lanes();
+  int64_t sampleTiles = e.layout.padded() / samplesPerTile;
+  int64_t units = rowTiles * sampleTiles;
+  double cycles =
+      static_cast<double>(rows) * inner * vectors; // one FMA a cycle
+  int64_t tasks = chooseTasks(units, cycles);
+
+  e.setLanes(Lanes::Samples);
+  auto [low, high] = e.taskRange(units, tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    Value rowTile =
+        arith::DivUIOp::create(e.b, unit, e.index(sampleTiles));
+    Value sampleTile =
+        arith::RemUIOp::create(e.b, unit, e.index(sampleTiles));
+    Value m = e.mul(rowTile, tile.rows), n = e.mul(sampleTile, samplesPerTile);
+    Value hasSamples = arith::CmpIOp::create(
+        e.b, arith::CmpIPredicate::ult, n, e.batch);
+    auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
+    OpBuilder::InsertionGuard insertion(e.b);
+    e.b.setInsertionPointToStart(guard.thenBlock());
+    if (lastRows == tile.rows) {
+      e.scope([&] { buildTile(m, n, tile.rows); });
+      return;
+    }
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                         rowTile, e.index(rowTiles - 1));
+    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildTile(m, n, tile.rows); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { buildTile(m, n, lastRows); });
+  });
+  return tasks;
+}
+
+SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
+  Value x = e.memory(matmul.getA());
+  Operation *weights = matmul.getB().getDefiningOp();
+  auto read = dyn_cast_or_null<ReadOp>(weights);
+  Value w = read && read->getParentOp() == e.kernel
+                ? e.stateMemory(read.getState())
+                : e.memory(matmul.getB());
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  SmallVector<Value> start(rows * tile.vectors, e.vectorConstant(0));
+  return e.loop(
+      e.index(0), e.index(inner), 1, start, [&](Value k, ValueRange acc) {
+        SmallVector<Value> xs, next;
+        for (int64_t v = 0; v < tile.vectors; ++v)
+          xs.push_back(vector::LoadOp::create(
+              e.b, vector, x, ValueRange{k, e.add(n, v * e.lanes())}));
+        for (int64_t r = 0; r < rows; ++r) {
+          Value row = e.add(m, r);
+          Value scalar = memref::LoadOp::create(
+              e.b, w,
+              matmul.getTransposeB() ? ValueRange{row, k} : ValueRange{k, row});
+          Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+          for (int64_t v = 0; v < tile.vectors; ++v)
+            next.push_back(vector::FMAOp::create(e.b, spread, xs[v],
+                                                 acc[next.size()]));
+        }
+        return next;
+      });
+}
+
+void MatmulNest::buildTile(Value m, Value n, int64_t rows) {
+  SmallVector<Value> acc = accumulate(m, n, rows);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < tile.vectors; ++v)
+      e.scope([&] {
+        e.setSample(e.add(n, v * e.lanes()));
+        e.seed(matmul.getResult(), acc[r * tile.vectors + v]);
+        e.storeAll(ValueRange{e.add(m, r)}, [](RankedTensorType) { return true; });
+      });
+}
+
+FailureOr<int64_t> sinter::lowerMatmul(KernelEmitter &e) {
+  return MatmulNest(e).build();
+}

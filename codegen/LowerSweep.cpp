@@ -1,0 +1,529 @@
+//===- LowerSweep.cpp - elementwise chains with reductions ---------------===//
+//
+// A sweep has a domain and an outer part of it:
+//
+//   for outer point p:
+//     for each reduction r, in order:  acc = loop over the rest; r(p) = acc
+//     store what has the outer shape
+//     for the rest: store what has the full shape
+//
+// Values between are computed again where they are needed: softmax takes its
+// exponentials twice, and writes nothing but its result. Batched domains have
+// lanes over samples, so reductions over features stay in their lanes;
+// unbatched ones have lanes over columns, and flatten to one dimension if all
+// shapes agree.
+//
+// A batch reduction sums lanes at the end, in a fixed order, and counts only
+// samples that exist.
+//
+// Weakness: a reduction over leading dimensions of an unbatched tensor runs in
+// scalars.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/TileChoice.h"
+#include "codegen/VectorRandom.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <limits>
+
+using namespace mlir;
+using namespace sinter;
+
+static int64_t product(ArrayRef<int64_t> sizes) {
+  int64_t result = 1;
+  for (int64_t size : sizes)
+    result *= size;
+  return result;
+}
+
+/// The loops of a tensor's features: its shape without trailing 1s.
+static SmallVector<int64_t> featureLoops(RankedTensorType type) {
+  SmallVector<int64_t> shape(featureShape(type));
+  while (!shape.empty() && shape.back() == 1)
+    shape.pop_back();
+  return shape;
+}
+
+static bool isLeaf(Operation *op) {
+  return isa<ReadOp, ConstantOp, BatchSizeOp>(op);
+}
+
+static SmallVector<int64_t> reducedAxes(Operation *op) {
+  if (auto sum = dyn_cast<ReduceSumOp>(op))
+    return SmallVector<int64_t>(sum.getAxes());
+  if (auto max = dyn_cast<ReduceMaxOp>(op))
+    return SmallVector<int64_t>(max.getAxes());
+  return {tensorTypeOf(op->getOperand(0)).getRank() - 1};
+}
+
+static bool isReduce(Operation *op) {
+  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op);
+}
+
+//===----------------------------------------------------------------------===//
+// One reduction
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What is carried through the loops of a reduction, and how it ends.
+class Accumulator {
+public:
+  Accumulator(KernelEmitter &e, Operation *op) : e(e), op(op) {}
+
+  SmallVector<Value> start() {
+    if (isa<ReduceSumOp>(op))
+      return {e.vectorConstant(0)};
+    Value least = e.vectorConstant(-std::numeric_limits<float>::infinity());
+    if (isa<ReduceMaxOp>(op))
+      return {least};
+    Value none = arith::ConstantOp::create(
+        e.b, e.b.getZeroAttr(e.elementVector(e.b.getI32Type())));
+    return {least, none};
+  }
+
+  /// `position` is argmax's index; `mask`, if given, says which lanes count.
+  SmallVector<Value> step(ValueRange acc, Value value, Value position,
+                          Value mask = {}) {
+    if (mask)
+      value = arith::SelectOp::create(e.b, mask, value, start()[0]);
+    if (isa<ReduceSumOp>(op))
+      return {arith::AddFOp::create(e.b, acc[0], value)};
+    Value wins = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, value,
+                                       acc[0]);
+    Value best = arith::SelectOp::create(e.b, wins, value, acc[0]);
+    if (isa<ReduceMaxOp>(op))
+      return {best};
+    return {best, arith::SelectOp::create(e.b, wins, position, acc[1])};
+  }
+
+  /// All lanes together, as a scalar.
+  Value acrossLanes(Value vector) {
+    auto kind = isa<ReduceSumOp>(op) ? vector::CombiningKind::ADD
+                                     : vector::CombiningKind::MAXNUMF;
+    // A tree of lanes, the same every time.
+    return vector::ReductionOp::create(e.b, kind, vector,
+                                       arith::FastMathFlags::reassoc);
+  }
+
+private:
+  KernelEmitter &e;
+  Operation *op;
+};
+
+class SweepNest {
+public:
+  explicit SweepNest(KernelEmitter &e) : e(e) {}
+
+  FailureOr<int64_t> build();
+
+private:
+  int64_t buildBatched();
+  int64_t buildFlat();
+  FailureOr<int64_t> buildColumns();
+  FailureOr<int64_t> buildLoneReduce(Operation *op);
+
+  void buildPoint(ValueRange outer);
+  SmallVector<Value> carry(ArrayRef<int64_t> shape, ValueRange outer,
+                           Operation *op);
+  bool canFlatten();
+  void flatLoop(Value low, Value high, bool hasTail,
+                llvm::function_ref<void(Value, Value)> body);
+  double cycles(int64_t elements) {
+    return static_cast<double>(elements) / e.lanes() * operations;
+  }
+
+  KernelEmitter &e;
+  SmallVector<Operation *> reductions;
+  SmallVector<int64_t> full, outer;
+  bool batched = false;
+  int64_t operations = 0;
+};
+} // namespace
+
+/// The reduction's accumulators after all loops over `shape`, inside `at`.
+SmallVector<Value> SweepNest::carry(ArrayRef<int64_t> shape, ValueRange at,
+                                    Operation *op) {
+  Accumulator accumulator(e, op);
+  Value operand = op->getOperand(0);
+  Indices point(at);
+  auto nest = [&](auto self, ArrayRef<int64_t> rest,
+                  ValueRange acc) -> SmallVector<Value> {
+    if (rest.empty()) {
+      Indices features(point);
+      features.resize(featureShape(tensorTypeOf(operand)).size(), e.index(0));
+      Value position;
+      if (isa<ArgMaxOp>(op)) {
+        position = arith::IndexCastOp::create(e.b, e.b.getI32Type(),
+                                              features.back());
+        if (auto vector =
+                dyn_cast<VectorType>(e.elementVector(e.b.getI32Type())))
+          position = vector::BroadcastOp::create(e.b, vector, position);
+      }
+      return accumulator.step(acc, e.emit(operand, features), position);
+    }
+    return e.loop(e.index(0), e.index(rest.front()), 1, acc,
+                  [&](Value i, ValueRange inner) {
+                    point.push_back(i);
+                    SmallVector<Value> next =
+                        self(self, rest.drop_front(), inner);
+                    point.pop_back();
+                    return next;
+                  });
+  };
+  return nest(nest, shape, accumulator.start());
+}
+
+//===----------------------------------------------------------------------===//
+// The nests
+//===----------------------------------------------------------------------===//
+
+FailureOr<int64_t> SweepNest::build() {
+  std::optional<SmallVector<int64_t>> shortest;
+  auto see = [&](RankedTensorType type) {
+    SmallVector<int64_t> loops = featureLoops(type);
+    batched |= isBatched(type);
+    if (loops.size() > full.size())
+      full = loops;
+    if (!shortest || loops.size() < shortest->size())
+      shortest = loops;
+  };
+  for (Operation &op : e.kernel.getBody().front()) {
+    if (isLeaf(&op) || isa<YieldOp>(op))
+      continue;
+    ++operations;
+    if (isReduce(&op)) {
+      reductions.push_back(&op);
+      see(tensorTypeOf(op.getOperand(0)));
+    }
+    auto write = dyn_cast<WriteOp>(op);
+    Value made = write ? Value(write.getValue()) : Value(op.getResult(0));
+    see(tensorTypeOf(made));
+  }
+  outer = *shortest;
+  // A reduction that is no suffix of the domain stands alone.
+  if (reductions.size() == 1 && operations == 1) {
+    RankedTensorType type = tensorTypeOf(reductions[0]->getOperand(0));
+    SmallVector<int64_t> axes = reducedAxes(reductions[0]);
+    bool suffix = axes.back() == type.getRank() - 1 &&
+                  axes.back() - axes.front() + 1 ==
+                      static_cast<int64_t>(axes.size());
+    bool whole = static_cast<int64_t>(axes.size()) == type.getRank();
+    if (batched ? !suffix : !whole)
+      return buildLoneReduce(reductions[0]);
+  }
+  if (batched)
+    return buildBatched();
+  if (canFlatten())
+    return buildFlat();
+  return buildColumns();
+}
+
+/// Lanes over samples: reductions, then what is stored at each point.
+void SweepNest::buildPoint(ValueRange at) {
+  ArrayRef<int64_t> rest = ArrayRef(full).drop_front(outer.size());
+  for (Operation *op : reductions)
+    e.seed(op->getResult(0), carry(rest, at, op).back());
+  if (rest.empty()) {
+    e.storeAll(at, [](RankedTensorType) { return true; });
+    return;
+  }
+  auto isOuter = [&](RankedTensorType type) {
+    return featureLoops(type) == outer;
+  };
+  e.storeAll(at, isOuter);
+  e.loops(rest, [&](ValueRange inner) {
+    Indices point(at);
+    point.append(inner.begin(), inner.end());
+    e.storeAll(point, [&](RankedTensorType type) { return !isOuter(type); });
+  });
+}
+
+int64_t SweepNest::buildBatched() {
+  e.setLanes(Lanes::Samples);
+  double work = cycles(product(full) * e.layout.padded());
+  if (!outer.empty()) {
+    int64_t tasks = chooseTasks(outer[0], work);
+    auto [low, high] = e.taskRange(outer[0], tasks);
+    e.loop(low, high, 1, [&](Value first) {
+      e.loops(ArrayRef(outer).drop_front(), [&](ValueRange others) {
+        Indices at = {first};
+        at.append(others.begin(), others.end());
+        e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
+          e.setSample(sample);
+          buildPoint(at);
+        });
+      });
+    });
+    return tasks;
+  }
+  int64_t blocks = e.layout.padded() / e.lanes();
+  int64_t tasks = chooseTasks(blocks, work);
+  auto [low, high] = e.taskRange(blocks, tasks);
+  Value end = arith::MinUIOp::create(e.b, e.mul(high, e.lanes()), e.batch);
+  e.loop(e.mul(low, e.lanes()), end, e.lanes(), [&](Value sample) {
+    e.setSample(sample);
+    buildPoint({});
+  });
+  return tasks;
+}
+
+/// One dimension will do if everything has the domain's shape or one element.
+bool SweepNest::canFlatten() {
+  auto fits = [&](Value value) {
+    RankedTensorType type = tensorTypeOf(value);
+    return featureCount(type) == 1 ||
+           (!isBatched(type) && featureLoops(type) == full);
+  };
+  for (Operation &op : e.kernel.getBody().front()) {
+    if (!llvm::all_of(op.getOperands(), fits) ||
+        !llvm::all_of(op.getResults(), fits))
+      return false;
+    // These look at indices.
+    if (isa<SliceOp, PadOp, ConcatenateOp, OneHotOp, ArgMaxOp>(op))
+      return false;
+  }
+  return true;
+}
+
+/// body(i, mask) for i in low..high in whole vectors, then, if wanted, for the
+/// elements after the last whole vector of the domain.
+void SweepNest::flatLoop(Value low, Value high, bool hasTail,
+                         llvm::function_ref<void(Value, Value)> body) {
+  e.loop(low, high, e.lanes(), [&](Value i) { body(i, {}); });
+  int64_t total = product(full), whole = total / e.lanes() * e.lanes();
+  if (!hasTail || whole == total)
+    return;
+  Value mask = vector::ConstantMaskOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+      ArrayRef{total - whole});
+  e.scope([&] {
+    e.setMask(mask);
+    body(e.index(whole), mask);
+    e.setMask({});
+  });
+}
+
+int64_t SweepNest::buildFlat() {
+  auto all = [](RankedTensorType) { return true; };
+  int64_t total = product(full);
+  if (total == 1) {
+    e.setLanes(Lanes::None);
+    for (Operation *op : reductions) {
+      Indices at(featureShape(tensorTypeOf(op->getOperand(0))).size(),
+                 e.index(0));
+      e.seed(op->getResult(0), e.emit(op->getOperand(0), at));
+    }
+    e.storeAll({}, all);
+    return 1;
+  }
+  e.setLanes(Lanes::Columns);
+  e.setFlat(true);
+  int64_t vectors = total / e.lanes(), whole = vectors * e.lanes();
+  if (reductions.empty()) {
+    int64_t tasks = chooseTasks(vectors, cycles(total));
+    auto [low, high] = e.taskRange(vectors, tasks);
+    auto storeAt = [&](Value i, Value) { e.storeAll(ValueRange{i}, all); };
+    flatLoop(e.mul(low, e.lanes()), e.mul(high, e.lanes()), tasks == 1,
+             storeAt);
+    if (tasks > 1 && whole < total) {
+      Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
+                                           e.task, e.index(tasks - 1));
+      auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/false);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(branch.thenBlock());
+      flatLoop(e.index(whole), e.index(whole), true, storeAt);
+    }
+    return tasks;
+  }
+  // Sums over everything: one task, so that their order is fixed.
+  auto isFull = [&](RankedTensorType type) { return featureCount(type) > 1; };
+  for (Operation *op : reductions) {
+    Accumulator accumulator(e, op);
+    SmallVector<Value> acc = e.loop(
+        e.index(0), e.index(whole), e.lanes(), accumulator.start(),
+        [&](Value i, ValueRange acc) {
+          return accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}),
+                                  {});
+        });
+    flatLoop(e.index(whole), e.index(whole), true, [&](Value i, Value mask) {
+      acc = accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}), {},
+                             mask);
+    });
+    Value scalar = accumulator.acrossLanes(acc[0]);
+    e.seed(op->getResult(0),
+           vector::BroadcastOp::create(
+               e.b, e.elementVector(e.b.getF32Type()), scalar));
+  }
+  e.storeAll({}, [&](RankedTensorType type) { return !isFull(type); });
+  flatLoop(e.index(0), e.index(whole), true, [&](Value i, Value) {
+    e.storeAll(ValueRange{i}, isFull);
+  });
+  return 1;
+}
+
+/// Unbatched tensors of different shapes: lanes over the last dimension.
+FailureOr<int64_t> SweepNest::buildColumns() {
+  if (!reductions.empty() || outer != full) {
+    // Broadcasting inside of a reduction: scalars.
+    e.setLanes(Lanes::None);
+    outer.clear();
+    buildPoint({});
+    return 1;
+  }
+  e.setLanes(Lanes::Columns);
+  int64_t last = full.back(), whole = last / e.lanes() * e.lanes();
+  auto all = [](RankedTensorType) { return true; };
+  e.loops(ArrayRef(full).drop_back(), [&](ValueRange rows) {
+    auto storeAt = [&](Value column) {
+      Indices at(rows);
+      at.push_back(column);
+      e.storeAll(at, all);
+    };
+    e.loop(e.index(0), e.index(whole), e.lanes(), storeAt);
+    if (whole < last) {
+      e.setMask(vector::ConstantMaskOp::create(
+          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+          ArrayRef{last - whole}));
+      e.scope([&] { storeAt(e.index(whole)); });
+      e.setMask({});
+    }
+  });
+  return 1;
+}
+
+/// A reduction over any features: loops over those that stay outside.
+FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
+  RankedTensorType type = tensorTypeOf(op->getOperand(0));
+  RankedTensorType result = tensorTypeOf(op->getResult(0));
+  int64_t shift = isBatched(type) ? 1 : 0;
+  ArrayRef<int64_t> shape = featureShape(type);
+  SmallVector<int64_t> keptSizes, reducedSizes, kept, reduced;
+  for (auto [i, size] : llvm::enumerate(shape)) {
+    bool isReduced =
+        llvm::is_contained(reducedAxes(op), static_cast<int64_t>(i) + shift);
+    (isReduced ? reducedSizes : keptSizes).push_back(size);
+    (isReduced ? reduced : kept).push_back(i);
+  }
+  Accumulator accumulator(e, op);
+  auto reduceAt = [&](ValueRange outerPoint) {
+    Indices point(shape.size());
+    for (auto [i, value] : llvm::zip_equal(kept, outerPoint))
+      point[i] = value;
+    auto nest = [&](auto self, size_t depth,
+                    ValueRange acc) -> SmallVector<Value> {
+      if (depth == reduced.size()) {
+        Value position;
+        if (isa<ArgMaxOp>(op))
+          position = arith::IndexCastOp::create(e.b, e.b.getI32Type(),
+                                                point.back());
+        return accumulator.step(acc, e.emit(op->getOperand(0), point),
+                                position);
+      }
+      return e.loop(e.index(0), e.index(reducedSizes[depth]), 1, acc,
+                    [&](Value i, ValueRange inner) {
+                      point[reduced[depth]] = i;
+                      return self(self, depth + 1, inner);
+                    });
+    };
+    e.seed(op->getResult(0), nest(nest, 0, accumulator.start()).back());
+    Indices at(outerPoint);
+    if (result.getRank() == type.getRank()) { // keep_dims
+      at.assign(shape.size(), e.index(0));
+      for (auto [i, value] : llvm::zip_equal(kept, outerPoint))
+        at[i] = value;
+    }
+    e.storeAll(at, [](RankedTensorType) { return true; });
+  };
+  if (!batched) {
+    e.setLanes(Lanes::None);
+    e.loops(keptSizes, reduceAt);
+    return 1;
+  }
+  e.setLanes(Lanes::Samples);
+  e.loops(keptSizes, [&](ValueRange at) {
+    e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
+      e.setSample(sample);
+      reduceAt(at);
+    });
+  });
+  return 1;
+}
+
+FailureOr<int64_t> sinter::lowerSweep(KernelEmitter &e) {
+  return SweepNest(e).build();
+}
+
+//===----------------------------------------------------------------------===//
+// Batch reductions
+//===----------------------------------------------------------------------===//
+
+FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
+  SmallVector<ReduceSumOp> sums;
+  int64_t operations = 0;
+  for (Operation &op : e.kernel.getBody().front()) {
+    if (auto sum = dyn_cast<ReduceSumOp>(op))
+      sums.push_back(sum);
+    ++operations;
+  }
+  ArrayRef<int64_t> shape = featureShape(tensorTypeOf(sums[0].getX()));
+  auto isBatchedType = [](RankedTensorType type) { return isBatched(type); };
+
+  // Which of the vector's samples exist.
+  auto liveLanes = [&](Value sample) -> Value {
+    auto vector = VectorType::get({e.lanes()}, e.b.getI32Type());
+    auto spread = [&](Value number) -> Value {
+      Value i32 = arith::IndexCastOp::create(e.b, e.b.getI32Type(), number);
+      return vector::BroadcastOp::create(e.b, vector, i32);
+    };
+    Value numbers = arith::AddIOp::create(e.b, spread(sample),
+                                          laneNumbers(e.b, e.lanes()));
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, numbers,
+                                 spread(e.batch));
+  };
+
+  auto reduceAt = [&](ValueRange at) {
+    e.setLanes(Lanes::Samples);
+    SmallVector<Value> start(sums.size(), e.vectorConstant(0));
+    SmallVector<Value> acc = e.loop(
+        e.index(0), e.batch, e.lanes(), start,
+        [&](Value sample, ValueRange acc) {
+          e.setSample(sample);
+          Value live = liveLanes(sample);
+          SmallVector<Value> next;
+          for (auto [i, sum] : llvm::enumerate(sums))
+            next.push_back(Accumulator(e, sum).step(
+                acc[i], e.emit(sum.getX(), at), {}, live)[0]);
+          e.storeAll(at, isBatchedType);
+          return next;
+        });
+    SmallVector<Value> totals;
+    for (auto [i, sum] : llvm::enumerate(sums))
+      totals.push_back(Accumulator(e, sum).acrossLanes(acc[i]));
+    e.setLanes(Lanes::None);
+    for (auto [sum, total] : llvm::zip_equal(sums, totals))
+      e.seed(sum.getResult(), total);
+    e.storeAll(at, [&](RankedTensorType type) { return !isBatchedType(type); });
+  };
+
+  if (shape.empty()) {
+    reduceAt({});
+    return 1;
+  }
+  double cycles = static_cast<double>(product(shape)) *
+                  (operations * e.layout.padded() / e.lanes() + 32);
+  int64_t tasks = chooseTasks(shape[0], cycles);
+  auto [low, high] = e.taskRange(shape[0], tasks);
+  e.loop(low, high, 1, [&](Value first) {
+    e.loops(shape.drop_front(), [&](ValueRange others) {
+      Indices at = {first};
+      at.append(others.begin(), others.end());
+      reduceAt(at);
+    });
+  });
+  return tasks;
+}

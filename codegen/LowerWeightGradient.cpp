@@ -1,0 +1,150 @@
+//===- LowerWeightGradient.cpp - the batch contracted away ---------------===//
+//
+// dW(k, m) = sum(n) x(k, n) dy(n, m), lanes over columns m: x is batch-minor and
+// broadcast, dy row-major. The optimizer's update is the epilogue: a tile of dW
+// goes from registers into the state, so weight and slots are read and written
+// once and the gradient itself is never stored.
+//
+//   for unit in this task's part of K / R rows:
+//     for columns m in steps of V lanes:
+//       acc[R][V] = 0
+//       for n in 0 .. batch-1:            (the true batch: no padding is read)
+//         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
+//       epilogue and stores at (k+r, m+v lanes), masked at the last columns
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/TileChoice.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+class WeightGradientNest {
+public:
+  explicit WeightGradientNest(KernelEmitter &e)
+      : e(e), matmul(*e.kernel.getBody().front().getOps<MatmulOp>().begin()) {}
+
+  FailureOr<int64_t> build();
+
+private:
+  /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
+  void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
+                 int64_t lastLanes);
+  void buildRows(Value k, int64_t rows);
+  Value maskOf(int64_t count);
+
+  KernelEmitter &e;
+  MatmulOp matmul;
+  int64_t columns = 0;
+  Tile tile{1, 1};
+};
+} // namespace
+
+FailureOr<int64_t> WeightGradientNest::build() {
+  RankedTensorType result = tensorTypeOf(matmul.getResult());
+  if (!matmul.getTransposeA() || matmul.getTransposeB() ||
+      !isBatched(matmul.getA()) || !isBatched(matmul.getB()))
+    return matmul.emitError(
+               "expected the batch as rows of the left operand, or contracted "
+               "away, got ")
+           << matmul.getA().getType() << " and " << matmul.getB().getType();
+  int64_t rows = result.getDimSize(0);
+  columns = result.getDimSize(1);
+  int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
+  tile = chooseTile(rows, vectors, e.layout.target);
+
+  int64_t units = (rows + tile.rows - 1) / tile.rows;
+  int64_t lastRows = rows - (units - 1) * tile.rows;
+  // Arithmetic, and the state that the epilogue streams.
+  double cycles = static_cast<double>(rows) * vectors *
+                  (e.layout.batchBound + 8 * e.kernel->getNumRegions());
+  int64_t tasks = chooseTasks(units, cycles);
+
+  e.setLanes(Lanes::Columns);
+  auto [low, high] = e.taskRange(units, tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    Value k = e.mul(unit, tile.rows);
+    if (lastRows == tile.rows)
+      return buildRows(k, tile.rows);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, unit,
+                                         e.index(units - 1));
+    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
+    OpBuilder::InsertionGuard insertion(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildRows(k, tile.rows); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { buildRows(k, lastRows); });
+  });
+  return tasks;
+}
+
+void WeightGradientNest::buildRows(Value k, int64_t rows) {
+  int64_t step = tile.vectors * e.lanes();
+  int64_t whole = columns / step * step, rest = columns - whole;
+  if (whole)
+    e.loop(e.index(0), e.index(whole), step, [&](Value m) {
+      buildTile(k, m, rows, tile.vectors, e.lanes());
+    });
+  if (rest) {
+    int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
+    buildTile(k, e.index(whole), rows, vectors,
+              rest - (vectors - 1) * e.lanes());
+  }
+}
+
+/// The first `count` lanes; null for all of them.
+Value WeightGradientNest::maskOf(int64_t count) {
+  if (count == e.lanes())
+    return {};
+  return vector::ConstantMaskOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
+}
+
+void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
+                                   int64_t vectors, int64_t lastLanes) {
+  Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
+  SmallVector<Value> start(rows * vectors, zero);
+  SmallVector<Value> acc = e.loop(
+      e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
+        SmallVector<Value> dys, next;
+        for (int64_t v = 0; v < vectors; ++v) {
+          SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
+          if (lastMask && v == vectors - 1)
+            dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
+                                                       lastMask, zero));
+          else
+            dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          Value scalar =
+              memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
+          Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+          for (int64_t v = 0; v < vectors; ++v)
+            next.push_back(vector::FMAOp::create(e.b, spread, dys[v],
+                                                 acc[next.size()]));
+        }
+        return next;
+      });
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      e.scope([&] {
+        e.setMask(v == vectors - 1 ? lastMask : Value());
+        e.seed(matmul.getResult(), acc[r * vectors + v]);
+        e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},
+                   [](RankedTensorType) { return true; });
+        e.setMask({});
+      });
+}
+
+FailureOr<int64_t> sinter::lowerWeightGradient(KernelEmitter &e) {
+  return WeightGradientNest(e).build();
+}

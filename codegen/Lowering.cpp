@@ -1,0 +1,308 @@
+//===- Lowering.cpp - planned model to loops -----------------------------===//
+//
+// One function a kernel, one a step; and the record of what was made. The loop
+// nests are in Lower*.cpp, one file a kind of kernel; which kind has which is
+// the table below.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/Lowering.h"
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/Pointers.h"
+#include "passes/Names.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+using namespace sinter;
+
+using KernelLowering = FailureOr<int64_t> (*)(KernelEmitter &);
+
+static KernelLowering findLowering(KernelKind kind) {
+  switch (kind) {
+  case KernelKind::Matmul:
+    return lowerMatmul;
+  case KernelKind::WeightGradient:
+    return lowerWeightGradient;
+  case KernelKind::Sweep:
+    return lowerSweep;
+  case KernelKind::BatchReduce:
+    return lowerBatchReduce;
+  case KernelKind::Relayout:
+    return lowerRelayout;
+  }
+  llvm_unreachable("every kind has a lowering");
+}
+
+//===----------------------------------------------------------------------===//
+// May we?
+//===----------------------------------------------------------------------===//
+
+/// Ops that the emitter or a nest knows.
+static bool hasLowering(Operation *op) {
+  return isa<AddOp, SubOp, MulOp, DivOp, MaximumOp, MinimumOp, GreaterOp,
+             EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, ExpOp, Expm1Op,
+             LogOp, Log1pOp, SqrtOp, CosOp, SinOp, TanhOp, ErfOp, CastOp,
+             BroadcastOp, ReshapeOp, OneHotOp, SliceOp, PadOp, ConcatenateOp,
+             ConstantOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
+             ReduceSumOp, ReduceMaxOp, ArgMaxOp, RelayoutOp, ReadOp, WriteOp,
+             YieldOp>(op);
+}
+
+bool sinter::isPrimitive(Operation *op) {
+  return hasLowering(op) && !isa<ReadOp, WriteOp, YieldOp>(op);
+}
+
+static LogicalResult checkLowerable(func::FuncOp function) {
+  for (Operation &op : function.front()) {
+    if (isa<ReshapeOp, ReadOp, ConstantOp, func::ReturnOp>(op))
+      continue;
+    auto kernel = dyn_cast<KernelOp>(op);
+    if (!kernel || !kernel.getOffsets())
+      return op.emitError("expected planned kernels only, got '")
+             << op.getName() << "'";
+    for (Operation &inner : kernel.getBody().front()) {
+      if (!hasLowering(&inner))
+        return inner.emitError("expected a primitive, got '")
+               << inner.getName() << "'";
+      auto constant = dyn_cast<ConstantOp>(inner);
+      if (constant && !constant.getValue().isSplat())
+        return inner.emitError("expected a constant of one value, got ")
+               << constant.getType() << " with several";
+    }
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The record
+//===----------------------------------------------------------------------===//
+
+static sinter_dtype dtypeOf(RankedTensorType type) {
+  return type.getElementType().isF32() ? SINTER_F32 : SINTER_I32;
+}
+
+static TensorRecord recordTensor(StringRef name, RankedTensorType type) {
+  TensorRecord record{name.str(), dtypeOf(type), {}};
+  for (int64_t size : type.getShape())
+    record.shape.push_back(ShapedType::isDynamic(size) ? -1 : size);
+  return record;
+}
+
+static StateRecord recordState(StateOp state, int64_t offset) {
+  RankedTensorType type = state.getTensorType();
+  StateRecord record;
+  record.name = state.getSymName().str();
+  record.dtype = dtypeOf(type);
+  record.role = static_cast<sinter_role>(state.getRole());
+  record.shape.assign(type.getShape().begin(), type.getShape().end());
+  record.offset = offset;
+  record.bytes = storedBytes(type, 1);
+  record.init = static_cast<sinter_init_kind>(state.getInit());
+  record.a = state.getA().convertToFloat();
+  record.b = state.getB().convertToFloat();
+  if (auto value = dyn_cast_or_null<DenseElementsAttr>(state.getValueAttr())) {
+    record.init = SINTER_INIT_DATA;
+    record.data.resize(record.bytes);
+    auto *out = record.data.data();
+    auto append = [&](uint32_t bits) {
+      std::memcpy(out, &bits, 4);
+      out += 4;
+    };
+    if (record.dtype == SINTER_F32)
+      for (float x : value.getValues<float>())
+        append(llvm::bit_cast<uint32_t>(x));
+    else
+      for (int32_t x : value.getValues<int32_t>())
+        append(static_cast<uint32_t>(x));
+  }
+  return record;
+}
+
+/// Arithmetic and memory traffic, as fixed + per sample.
+static void recordWork(KernelOp kernel, KernelRecord &record) {
+  auto count = [](RankedTensorType type, int64_t times, int64_t &fixed,
+                  int64_t &perSample) {
+    (isBatched(type) ? perSample : fixed) += times * featureCount(type);
+  };
+  auto countBytes = [&](RankedTensorType type) {
+    count(type, 4, record.bytesFixed, record.bytesPerSample);
+  };
+  for (Value captured : kernel.getCaptured())
+    countBytes(tensorTypeOf(captured));
+  for (Value result : kernel.getResults())
+    countBytes(tensorTypeOf(result));
+  for (Operation &op : kernel.getBody().front()) {
+    if (auto read = dyn_cast<ReadOp>(op))
+      countBytes(tensorTypeOf(read.getResult()));
+    else if (auto write = dyn_cast<WriteOp>(op))
+      countBytes(tensorTypeOf(write.getValue()));
+    else if (auto matmul = dyn_cast<MatmulOp>(op)) {
+      RankedTensorType a = tensorTypeOf(matmul.getA());
+      RankedTensorType result = tensorTypeOf(matmul.getResult());
+      int64_t work = matmul.getTransposeA()
+                         ? featureCount(result)
+                         : a.getDimSize(1) * featureCount(result);
+      record.flopsPerSample += 2 * work;
+    } else if (isa<ReduceSumOp, ReduceMaxOp>(op))
+      count(tensorTypeOf(op.getOperand(0)), 1, record.flopsFixed,
+            record.flopsPerSample);
+    else if (op.hasTrait<Elementwise>() && !isa<BroadcastOp>(op))
+      count(tensorTypeOf(op.getResult(0)), 1, record.flopsFixed,
+            record.flopsPerSample);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+namespace {
+class ModelLowering {
+public:
+  ModelLowering(ModuleOp module, ModelOp model, const TargetShape &target)
+      : module(module), model(model), builder(module.getContext()),
+        layout{static_cast<int64_t>(model.getBatchBound()), target, {}, {}} {}
+
+  FailureOr<ModelRecord> lower();
+
+private:
+  void placeStates();
+  FailureOr<FunctionRecord> lowerFunction(func::FuncOp function);
+  FailureOr<KernelRecord> lowerKernel(KernelOp kernel, std::string symbol);
+  func::FuncOp declare(StringRef name, ArrayRef<Type> arguments, Location loc);
+
+  ModuleOp module;
+  ModelOp model;
+  OpBuilder builder;
+  ModelLayout layout;
+  ModelRecord record;
+};
+} // namespace
+
+/// One block: each state at a multiple of a cache line, in declaration order.
+void ModelLowering::placeStates() {
+  int64_t offset = 0;
+  for (StateOp state : model.getBody().getOps<StateOp>()) {
+    layout.stateOffsets[state.getSymName()] = offset;
+    layout.stateTypes[state.getSymName()] = state.getTensorType();
+    record.states.push_back(recordState(state, offset));
+    offset = llvm::alignTo(offset + record.states.back().bytes, 64);
+  }
+  record.stateBytes = offset;
+}
+
+func::FuncOp ModelLowering::declare(StringRef name, ArrayRef<Type> arguments,
+                                    Location loc) {
+  builder.setInsertionPointToEnd(module.getBody());
+  return func::FuncOp::create(builder, loc, name,
+                              builder.getFunctionType(arguments, {}));
+}
+
+FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
+                                                   std::string symbol) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  func::FuncOp function =
+      declare(symbol, {pointer, builder.getI64Type()}, kernel.getLoc());
+  function.setPrivate();
+  KernelEmitter emitter(kernel, layout, function);
+  FailureOr<int64_t> tasks = findLowering(kernel.getKind())(emitter);
+  if (failed(tasks))
+    return failure();
+  func::ReturnOp::create(emitter.b);
+
+  KernelRecord result;
+  result.name = kernel.getName().str();
+  result.kind = stringifyKernelKind(kernel.getKind()).str();
+  result.symbol = std::move(symbol);
+  result.tasks = *tasks;
+  recordWork(kernel, result);
+  return result;
+}
+
+FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
+  if (failed(checkLowerable(function)))
+    return failure();
+  FunctionRecord result;
+  result.symbol = (model.getSymName() + "_" + function.getName()).str();
+  if (auto bytes = function->getAttrOfType<IntegerAttr>(names::arenaBytes))
+    result.arenaBytes = bytes.getInt();
+  if (auto bytes = function->getAttrOfType<IntegerAttr>(names::arenaLowerBound))
+    result.arenaLowerBound = bytes.getInt();
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
+    result.inputs.push_back(
+        recordTensor(i == 0 ? "input" : "target", cast<RankedTensorType>(type)));
+  auto resultNames = function->getAttrOfType<ArrayAttr>(names::resultNames);
+  for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+    StringRef name = resultNames
+                         ? cast<StringAttr>(resultNames[i]).getValue()
+                         : StringRef("prediction");
+    result.outputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
+  }
+
+  for (KernelOp kernel : function.front().getOps<KernelOp>()) {
+    std::string symbol =
+        result.symbol + "_kernel" + std::to_string(result.kernels.size());
+    FailureOr<KernelRecord> kernelRecord = lowerKernel(kernel, symbol);
+    if (failed(kernelRecord))
+      return failure();
+    result.kernels.push_back(*kernelRecord);
+  }
+
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  func::FuncOp step = declare(result.symbol, {pointer}, function.getLoc());
+  OpBuilder inside = OpBuilder::atBlockBegin(step.addEntryBlock());
+  Value call = step.getArgument(0);
+  auto kernels = function.front().getOps<KernelOp>();
+  for (auto [kernel, op] : llvm::zip_equal(result.kernels, kernels)) {
+    Location loc = op->getLoc();
+    if (kernel.tasks > 1) {
+      createParallelFor(inside, loc, call, kernel.symbol, kernel.tasks);
+      continue;
+    }
+    Value first = arith::ConstantOp::create(inside, loc,
+                                            inside.getI64IntegerAttr(0));
+    func::CallOp::create(inside, loc, kernel.symbol, TypeRange(),
+                         ValueRange{call, first});
+  }
+  func::ReturnOp::create(inside, function.getLoc());
+  return result;
+}
+
+FailureOr<ModelRecord> ModelLowering::lower() {
+  record.name = model.getSymName().str();
+  record.batchBound = model.getBatchBound();
+  placeStates();
+  for (auto function : model.getBody().getOps<func::FuncOp>()) {
+    FailureOr<FunctionRecord> lowered = lowerFunction(function);
+    if (failed(lowered))
+      return failure();
+    if (function.getName() == names::predict)
+      record.predict = *lowered;
+    else if (function.getName() == names::evalStep)
+      record.evalStep = *lowered;
+    else if (function.getName() == names::trainStep)
+      record.trainStep = *lowered;
+    else
+      return function.emitError("expected @predict, @eval_step or @train_step, "
+                                "got @")
+             << function.getName();
+  }
+  return record;
+}
+
+FailureOr<ModelRecord> sinter::lowerToLoops(ModuleOp module,
+                                            const TargetShape &target) {
+  auto models = module.getOps<ModelOp>();
+  if (!llvm::hasSingleElement(models))
+    return module.emitError("expected one model, got ")
+           << std::distance(models.begin(), models.end());
+  ModelOp model = *models.begin();
+  FailureOr<ModelRecord> record = ModelLowering(module, model, target).lower();
+  if (succeeded(record))
+    model.erase();
+  return record;
+}

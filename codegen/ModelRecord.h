@@ -1,0 +1,63 @@
+//===- ModelRecord.h - what lowering learns about a model ----------------===//
+//
+// Lowering turns a planned `sinter.model` into kernels and step functions; this
+// record is what remains to be said about them. ModelTable.cpp writes it into
+// the object as the constant `sinter_model` table (runtime/sinter_runtime.h,
+// field by field the same), the report prints it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_CODEGEN_MODELRECORD_H
+#define SINTER_CODEGEN_MODELRECORD_H
+
+#include "runtime/sinter_runtime.h"
+
+#include <string>
+#include <vector>
+
+namespace sinter {
+
+struct TensorRecord {
+  std::string name;
+  sinter_dtype dtype = SINTER_F32;
+  std::vector<int64_t> shape; // shape[0] == -1: batched
+};
+
+struct KernelRecord {
+  std::string name;   // layer and ops, for people
+  std::string kind;   // "matmul", "weight_gradient", "sweep", ...
+  std::string symbol; // void symbol(const sinter_call *, int64_t task)
+  int64_t tasks = 1;
+  int64_t flopsFixed = 0, flopsPerSample = 0;
+  int64_t bytesFixed = 0, bytesPerSample = 0;
+};
+
+struct FunctionRecord {
+  std::string symbol; // void symbol(const sinter_call *); empty: absent
+  int64_t arenaBytes = 0, arenaLowerBound = 0;
+  std::vector<TensorRecord> inputs, outputs;
+  std::vector<KernelRecord> kernels; // in the order in which they run
+};
+
+struct StateRecord {
+  std::string name;
+  sinter_dtype dtype = SINTER_F32;
+  sinter_role role = SINTER_PARAMETER;
+  std::vector<int64_t> shape;
+  int64_t offset = 0, bytes = 0;
+  sinter_init_kind init = SINTER_INIT_CONSTANT;
+  float a = 0, b = 0;
+  std::vector<char> data; // SINTER_INIT_DATA only
+};
+
+struct ModelRecord {
+  std::string name;
+  int64_t batchBound = 0;
+  int64_t stateBytes = 0;
+  std::vector<StateRecord> states;
+  FunctionRecord predict, evalStep, trainStep;
+};
+
+} // namespace sinter
+
+#endif // SINTER_CODEGEN_MODELRECORD_H

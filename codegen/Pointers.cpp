@@ -1,0 +1,102 @@
+//===- Pointers.cpp - from a sinter_call to memrefs ----------------------===//
+
+#include "codegen/Pointers.h"
+
+#include "codegen/RuntimeCalls.h"
+#include "runtime/sinter_runtime.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+
+using namespace mlir;
+
+namespace sinter {
+
+static int64_t offsetOf(CallField field) {
+  switch (field) {
+  case CallField::State:
+    return offsetof(sinter_call, state);
+  case CallField::Arena:
+    return offsetof(sinter_call, arena);
+  case CallField::Inputs:
+    return offsetof(sinter_call, inputs);
+  case CallField::Outputs:
+    return offsetof(sinter_call, outputs);
+  case CallField::Batch:
+    return offsetof(sinter_call, batch);
+  case CallField::Pool:
+    return offsetof(sinter_call, pool);
+  }
+  llvm_unreachable("all fields are listed");
+}
+
+static Value createByteOffset(OpBuilder &builder, Location loc, Value base,
+                              int64_t bytes) {
+  if (bytes == 0)
+    return base;
+  // Not a constant index of the op: those have 32 bits.
+  Value offset =
+      arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(bytes));
+  return LLVM::GEPOp::create(builder, loc, base.getType(), builder.getI8Type(),
+                             base, ValueRange{offset},
+                             LLVM::GEPNoWrapFlags::inbounds);
+}
+
+/// Loads what does not change during the call.
+static Value loadInvariant(OpBuilder &builder, Location loc, Type type,
+                           Value base, int64_t byteOffset) {
+  auto load = LLVM::LoadOp::create(
+      builder, loc, type, createByteOffset(builder, loc, base, byteOffset));
+  load.setInvariant(true);
+  return load;
+}
+
+Value loadCallField(OpBuilder &builder, Location loc, Value call,
+                    CallField field) {
+  Type type = field == CallField::Batch ? Type(builder.getI64Type())
+                                        : call.getType();
+  return loadInvariant(builder, loc, type, call, offsetOf(field));
+}
+
+Value loadInput(OpBuilder &builder, Location loc, Value call, int64_t index) {
+  Value inputs = loadCallField(builder, loc, call, CallField::Inputs);
+  return loadInvariant(builder, loc, call.getType(), inputs,
+                       index * int64_t(sizeof(void *)));
+}
+
+Value loadOutput(OpBuilder &builder, Location loc, Value call, int64_t index) {
+  Value outputs = loadCallField(builder, loc, call, CallField::Outputs);
+  return loadInvariant(builder, loc, call.getType(), outputs,
+                       index * int64_t(sizeof(void *)));
+}
+
+Value createMemRef(OpBuilder &builder, Location loc, Value base,
+                   int64_t byteOffset, MemRefType type) {
+  Value start = createByteOffset(builder, loc, base, byteOffset);
+  return UnrealizedConversionCastOp::create(builder, loc, type, start)
+      .getResult(0);
+}
+
+void createParallelFor(OpBuilder &builder, Location loc, Value call,
+                       StringRef kernel, int64_t tasks) {
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  auto kernelType =
+      builder.getFunctionType({pointer, builder.getI64Type()}, {});
+  Value function = func::ConstantOp::create(
+      builder, loc, kernelType,
+      FlatSymbolRefAttr::get(builder.getContext(), kernel));
+  Value address =
+      UnrealizedConversionCastOp::create(builder, loc, pointer, function)
+          .getResult(0);
+  Value count =
+      arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(tasks));
+  auto module = builder.getInsertionBlock()
+                    ->getParentOp()
+                    ->getParentOfType<ModuleOp>();
+  func::CallOp::create(builder, loc, declareRuntimeCall(module, "sinter_parallel_for"),
+                       ValueRange{call, address, count});
+}
+
+} // namespace sinter

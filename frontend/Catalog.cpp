@@ -1,0 +1,748 @@
+// Catalog.cpp - the tables. Names, defaults and meaning are Keras 3's.
+//
+// To add an entry, add a row; reader, builder, suggestions and documentation
+// follow. A name Keras has and Sinter lacks belongs into the table's last list,
+// so that users are told "not yet" instead of "unknown".
+#include "frontend/Catalog.h"
+
+#include "frontend/Spec.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cmath>
+#include <cstdio>
+
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+namespace {
+
+constexpr StringRef kRequired = "";
+constexpr Range kAny;
+constexpr Range atLeast(double low) { return {.low = low}; }
+constexpr Range above(double low) { return {.low = low, .lowOpen = true}; }
+constexpr Range within(double low, double high) {
+  return {.low = low, .high = high};
+}
+/// [0, 1): the range of a decay or a dropped fraction.
+constexpr Range kFraction{.low = 0, .high = 1, .highOpen = true};
+constexpr Range kOpenFraction{
+    .low = 0, .high = 1, .lowOpen = true, .highOpen = true};
+/// Sizes and counts fit the 32-bit numbers in which kernels count.
+constexpr Range kSize = within(1, 2147483647);
+constexpr Range kSeed = within(0, 9223372036854775807.0);
+
+constexpr bool kFixed = true;
+
+std::vector<ArgInfo> join(std::vector<ArgInfo> args,
+                          llvm::ArrayRef<ArgInfo> common) {
+  args.insert(args.end(), common.begin(), common.end());
+  return args;
+}
+
+// ---- Sections of a spec -----------------------------------------------------
+
+Table sections() {
+  return {
+      "section",
+      "sections",
+      {
+          {"input",
+           "InputLayer",
+           "one sample as the network gets it",
+           {{"shape", Type::Integers, kRequired, "shape of one sample", kSize},
+            {"scale", Type::Number, "1", "factor applied while data is read"},
+            {"name", Type::Name, "input", "what `inputs:` calls it"}}},
+          {"train",
+           "",
+           "how the trainer runs; its flags override it",
+           {{"epochs", Type::Integer, "1", "passes over the data", kSize},
+            {"batch_size", Type::Integer, "32", "samples in one step",
+             within(1, 1 << 20)},
+            {"seed", Type::Integer, "0", "of initial weights, dropout, order",
+             kSeed},
+            {"shuffle", Type::Bool, "true", "a new order in each epoch"}}},
+          {"validation_split",
+           "",
+           "takes a part of the training data for validation",
+           {{"fraction", Type::Number, kRequired, "part of the samples",
+             kOpenFraction},
+            {"shuffle", Type::Bool, "false",
+             "a random part; else the last samples, as in Keras"},
+            {"seed", Type::Integer, "0", "of the random part", kSeed}}},
+      },
+  };
+}
+
+std::string checkCsv(const Config &config) {
+  if (config.text("separator").size() != 1)
+    return "expected 'separator' to be one character";
+  // The trainer gets the columns as one line, separated by commas.
+  for (const std::string &label : config.texts("label"))
+    if (StringRef(label).contains(','))
+      return "expected 'label' to name columns without commas; give positions";
+  return "";
+}
+
+Table dataSources() {
+  return {
+      "data source",
+      "data sources",
+      {
+          {"images",
+           "",
+           "two files, one of inputs and one of targets",
+           {{"images", Type::Text, kRequired, "inputs: idx, idx.gz or npy"},
+            {"labels", Type::Text, kRequired, "targets: idx, idx.gz or npy"}}},
+          {"csv",
+           "",
+           "one table of numbers",
+           {{"csv", Type::Text, kRequired, "file, may be .gz"},
+            {"label", Type::Texts, kRequired,
+             "target columns: names, or positions from 0 (-1 is the last)"},
+            {"skip_rows", Type::Integer, "0", "lines before the table",
+             within(0, 2147483647)},
+            {"separator", Type::Text, ",", "between fields"}},
+           {},
+           checkCsv},
+          {"npz",
+           "",
+           "two arrays of one NumPy archive",
+           {{"npz", Type::Text, kRequired, "file"},
+            {"x", Type::Text, kRequired, "array of inputs"},
+            {"y", Type::Text, kRequired, "array of targets"}}},
+      },
+  };
+}
+
+// ---- Layers -----------------------------------------------------------------
+
+const ArgInfo kNegativeSlope{"negative_slope", Type::Number, "0.0",
+                             "slope below 0", atLeast(0)};
+const ArgInfo kAxis{"axis", Type::Integer, "-1", "dimension it runs over",
+                    kAny, kFixed};
+
+std::vector<ArgInfo> reluArgs() {
+  return {kNegativeSlope,
+          {"max_value", Type::Number, "null", "upper limit", kAny, kFixed},
+          {"threshold", Type::Number, "0.0", "where it starts", kAny, kFixed}};
+}
+
+std::vector<ArgInfo> layer(std::vector<ArgInfo> args) {
+  return join(std::move(args),
+              {{"name", Type::Name, "null", "default: dense, dense_1, ..."},
+               {"inputs", Type::Names, "null",
+                "layers it reads; default: the one before"}});
+}
+
+std::string checkReshape(const Config &config) {
+  std::vector<int64_t> shape = config.integers("target_shape");
+  if (llvm::count(shape, -1) > 1)
+    return "expected at most one -1 in 'target_shape'";
+  if (llvm::is_contained(shape, 0))
+    return "expected no 0 in 'target_shape'";
+  return "";
+}
+
+Table layers() {
+  const ArgInfo noSeed{
+      "seed", Type::Integer, "null", "training's seed is used", kAny, kFixed};
+  return {
+      "layer",
+      "layers",
+      {
+          {"input",
+           "InputLayer",
+           "the `input` section, written as the first layer",
+           {{"shape", Type::Integers, kRequired, "shape of one sample", kSize},
+            {"scale", Type::Number, "1", "factor applied while data is read"},
+            {"name", Type::Name, "input", "what `inputs:` calls it"}}},
+          {"flatten", "Flatten", "all of a sample in one dimension", layer({})},
+          {"reshape",
+           "Reshape",
+           "another shape, same number of elements",
+           layer({{"target_shape", Type::Integers, kRequired,
+                   "shape of one sample; -1 is what remains",
+                   within(-1, kSize.high)}}),
+           {},
+           checkReshape},
+          {"dense",
+           "Dense",
+           "activation(x kernel + bias), over the last dimension",
+           layer({{"units", Type::Integer, kRequired, "number of outputs",
+                   kSize},
+                  {"activation", Type::Activation, "linear",
+                   "applied to the result"},
+                  {"use_bias", Type::Bool, "true", "adds a bias"},
+                  {"kernel_initializer", Type::Initializer, "glorot_uniform",
+                   "of the kernel (in, units)"},
+                  {"bias_initializer", Type::Initializer, "zeros",
+                   "of the bias (units)"},
+                  {"kernel_regularizer", Type::Regularizer, "null",
+                   "penalty on the kernel, added to the loss"},
+                  {"bias_regularizer", Type::Regularizer, "null",
+                   "penalty on the bias, added to the loss"},
+                  {"activity_regularizer", Type::Regularizer, "null",
+                   "penalty on the result", kAny, kFixed},
+                  {"kernel_constraint", Type::Text, "null",
+                   "projection of the kernel", kAny, kFixed},
+                  {"bias_constraint", Type::Text, "null",
+                   "projection of the bias", kAny, kFixed},
+                  {"trainable", Type::Bool, "true",
+                   "the optimizer changes kernel and bias"}})},
+          {"activation",
+           "Activation",
+           "an activation as a layer of its own",
+           layer({{"activation", Type::Activation, kRequired,
+                   "which function"}})},
+          {"relu", "ReLU", "max(x, negative_slope x)", layer(reluArgs())},
+          {"leaky_relu",
+           "LeakyReLU",
+           "x for x > 0, else negative_slope x",
+           layer({{"negative_slope", Type::Number, "0.3", "slope below 0",
+                   atLeast(0)}})},
+          {"elu",
+           "ELU",
+           "x for x > 0, else alpha (exp(x) - 1)",
+           layer({{"alpha", Type::Number, "1.0", "depth of the left branch",
+                   atLeast(0)}})},
+          {"softmax",
+           "Softmax",
+           "exp(x) / sum(exp(x)), over the last dimension",
+           layer({kAxis})},
+          {"dropout",
+           "Dropout",
+           "in training: 0 with probability rate, else x / (1 - rate)",
+           layer({{"rate", Type::Number, kRequired,
+                   "fraction of inputs set to 0", kFraction},
+                  noSeed})},
+          {"gaussian_noise",
+           "GaussianNoise",
+           "in training: x + normal(0, stddev)",
+           layer({{"stddev", Type::Number, kRequired,
+                   "standard deviation of the noise", atLeast(0)},
+                  noSeed})},
+          {"add", "Add", "sum of its inputs", layer({})},
+          {"multiply", "Multiply", "product of its inputs", layer({})},
+          {"concatenate",
+           "Concatenate",
+           "its inputs, one after the other",
+           layer({{"axis", Type::Integer, "-1",
+                   "dimension to join; 0 is the batch"}})},
+      },
+      {"alpha_dropout",
+       "average",
+       "average_pooling2d",
+       "batch_normalization",
+       "bidirectional",
+       "conv1d",
+       "conv2d",
+       "conv2d_transpose",
+       "conv3d",
+       "cropping2d",
+       "depthwise_conv2d",
+       "dot",
+       "einsum_dense",
+       "embedding",
+       "gaussian_dropout",
+       "global_average_pooling2d",
+       "global_max_pooling2d",
+       "group_normalization",
+       "gru",
+       "lambda",
+       "layer_normalization",
+       "lstm",
+       "masking",
+       "max_pooling2d",
+       "maximum",
+       "minimum",
+       "multi_head_attention",
+       "normalization",
+       "permute",
+       "prelu",
+       "repeat_vector",
+       "rescaling",
+       "separable_conv2d",
+       "simple_rnn",
+       "spatial_dropout2d",
+       "subtract",
+       "time_distributed",
+       "unit_normalization",
+       "up_sampling2d",
+       "zero_padding2d"},
+  };
+}
+
+Table activations() {
+  return {
+      "activation",
+      "activations",
+      {
+          {"linear", "", "x", {}},
+          {"relu", "", "max(x, negative_slope x)", reluArgs()},
+          {"leaky_relu",
+           "",
+           "x for x > 0, else negative_slope x",
+           {{"negative_slope", Type::Number, "0.2", "slope below 0",
+             atLeast(0)}}},
+          {"elu",
+           "",
+           "x for x > 0, else alpha (exp(x) - 1)",
+           {{"alpha", Type::Number, "1.0", "depth of the left branch",
+             atLeast(0)}}},
+          {"selu", "", "1.0507 elu(x, alpha = 1.6733)", {}},
+          {"gelu",
+           "",
+           "x Phi(x), Phi the normal distribution",
+           {{"approximate", Type::Bool, "false", "Phi through tanh"}}},
+          {"silu", "", "x sigmoid(x)", {}, {"swish"}},
+          {"sigmoid", "", "1 / (1 + exp(-x))", {}},
+          {"hard_sigmoid", "", "min(max(x / 6 + 1/2, 0), 1)", {}},
+          {"tanh", "", "(exp(x) - exp(-x)) / (exp(x) + exp(-x))", {}},
+          {"softplus", "", "log(1 + exp(x))", {}},
+          {"softmax",
+           "",
+           "exp(x) / sum(exp(x)), over the last dimension",
+           {kAxis}},
+      },
+      {"celu", "exponential", "glu", "hard_shrink", "hard_silu", "hard_swish",
+       "hard_tanh", "log_sigmoid", "log_softmax", "mish", "relu6",
+       "soft_shrink", "softsign", "sparsemax", "squareplus", "tanh_shrink"},
+  };
+}
+
+// ---- Initial values and penalties -------------------------------------------
+
+Table initializers() {
+  const ArgInfo seed{
+      "seed", Type::Integer, "null", "training's seed is used", kAny, kFixed};
+  const ArgInfo mean{"mean", Type::Number, "0.0", "mean"};
+  const ArgInfo stddev{"stddev", Type::Number, "0.05", "standard deviation",
+                       atLeast(0)};
+  return {
+      "initializer",
+      "initializers",
+      {
+          {"glorot_uniform", "", "+-sqrt(6 / (in + out))", {seed}},
+          {"glorot_normal", "", "truncated, variance 2 / (in + out)", {seed}},
+          {"he_uniform", "", "+-sqrt(6 / in)", {seed}},
+          {"he_normal", "", "truncated, variance 2 / in", {seed}},
+          {"lecun_uniform", "", "+-sqrt(3 / in)", {seed}},
+          {"lecun_normal", "", "truncated, variance 1 / in", {seed}},
+          {"zeros", "", "0", {}, {"zero"}},
+          {"ones", "", "1", {}, {"one"}},
+          {"constant",
+           "",
+           "one value",
+           {{"value", Type::Number, "0.0", "the value"}}},
+          {"random_normal", "", "normal", {mean, stddev, seed}},
+          {"random_uniform",
+           "",
+           "uniform on [minval, maxval)",
+           {{"minval", Type::Number, "-0.05", "lower limit"},
+            {"maxval", Type::Number, "0.05", "upper limit"},
+            seed},
+           {},
+           [](const Config &config) -> std::string {
+             return config.number("minval") <= config.number("maxval")
+                        ? ""
+                        : "expected 'minval' to be at most 'maxval'";
+           }},
+          {"truncated_normal",
+           "",
+           "normal, redrawn beyond two standard deviations",
+           {mean, stddev, seed}},
+      },
+      {"identity", "orthogonal", "stft", "variance_scaling"},
+  };
+}
+
+Table regularizers() {
+  return {
+      "regularizer",
+      "regularizers",
+      {
+          {"l1",
+           "",
+           "l1 sum |w|",
+           {{"l1", Type::Number, "0.01", "factor", atLeast(0)}}},
+          {"l2",
+           "",
+           "l2 sum w^2",
+           {{"l2", Type::Number, "0.01", "factor", atLeast(0)}}},
+          {"l1_l2",
+           "",
+           "l1 sum |w| + l2 sum w^2",
+           {{"l1", Type::Number, "0.0", "factor of |w|", atLeast(0)},
+            {"l2", Type::Number, "0.0", "factor of w^2", atLeast(0)}}},
+      },
+      {"orthogonal_regularizer"},
+  };
+}
+
+// ---- Losses and metrics -----------------------------------------------------
+
+Table losses() {
+  const ArgInfo fromLogits{"from_logits", Type::Bool, "false",
+                           "the output has no softmax or sigmoid"};
+  const ArgInfo smoothing{"label_smoothing", Type::Number, "0.0",
+                          "targets move this far to the mean", within(0, 1)};
+  return {
+      "loss",
+      "losses",
+      {
+          {"sparse_categorical_crossentropy",
+           "",
+           "-log p[label]; targets are class numbers",
+           {fromLogits,
+            {"ignore_class", Type::Integer, "null", "label without loss", kAny,
+             kFixed}}},
+          {"categorical_crossentropy",
+           "",
+           "-sum t log p; targets are one-hot",
+           {fromLogits, smoothing, kAxis}},
+          {"binary_crossentropy",
+           "",
+           "-mean(t log p + (1 - t) log(1 - p))",
+           {fromLogits, smoothing, kAxis},
+           {"bce"}},
+          {"mean_squared_error", "", "mean (t - y)^2", {}, {"mse"}},
+          {"mean_absolute_error", "", "mean |t - y|", {}, {"mae"}},
+          {"huber",
+           "",
+           "(t - y)^2 / 2 near 0, delta |t - y| - delta^2 / 2 beyond delta",
+           {{"delta", Type::Number, "1.0", "where it turns linear",
+             above(0)}}},
+          {"hinge", "", "mean max(1 - t y, 0); targets 0 count as -1", {}},
+      },
+      {"binary_focal_crossentropy", "categorical_focal_crossentropy",
+       "categorical_hinge", "circle", "cosine_similarity", "ctc", "dice",
+       "kl_divergence", "kld", "log_cosh", "mape",
+       "mean_absolute_percentage_error", "mean_squared_logarithmic_error",
+       "msle", "poisson", "squared_hinge", "tversky"},
+  };
+}
+
+std::vector<ArgInfo> metric(std::vector<ArgInfo> args) {
+  return join(std::move(args),
+              {{"name", Type::Name, "null", "in the history; default: itself"}});
+}
+
+Table metrics() {
+  const ArgInfo k{"k", Type::Integer, "5", "how many guesses count", kSize};
+  return {
+      "metric",
+      "metrics",
+      {
+          {"accuracy",
+           "",
+           "binary, categorical or sparse: follows loss and output",
+           metric({}),
+           {"acc"}},
+          {"binary_accuracy",
+           "",
+           "part of outputs on the target's side of the threshold",
+           metric({{"threshold", Type::Number, "0.5", "between 0 and 1",
+                    within(0, 1)}})},
+          {"categorical_accuracy", "", "argmax y = argmax t", metric({})},
+          {"sparse_categorical_accuracy", "", "argmax y = label", metric({})},
+          {"top_k_categorical_accuracy",
+           "",
+           "argmax t is among the k largest y",
+           metric({k})},
+          {"sparse_top_k_categorical_accuracy",
+           "",
+           "label is among the k largest y",
+           metric({k})},
+          {"mean_squared_error", "", "mean (t - y)^2", metric({}), {"mse"}},
+          {"mean_absolute_error", "", "mean |t - y|", metric({}), {"mae"}},
+      },
+      {"auc", "binary_crossentropy", "binary_iou", "categorical_crossentropy",
+       "categorical_hinge", "cosine_similarity", "f1_score", "false_negatives",
+       "false_positives", "fbeta_score", "hinge", "iou", "kl_divergence",
+       "mape", "mean", "mean_absolute_percentage_error", "mean_iou", "msle",
+       "pearson_correlation", "poisson", "precision", "r2_score", "recall",
+       "root_mean_squared_error", "sparse_categorical_crossentropy",
+       "squared_hinge", "sum", "true_negatives", "true_positives"},
+  };
+}
+
+// ---- Optimizers and learning-rate schedules ---------------------------------
+
+std::string checkOptimizer(const Config &config) {
+  int clips = 0;
+  for (StringRef arg : {"clipnorm", "global_clipnorm", "clipvalue"})
+    clips += !config.isNull(arg);
+  return clips <= 1 ? ""
+                    : "expected at most one of 'clipnorm', 'global_clipnorm' "
+                      "and 'clipvalue'";
+}
+
+EntryInfo optimizer(StringRef name, StringRef doc, StringRef learningRate,
+                    std::vector<ArgInfo> args, StringRef weightDecay = "null") {
+  std::vector<ArgInfo> all = {{"learning_rate", Type::Schedule, learningRate,
+                               "step size, a number or a schedule"}};
+  llvm::append_range(all, args);
+  return {
+      name,
+      "",
+      doc,
+      join(std::move(all),
+           {{"weight_decay", Type::Number, weightDecay,
+             "w -= learning_rate weight_decay w before each update",
+             atLeast(0)},
+            {"clipnorm", Type::Number, "null", "longest gradient of one tensor",
+             above(0)},
+            {"global_clipnorm", Type::Number, "null",
+             "longest gradient of all tensors together", above(0)},
+            {"clipvalue", Type::Number, "null", "largest gradient element",
+             above(0)},
+            {"use_ema", Type::Bool, "false", "average of the weights", kAny,
+             kFixed},
+            {"loss_scale_factor", Type::Number, "null", "for 16-bit gradients",
+             kAny, kFixed},
+            {"gradient_accumulation_steps", Type::Integer, "null",
+             "steps in one update", kAny, kFixed}}),
+      {},
+      checkOptimizer};
+}
+
+Table optimizers() {
+  const ArgInfo epsilon{"epsilon", Type::Number, "1e-7", "keeps 1/x finite",
+                        atLeast(0)};
+  auto rho = [](StringRef value) {
+    return ArgInfo{"rho", Type::Number, value, "decay of squared gradients",
+                   within(0, 1)};
+  };
+  const ArgInfo momentum{"momentum", Type::Number, "0.0",
+                         "part of the last step that is kept", within(0, 1)};
+  const ArgInfo beta1{"beta_1", Type::Number, "0.9", "decay of the mean",
+                      kFraction};
+  const ArgInfo beta2{"beta_2", Type::Number, "0.999",
+                      "decay of the squared mean", kFraction};
+  const ArgInfo amsgrad{"amsgrad", Type::Bool, "false",
+                        "keeps the largest squared mean", kAny, kFixed};
+  return {
+      "optimizer",
+      "optimizers",
+      {
+          optimizer("sgd", "gradient descent, with momentum if wanted", "0.01",
+                    {momentum,
+                     {"nesterov", Type::Bool, "false",
+                      "looks one step of momentum ahead"}}),
+          optimizer("rmsprop", "divides by a running mean of squares", "0.001",
+                    {rho("0.9"), momentum, epsilon,
+                     {"centered", Type::Bool, "false",
+                      "divides by the variance instead"}}),
+          optimizer("adagrad", "divides by the sum of squares", "0.001",
+                    {{"initial_accumulator_value", Type::Number, "0.1",
+                      "where the sum starts", atLeast(0)},
+                     epsilon}),
+          optimizer("adadelta", "steps in units of earlier steps", "0.001",
+                    {rho("0.95"), epsilon}),
+          optimizer("adam", "momentum over a running mean of squares", "0.001",
+                    {beta1, beta2, epsilon, amsgrad}),
+          optimizer("adamw", "adam with weight decay beside the gradient",
+                    "0.001", {beta1, beta2, epsilon, amsgrad}, "0.004"),
+          optimizer("nadam", "adam with Nesterov's momentum", "0.001",
+                    {beta1, beta2, epsilon}),
+      },
+      {"adafactor", "adamax", "ftrl", "lamb", "lion", "loss_scale_optimizer",
+       "muon"},
+  };
+}
+
+std::string checkPiecewise(const Config &config) {
+  std::vector<int64_t> boundaries = config.integers("boundaries");
+  if (config.numbers("values").size() != boundaries.size() + 1)
+    return llvm::formatv("expected 'values' to have one number more than "
+                         "'boundaries' ({0}), got {1}",
+                         boundaries.size(), config.numbers("values").size())
+        .str();
+  for (size_t i = 1; i < boundaries.size(); ++i)
+    if (boundaries[i] <= boundaries[i - 1])
+      return "expected 'boundaries' to increase";
+  return "";
+}
+
+std::string checkCosine(const Config &config) {
+  if (config.isNull("warmup_target") && config.integer("warmup_steps") != 0)
+    return "expected 'warmup_target' beside 'warmup_steps'";
+  return "";
+}
+
+Table schedules() {
+  const ArgInfo initial{"initial_learning_rate", Type::Number, kRequired,
+                        "at step 0", atLeast(0)};
+  const ArgInfo steps{"decay_steps", Type::Integer, kRequired,
+                      "steps in one decay", kSize};
+  return {
+      "schedule",
+      "schedules",
+      {
+          {"constant",
+           "",
+           "the same in every step; a plain number means this",
+           {{"value", Type::Number, kRequired, "learning rate", atLeast(0)}}},
+          {"exponential_decay",
+           "",
+           "initial decay_rate^(step / decay_steps)",
+           {initial,
+            steps,
+            {"decay_rate", Type::Number, kRequired, "factor", above(0)},
+            {"staircase", Type::Bool, "false", "whole decays only"}}},
+          {"cosine_decay",
+           "",
+           "half a cosine from initial to alpha initial",
+           {initial,
+            steps,
+            {"alpha", Type::Number, "0.0", "part that remains", atLeast(0)},
+            {"warmup_target", Type::Number, "null",
+             "rate after a linear warmup", atLeast(0)},
+            {"warmup_steps", Type::Integer, "0", "steps of the warmup",
+             within(0, kSize.high)}},
+           {},
+           checkCosine},
+          {"piecewise_constant_decay",
+           "",
+           "values[i] up to step boundaries[i]",
+           {{"boundaries", Type::Integers, kRequired, "steps, increasing",
+             within(0, kSize.high)},
+            {"values", Type::Numbers, kRequired, "one more than boundaries",
+             atLeast(0)}},
+           {},
+           checkPiecewise},
+      },
+      {"cosine_decay_restarts", "inverse_time_decay", "polynomial_decay"},
+  };
+}
+
+} // namespace
+
+const Table &sinter::frontend::tableOf(Kind kind) {
+  static const Table tables[] = {sections(),     dataSources(),  layers(),
+                                 activations(),  initializers(), regularizers(),
+                                 losses(),       optimizers(),   schedules(),
+                                 metrics()};
+  return tables[static_cast<size_t>(kind)];
+}
+
+bool sinter::frontend::isConfigType(Type type) {
+  return type >= Type::Activation;
+}
+
+Kind sinter::frontend::kindOf(Type type) {
+  switch (type) {
+  case Type::Activation:
+    return Kind::Activation;
+  case Type::Initializer:
+    return Kind::Initializer;
+  case Type::Regularizer:
+    return Kind::Regularizer;
+  default:
+    assert(type == Type::Schedule && "not the type of a config");
+    return Kind::Schedule;
+  }
+}
+
+// ---- Looking things up ------------------------------------------------------
+
+const EntryInfo *Table::find(StringRef name) const {
+  for (const EntryInfo &entry : entries)
+    if (entry.name == name || llvm::is_contained(entry.aliases, name))
+      return &entry;
+  return nullptr;
+}
+
+std::vector<StringRef> Table::names() const {
+  std::vector<StringRef> result;
+  for (const EntryInfo &entry : entries)
+    result.push_back(entry.name);
+  return result;
+}
+
+const ArgInfo *EntryInfo::find(StringRef arg) const {
+  for (const ArgInfo &info : args)
+    if (info.name == arg)
+      return &info;
+  return nullptr;
+}
+
+const ArgInfo *EntryInfo::mainArg() const {
+  return args.empty() || args.front().name == "name" ? nullptr : &args.front();
+}
+
+std::vector<StringRef> EntryInfo::argNames() const {
+  std::vector<StringRef> result;
+  for (const ArgInfo &info : args)
+    if (!info.fixed)
+      result.push_back(info.name);
+  return result;
+}
+
+bool Range::contains(double value) const {
+  return (lowOpen ? value > low : value >= low) &&
+         (highOpen ? value < high : value <= high);
+}
+
+/// "0.5", "1": no digits that the table does not have.
+static std::string shortNumber(double value) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%g", value);
+  return buffer;
+}
+
+std::string Range::describe() const {
+  bool hasLow = std::isfinite(low), hasHigh = std::isfinite(high);
+  // Limits that only keep 32-bit counts safe say nothing to a reader.
+  bool everyday = high < 1e9;
+  if (hasLow && hasHigh && everyday)
+    return " in " + std::string(lowOpen ? "(" : "[") + shortNumber(low) + ", " +
+           shortNumber(high) + (highOpen ? ")" : "]");
+  if (hasLow)
+    return (lowOpen ? " above " : " of at least ") + shortNumber(low);
+  return "";
+}
+
+/// Rows follow enum Type.
+static const StringRef kTypeNames[] = {
+    "true or false",      "an integer",      "a number",
+    "text of one line",   "a name",          "a list of integers",
+    "a list of numbers",  "a list of texts", "a list of names",
+    "an activation",      "an initializer",  "a regularizer",
+    "a learning rate or schedule",
+};
+
+std::string sinter::frontend::describe(const ArgInfo &arg) {
+  return (kTypeNames[static_cast<size_t>(arg.type)] + arg.range.describe())
+      .str();
+}
+
+// ---- Documentation ----------------------------------------------------------
+
+void sinter::frontend::printCatalog(llvm::raw_ostream &os) {
+  for (Kind kind : {Kind::Section, Kind::DataSource, Kind::Layer,
+                    Kind::Activation, Kind::Initializer, Kind::Regularizer,
+                    Kind::Loss, Kind::Optimizer, Kind::Schedule,
+                    Kind::Metric}) {
+    const Table &table = tableOf(kind);
+    os << "## " << StringRef(table.plural).take_front().upper()
+       << table.plural.drop_front() << "\n";
+    for (const EntryInfo &entry : table.entries) {
+      os << "\n`" << entry.name << "`";
+      for (StringRef alias : entry.aliases)
+        os << " (`" << alias << "`)";
+      os << ": " << entry.doc << "\n";
+      for (const ArgInfo &arg : entry.args) {
+        if (arg.fixed)
+          continue;
+        os << "- `" << arg.name << "`";
+        if (!arg.required())
+          os << " = " << arg.defaultText;
+        os << ": " << describe(arg) << ". " << arg.doc << "\n";
+      }
+    }
+    os << "\n";
+  }
+}

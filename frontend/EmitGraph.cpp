@@ -1,0 +1,174 @@
+// EmitGraph.cpp - from the builder's records to the `graph` stage.
+//
+//   sinter.model @NAME batch_bound B attributes {loss, optimizer, metrics} {
+//     sinter.state parameter @"hidden/kernel" : ...      one each, in order
+//     func.func @forward(%input: tensor<?x...xf32>) -> tensor<?x...xf32>
+//   }
+//
+// Every op's location is the layer's name over its line in the spec. Configs
+// become dictionaries: {name = "adam", learning_rate = {name = "constant",
+// value = 1.0e-3}, beta_1 = 0.9, ...}. Arguments that are null, or that have one
+// possible value only, are left out.
+#include "frontend/Initializer.h"
+#include "frontend/Layers.h"
+#include "frontend/Catalog.h"
+
+#include "ir/SinterDialect.h"
+
+#include "mlir/IR/Verifier.h"
+
+using namespace sinter;
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+namespace sinter::frontend {
+
+class GraphEmitter {
+public:
+  GraphEmitter(const ModelBuilder &model, mlir::MLIRContext &context)
+      : model(model), builder(&context) {}
+
+  mlir::OwningOpRef<mlir::ModuleOp> emit();
+
+private:
+  mlir::Location locOf(StringRef name, SourceLoc loc) {
+    return mlir::NameLoc::get(
+        builder.getStringAttr(name),
+        mlir::FileLineColLoc::get(
+            builder.getStringAttr(model.diagnostics().fileName()), loc.line,
+            loc.column));
+  }
+  mlir::Location locOf(const LayerRecord &layer) {
+    return locOf(layer.name, layer.config.loc);
+  }
+
+  void emitState(const Parameter &parameter, mlir::Location loc);
+  void emitForward(mlir::Location loc);
+  mlir::Attribute toAttribute(const frontend::Value &value);
+  mlir::DictionaryAttr toDictionary(const Config &config, Kind kind,
+                                    StringRef title = "");
+
+  const ModelBuilder &model;
+  mlir::OpBuilder builder;
+};
+
+} // namespace sinter::frontend
+
+mlir::OwningOpRef<mlir::ModuleOp> GraphEmitter::emit() {
+  mlir::Location loc = locOf(model.name(), model.modelLoc);
+  // Line 0: what is said about the module (a file that cannot be written, say)
+  // is not about a line of the spec.
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(locOf(model.name(), SourceLoc()));
+  builder.setInsertionPointToEnd(module->getBody());
+  auto modelOp =
+      ModelOp::create(builder, loc, model.name(), model.batchBound);
+  if (model.loss)
+    modelOp.setLossAttr(toDictionary(*model.loss, Kind::Loss));
+  if (model.optimizer)
+    modelOp.setOptimizerAttr(toDictionary(*model.optimizer, Kind::Optimizer));
+  llvm::SmallVector<mlir::Attribute> metrics;
+  for (const MetricRecord &metric : model.metrics)
+    metrics.push_back(toDictionary(metric.config, Kind::Metric, metric.title));
+  if (!metrics.empty())
+    modelOp.setMetricsAttr(builder.getArrayAttr(metrics));
+
+  builder.setInsertionPointToEnd(&modelOp.getBody().front());
+  for (const LayerRecord &layer : model.layers())
+    for (const Parameter &parameter : layer.parameters)
+      emitState(parameter, locOf(layer));
+  emitForward(loc);
+  return module;
+}
+
+void GraphEmitter::emitState(const Parameter &parameter, mlir::Location loc) {
+  InitialValue initial =
+      initialValueOf(parameter.initializer, parameter.shape);
+  mlir::DictionaryAttr regularizer;
+  if (parameter.regularizer) {
+    auto factor = [&](StringRef name) {
+      const Argument *argument = parameter.regularizer->find(name);
+      double value = argument ? parameter.regularizer->number(name) : 0;
+      return builder.getNamedAttr(name, builder.getF64FloatAttr(value));
+    };
+    regularizer = builder.getDictionaryAttr({factor("l1"), factor("l2")});
+  }
+  StateOp::create(
+      builder, loc, parameter.trainable ? Role::Parameter : Role::Frozen,
+      parameter.name,
+      mlir::RankedTensorType::get(parameter.shape, builder.getF32Type()),
+      initial.init, llvm::APFloat(initial.a), llvm::APFloat(initial.b), /*value=*/mlir::ElementsAttr(),
+      regularizer);
+}
+
+void GraphEmitter::emitForward(mlir::Location loc) {
+  int64_t nextStream = 0;
+  auto emitterOf = [&](const LayerRecord &layer) {
+    return LayerEmitter{builder, locOf(layer), layer, nextStream};
+  };
+  const LayerRecord &input = model.layers().front();
+  const LayerRecord &output = model.output();
+  auto function = mlir::func::FuncOp::create(
+      builder, loc, "forward",
+      builder.getFunctionType(emitterOf(input).typeOf(input.shape),
+                              emitterOf(output).typeOf(output.shape)));
+  mlir::Block *body = function.addEntryBlock();
+  body->getArgument(0).setLoc(locOf(input));
+  builder.setInsertionPointToEnd(body);
+
+  std::vector<mlir::Value> results = {body->getArgument(0)};
+  for (const LayerRecord &layer : model.layers().drop_front()) {
+    llvm::SmallVector<mlir::Value> inputs;
+    for (Tensor tensor : layer.inputs)
+      inputs.push_back(results[tensor.layer()]);
+    LayerEmitter emitter = emitterOf(layer);
+    results.push_back(
+        findLayerRule(layer.config.name)->emit(emitter, inputs));
+  }
+  mlir::func::ReturnOp::create(builder, locOf(output), results.back());
+}
+
+mlir::Attribute GraphEmitter::toAttribute(const frontend::Value &value) {
+  if (const bool *flag = value.getIf<bool>())
+    return builder.getBoolAttr(*flag);
+  if (const int64_t *integer = value.getIf<int64_t>())
+    return builder.getI64IntegerAttr(*integer);
+  if (const double *number = value.getIf<double>())
+    return builder.getF64FloatAttr(*number);
+  if (const std::string *text = value.getIf<std::string>())
+    return builder.getStringAttr(*text);
+  if (const Config *config = value.config())
+    return toDictionary(*config, Kind::Schedule);
+  llvm::SmallVector<mlir::Attribute> list;
+  for (const frontend::Value &element : *value.getIf<frontend::Value::List>())
+    list.push_back(toAttribute(element));
+  return builder.getArrayAttr(list);
+}
+
+mlir::DictionaryAttr GraphEmitter::toDictionary(const Config &config,
+                                                Kind kind, StringRef title) {
+  const EntryInfo &entry = *tableOf(kind).find(config.name);
+  llvm::SmallVector<mlir::NamedAttribute> attributes = {
+      builder.getNamedAttr("name", builder.getStringAttr(config.name))};
+  if (!title.empty())
+    attributes.push_back(
+        builder.getNamedAttr("title", builder.getStringAttr(title)));
+  for (const Argument &argument : config.args)
+    if (!argument.value.isNull() && argument.name != "name" &&
+        !entry.find(argument.name)->fixed)
+      attributes.push_back(
+          builder.getNamedAttr(argument.name, toAttribute(argument.value)));
+  return builder.getDictionaryAttr(attributes);
+}
+
+mlir::OwningOpRef<mlir::ModuleOp>
+ModelBuilder::build(mlir::MLIRContext &context) {
+  if (records.empty() || !check())
+    return nullptr;
+  context.loadDialect<SinterDialect, mlir::func::FuncDialect>();
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      GraphEmitter(*this, context).emit();
+  // The builder's checks must be at least as strict as the verifiers.
+  assert(mlir::succeeded(mlir::verify(*module)) && "built a wrong graph");
+  return module;
+}

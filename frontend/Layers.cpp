@@ -1,0 +1,274 @@
+// Layers.cpp - shape rule and emission of each layer, side by side.
+//
+// Shapes are those of one sample; in the IR the batch comes in front. Rules see
+// completed configs, so arguments are there and in range.
+// Known weakness: dense takes samples of one dimension only. Keras applies it
+// to the last of several, which needs a matrix product with the batch inside
+// the rows.
+#include "frontend/Layers.h"
+
+#include "ir/SinterDialect.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace sinter;
+using namespace sinter::frontend;
+using llvm::ArrayRef;
+using llvm::formatv;
+using llvm::StringRef;
+using mlir::ValueRange;
+
+// ---- Helpers ----------------------------------------------------------------
+
+std::string sinter::frontend::toText(const Shape &shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + ")";
+}
+
+std::optional<int64_t> sinter::frontend::countElements(const Shape &shape) {
+  const int64_t most = 2147483647;
+  int64_t count = 1;
+  for (int64_t size : shape) {
+    if (size > most / count)
+      return std::nullopt;
+    count *= size;
+  }
+  return count;
+}
+
+mlir::RankedTensorType LayerEmitter::typeOf(const Shape &shape) const {
+  llvm::SmallVector<int64_t> batched = {mlir::ShapedType::kDynamic};
+  llvm::append_range(batched, shape);
+  return mlir::RankedTensorType::get(batched, builder.getF32Type());
+}
+
+mlir::Value LayerEmitter::read(size_t parameter) const {
+  const Parameter &state = layer.parameters[parameter];
+  return ReadOp::create(
+      builder, loc,
+      mlir::RankedTensorType::get(state.shape, builder.getF32Type()),
+      state.name);
+}
+
+static mlir::Value reshapeTo(LayerEmitter &e, mlir::Value x) {
+  return ReshapeOp::create(e.builder, e.loc, e.typeOf(e.layer.shape), x);
+}
+
+// ---- Activations ------------------------------------------------------------
+
+static mlir::Value emitActivation(LayerEmitter &e, const Config &activation,
+                                  mlir::Value x) {
+  mlir::OpBuilder &b = e.builder;
+  auto number = [&](StringRef arg) {
+    return b.getF32FloatAttr(static_cast<float>(activation.number(arg)));
+  };
+  StringRef name = activation.name;
+  if (name == "linear")
+    return x;
+  if (name == "relu" && activation.number("negative_slope") == 0)
+    return ReluOp::create(b, e.loc, x);
+  if (name == "relu" || name == "leaky_relu")
+    return LeakyReluOp::create(b, e.loc, x, number("negative_slope"));
+  if (name == "elu")
+    return EluOp::create(b, e.loc, x, number("alpha"));
+  if (name == "selu")
+    return SeluOp::create(b, e.loc, x);
+  if (name == "gelu")
+    return GeluOp::create(b, e.loc, x, activation.flag("approximate"));
+  if (name == "silu")
+    return SiluOp::create(b, e.loc, x);
+  if (name == "sigmoid")
+    return SigmoidOp::create(b, e.loc, x);
+  if (name == "hard_sigmoid")
+    return HardSigmoidOp::create(b, e.loc, x);
+  if (name == "tanh")
+    return TanhOp::create(b, e.loc, x);
+  if (name == "softplus")
+    return SoftplusOp::create(b, e.loc, x);
+  assert(name == "softmax" && "activation of the catalog without emission");
+  return SoftmaxOp::create(b, e.loc, x);
+}
+
+/// The result has the operand's shape.
+static std::string inferSame(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  layer.shape = inputs[0];
+  return "";
+}
+
+static mlir::Value emitActivationLayer(LayerEmitter &e, ValueRange inputs) {
+  return emitActivation(e, e.layer.config.config("activation"), inputs[0]);
+}
+
+/// relu, leaky_relu, elu, softmax: layers named and configured as activations.
+static mlir::Value emitNamedActivation(LayerEmitter &e, ValueRange inputs) {
+  return emitActivation(e, e.layer.config, inputs[0]);
+}
+
+// ---- Shapes -----------------------------------------------------------------
+
+static std::string inferFlatten(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  layer.shape = {*countElements(inputs[0])};
+  return "";
+}
+
+static std::string inferReshape(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  Shape shape = layer.config.integers("target_shape");
+  const int64_t have = *countElements(inputs[0]);
+  Shape known = shape;
+  llvm::erase(known, -1);
+  std::optional<int64_t> want = countElements(known);
+  if (want && known.size() < shape.size() && have % *want == 0) {
+    *llvm::find(shape, -1) = have / *want;
+    want = have;
+  }
+  if (want != have)
+    return formatv("expected 'target_shape' to hold the {0} elements of {1}, "
+                   "got {2}",
+                   have, toText(inputs[0]), toText(shape));
+  layer.shape = std::move(shape);
+  return "";
+}
+
+static mlir::Value emitReshape(LayerEmitter &e, ValueRange inputs) {
+  return reshapeTo(e, inputs[0]);
+}
+
+// ---- Dense ------------------------------------------------------------------
+
+static std::string inferDense(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  const Config &config = layer.config;
+  if (inputs[0].size() != 1)
+    return "expected samples of one dimension, got " + toText(inputs[0]) +
+           "; put 'flatten' before it";
+  const int64_t in = inputs[0][0], units = config.integer("units");
+  auto addParameter = [&](StringRef role, Shape shape) {
+    Parameter parameter{
+        layer.name + "/" + role.str(), std::move(shape),
+        config.config((role + "_initializer").str())};
+    std::string regularizer = (role + "_regularizer").str();
+    if (!config.isNull(regularizer))
+      parameter.regularizer = config.config(regularizer);
+    parameter.trainable = config.flag("trainable");
+    layer.parameters.push_back(std::move(parameter));
+  };
+  addParameter("kernel", {in, units});
+  if (config.flag("use_bias"))
+    addParameter("bias", {units});
+  layer.shape = {units};
+  return "";
+}
+
+/// activation(x kernel + bias)
+static mlir::Value emitDense(LayerEmitter &e, ValueRange inputs) {
+  mlir::Value y = MatmulOp::create(e.builder, e.loc, inputs[0], e.read(0),
+                                   /*transpose_a=*/false,
+                                   /*transpose_b=*/false);
+  if (e.layer.config.flag("use_bias"))
+    y = AddOp::create(e.builder, e.loc, y, e.read(1));
+  return emitActivation(e, e.layer.config.config("activation"), y);
+}
+
+// ---- Random -----------------------------------------------------------------
+
+static mlir::Value emitDropout(LayerEmitter &e, ValueRange inputs) {
+  double rate = e.layer.config.number("rate");
+  if (rate == 0)
+    return inputs[0];
+  return DropoutOp::create(e.builder, e.loc, inputs[0],
+                           llvm::APFloat(static_cast<float>(rate)),
+                           e.nextStream++);
+}
+
+static mlir::Value emitGaussianNoise(LayerEmitter &e, ValueRange inputs) {
+  double stddev = e.layer.config.number("stddev");
+  if (stddev == 0)
+    return inputs[0];
+  return GaussianNoiseOp::create(
+      e.builder, e.loc, inputs[0],
+      llvm::APFloat(static_cast<float>(stddev)), e.nextStream++);
+}
+
+// ---- Merging ----------------------------------------------------------------
+
+static std::string inferBroadcast(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  Shape shape = inputs[0];
+  for (const Shape &other : inputs.drop_front()) {
+    bool fits = other.size() == shape.size();
+    for (size_t i = 0; fits && i < shape.size(); ++i) {
+      fits = other[i] == shape[i] || other[i] == 1 || shape[i] == 1;
+      shape[i] = std::max(shape[i], other[i]);
+    }
+    if (!fits)
+      return "expected inputs of one shape, got " + toText(inputs[0]) +
+             " and " + toText(other);
+  }
+  layer.shape = std::move(shape);
+  return "";
+}
+
+template <typename Op>
+static mlir::Value emitBinary(LayerEmitter &e, ValueRange inputs) {
+  mlir::Value result = inputs[0];
+  for (mlir::Value input : inputs.drop_front())
+    result = Op::create(e.builder, e.loc, result, input);
+  return result;
+}
+
+/// The axis to join, counted in a sample; out of range values stay so.
+static int64_t joinAxis(const LayerRecord &layer, size_t sampleRank) {
+  int64_t axis = layer.config.integer("axis"); // counts the batch
+  return axis < 0 ? axis + static_cast<int64_t>(sampleRank) : axis - 1;
+}
+
+static std::string inferConcatenate(LayerRecord &layer,
+                                    ArrayRef<Shape> inputs) {
+  Shape shape = inputs[0];
+  const int64_t axis = joinAxis(layer, shape.size());
+  if (axis < 0 || axis >= static_cast<int64_t>(shape.size()))
+    return formatv("expected 'axis' in 1 .. {0} (0 is the batch) or -{0} .. "
+                   "-1, got {1}",
+                   shape.size(), layer.config.integer("axis"));
+  for (const Shape &other : inputs.drop_front()) {
+    bool fits = other.size() == shape.size();
+    for (size_t i = 0; fits && i < shape.size(); ++i)
+      fits = static_cast<int64_t>(i) == axis || other[i] == shape[i];
+    if (!fits)
+      return "expected inputs that differ along 'axis' alone, got " +
+             toText(inputs[0]) + " and " + toText(other);
+    shape[axis] += other[axis];
+  }
+  layer.shape = std::move(shape);
+  return "";
+}
+
+static mlir::Value emitConcatenate(LayerEmitter &e, ValueRange inputs) {
+  int64_t axis = joinAxis(e.layer, e.layer.shape.size()) + 1;
+  return ConcatenateOp::create(e.builder, e.loc, inputs, axis);
+}
+
+// ---- The table --------------------------------------------------------------
+
+const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
+  static const LayerRule rules[] = {
+      {"flatten", false, inferFlatten, emitReshape},
+      {"reshape", false, inferReshape, emitReshape},
+      {"dense", false, inferDense, emitDense},
+      {"activation", false, inferSame, emitActivationLayer},
+      {"relu", false, inferSame, emitNamedActivation},
+      {"leaky_relu", false, inferSame, emitNamedActivation},
+      {"elu", false, inferSame, emitNamedActivation},
+      {"softmax", false, inferSame, emitNamedActivation},
+      {"dropout", false, inferSame, emitDropout},
+      {"gaussian_noise", false, inferSame, emitGaussianNoise},
+      {"add", true, inferBroadcast, emitBinary<AddOp>},
+      {"multiply", true, inferBroadcast, emitBinary<MulOp>},
+      {"concatenate", true, inferConcatenate, emitConcatenate},
+  };
+  for (const LayerRule &rule : rules)
+    if (rule.name == name)
+      return &rule;
+  return nullptr;
+}

@@ -1,0 +1,318 @@
+// ModelBuilder.cpp - records layers and checks the model that they make.
+//
+// layer() does for every layer the same four things: complete the config, name
+// the layer, infer its shape, keep the record. check() then looks at the whole:
+// unused results, and whether loss, metrics and output belong together. It warns
+// where Keras would train on quietly though the figures mean something else.
+#include "frontend/ModelBuilder.h"
+
+#include "frontend/ConfigCheck.h"
+#include "frontend/Layers.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace sinter::frontend;
+using llvm::formatv;
+using llvm::StringRef;
+
+ModelBuilder::ModelBuilder(std::string name)
+    : modelName(std::move(name)),
+      ownReports(std::make_unique<Diagnostics>(modelName)),
+      reports(ownReports.get()) {}
+
+ModelBuilder::ModelBuilder(std::string name, Diagnostics &diagnostics)
+    : modelName(std::move(name)), reports(&diagnostics) {}
+
+// ---- Layers -----------------------------------------------------------------
+
+/// Arguments for a config: those that were set.
+namespace {
+struct ArgumentList : std::vector<Argument> {
+  void set(const char *name, Value value) {
+    push_back({name, std::move(value)});
+  }
+  template <typename T> void setIf(const char *name, std::optional<T> value) {
+    if (value)
+      set(name, *value);
+  }
+  void setIf(const char *name, std::string text) {
+    if (!text.empty())
+      set(name, std::move(text));
+  }
+  void setIf(const char *name, Config config) {
+    if (!config.name.empty())
+      set(name, std::move(config));
+  }
+};
+} // namespace
+
+static Config configOf(const char *layer, ArgumentList arguments) {
+  return Config(layer, std::move(arguments));
+}
+
+static Value toList(const Shape &shape) {
+  return Value(Value::List(shape.begin(), shape.end()));
+}
+
+Tensor ModelBuilder::input(Shape shape, InputOptions options) {
+  ArgumentList args;
+  args.set("shape", toList(shape));
+  args.setIf("scale", options.scale);
+  args.setIf("name", std::move(options.name));
+  return layer(configOf("input", std::move(args)), {});
+}
+
+Tensor ModelBuilder::flatten(Tensor x, std::string name) {
+  ArgumentList args;
+  args.setIf("name", std::move(name));
+  return layer(configOf("flatten", std::move(args)), x);
+}
+
+Tensor ModelBuilder::reshape(Tensor x, Shape shape, std::string name) {
+  ArgumentList args;
+  args.set("target_shape", toList(shape));
+  args.setIf("name", std::move(name));
+  return layer(configOf("reshape", std::move(args)), x);
+}
+
+Tensor ModelBuilder::dense(Tensor x, DenseOptions options) {
+  ArgumentList args;
+  args.set("units", options.units);
+  args.setIf("activation", std::move(options.activation));
+  args.setIf("use_bias", options.useBias);
+  args.setIf("kernel_initializer", std::move(options.kernelInitializer));
+  args.setIf("bias_initializer", std::move(options.biasInitializer));
+  args.setIf("kernel_regularizer", std::move(options.kernelRegularizer));
+  args.setIf("bias_regularizer", std::move(options.biasRegularizer));
+  args.setIf("trainable", options.trainable);
+  args.setIf("name", std::move(options.name));
+  return layer(configOf("dense", std::move(args)), x);
+}
+
+Tensor ModelBuilder::activation(Tensor x, Config activation,
+                                std::string name) {
+  ArgumentList args;
+  args.set("activation", std::move(activation));
+  args.setIf("name", std::move(name));
+  return layer(configOf("activation", std::move(args)), x);
+}
+
+Tensor ModelBuilder::dropout(Tensor x, double rate, std::string name) {
+  ArgumentList args;
+  args.set("rate", rate);
+  args.setIf("name", std::move(name));
+  return layer(configOf("dropout", std::move(args)), x);
+}
+
+Tensor ModelBuilder::gaussianNoise(Tensor x, double stddev, std::string name) {
+  ArgumentList args;
+  args.set("stddev", stddev);
+  args.setIf("name", std::move(name));
+  return layer(configOf("gaussian_noise", std::move(args)), x);
+}
+
+Tensor ModelBuilder::add(llvm::ArrayRef<Tensor> inputs, std::string name) {
+  ArgumentList args;
+  args.setIf("name", std::move(name));
+  return layer(configOf("add", std::move(args)), inputs);
+}
+
+Tensor ModelBuilder::multiply(llvm::ArrayRef<Tensor> inputs,
+                              std::string name) {
+  ArgumentList args;
+  args.setIf("name", std::move(name));
+  return layer(configOf("multiply", std::move(args)), inputs);
+}
+
+Tensor ModelBuilder::concatenate(llvm::ArrayRef<Tensor> inputs, int64_t axis,
+                                 std::string name) {
+  ArgumentList args;
+  args.set("axis", axis);
+  args.setIf("name", std::move(name));
+  return layer(configOf("concatenate", std::move(args)), inputs);
+}
+
+/// Fills in shape and parameters of `record`; what is wrong, or "".
+static std::string inferLayer(LayerRecord &record,
+                              llvm::ArrayRef<Shape> inputs) {
+  if (record.config.name == "input") {
+    record.shape = record.config.integers("shape");
+  } else {
+    const LayerRule *rule = findLayerRule(record.config.name);
+    assert(rule && "layer of the catalog without a rule");
+    if (rule->takesMany && inputs.size() < 2)
+      return formatv("expected 'inputs' with at least 2 layers, got {0}",
+                     inputs.size());
+    if (!rule->takesMany && inputs.size() != 1)
+      return formatv("expected 1 input, got {0}", inputs.size());
+    if (std::string wrong = rule->infer(record, inputs); !wrong.empty())
+      return wrong;
+  }
+  if (!countElements(record.shape))
+    return "expected a result of less than 2^31 elements, got " +
+           toText(record.shape);
+  for (const Parameter &parameter : record.parameters)
+    if (!countElements(parameter.shape))
+      return "expected parameters of less than 2^31 elements, got " +
+             toText(parameter.shape);
+  return "";
+}
+
+Tensor ModelBuilder::layer(Config config, llvm::ArrayRef<Tensor> inputs) {
+  broken = true; // until the end of this function
+  assert((config.name == "input") == records.empty() &&
+         "the input comes first, and once");
+  if (!completeConfig(config, Kind::Layer, *reports))
+    return {};
+  std::string name;
+  if (config.isNull("name"))
+    name = namer.fresh(tableOf(Kind::Layer).find(config.name)->className);
+  else if (name = config.text("name"); !namer.claim(name)) {
+    reports->error(config.get("name").loc,
+                   "layer name '" + name + "' is used twice");
+    return {};
+  }
+  LayerRecord record{std::move(config), std::move(name), inputs};
+  std::vector<Shape> shapes;
+  for (Tensor input : inputs) {
+    if (!input)
+      return {}; // its maker has reported
+    shapes.push_back(records[input.layer()].shape);
+  }
+  if (std::string wrong = inferLayer(record, shapes); !wrong.empty()) {
+    reports->error(record.config.loc, record.name + ": " + wrong);
+    return {};
+  }
+  records.push_back(std::move(record));
+  broken = false;
+  return Tensor(records.size() - 1);
+}
+
+// ---- Training ---------------------------------------------------------------
+
+void ModelBuilder::setLoss(Config config) {
+  if (completeConfig(config, Kind::Loss, *reports))
+    loss = std::move(config);
+}
+
+void ModelBuilder::setOptimizer(Config config) {
+  if (completeConfig(config, Kind::Optimizer, *reports))
+    optimizer = std::move(config);
+}
+
+void ModelBuilder::addMetric(Config config) {
+  if (!completeConfig(config, Kind::Metric, *reports))
+    return;
+  std::string title =
+      config.isNull("name") ? config.name : config.text("name");
+  if (title == "loss" || llvm::any_of(metrics, [&](const MetricRecord &other) {
+        return other.title == title;
+      }))
+    return reports->error(config.loc, "metric name '" + title +
+                                          "' is used twice; give one of them "
+                                          "another 'name'");
+  metrics.push_back({std::move(config), std::move(title)});
+}
+
+// ---- The whole model --------------------------------------------------------
+
+bool ModelBuilder::check() {
+  if (!checked && !records.empty() && !broken) {
+    checkUses();
+    if (loss) {
+      checkLoss();
+      checkMetrics();
+    }
+  }
+  checked = true;
+  return !reports->hasErrors();
+}
+
+void ModelBuilder::checkUses() {
+  std::vector<bool> used(records.size());
+  used.back() = true;
+  for (const LayerRecord &layer : records)
+    for (Tensor input : layer.inputs)
+      used[input.layer()] = true;
+  for (const auto &[layer, isUsed] : llvm::zip(records, used))
+    if (!isUsed)
+      reports->error(layer.config.loc,
+                     "result of layer '" + layer.name +
+                         "' is not used; expected another layer to read it "
+                         "(the last layer is the output)");
+}
+
+/// The activation that ends a layer, or "".
+static StringRef lastActivation(const LayerRecord &layer) {
+  const Config &config = layer.config;
+  if (config.name == "dense" || config.name == "activation")
+    return config.config("activation").name;
+  return tableOf(Kind::Activation).find(config.name) ? StringRef(config.name)
+                                                     : "";
+}
+
+void ModelBuilder::checkLoss() {
+  const Target wanted = target();
+  const LayerRecord &last = output();
+  if (wanted.kind != Target::Kind::Values &&
+      (last.shape.size() != 1 || wanted.classes < 2))
+    reports->error(loss->loc, loss->name +
+                                  ": expected an output of at least 2 classes, "
+                                  "got " +
+                                  toText(last.shape) + " from layer '" +
+                                  last.name + "'");
+
+  // A crossentropy has a matching activation, unless it works on logits.
+  if (!loss->find("from_logits"))
+    return;
+  const bool fromLogits = loss->flag("from_logits");
+  StringRef activation =
+      loss->name == "binary_crossentropy" ? "sigmoid" : "softmax";
+  const bool hasActivation = lastActivation(last) == activation;
+  if (fromLogits && hasActivation)
+    reports->warning(loss->loc, formatv("{0} has from_logits: true, but layer "
+                                        "'{1}' ends in {2} already",
+                                        loss->name, last.name, activation));
+  if (!fromLogits && !hasActivation)
+    reports->warning(loss->loc, formatv("{0} expects probabilities, but layer "
+                                        "'{1}' does not end in {2}; add it, or "
+                                        "set from_logits: true",
+                                        loss->name, last.name, activation));
+}
+
+/// Keras's choice for the metric called `accuracy`.
+static const char *resolveAccuracy(const Target &target, const Shape &output) {
+  if (output.back() == 1)
+    return "binary_accuracy";
+  return target.kind == Target::Kind::Sparse ? "sparse_categorical_accuracy"
+                                             : "categorical_accuracy";
+}
+
+void ModelBuilder::checkMetrics() {
+  const Shape &shape = output().shape;
+  const bool sparse = target().kind == Target::Kind::Sparse;
+  for (MetricRecord &metric : metrics) {
+    if (metric.config.name == "accuracy") {
+      SourceLoc loc = metric.config.loc;
+      metric.config = Config(resolveAccuracy(target(), shape), {}, loc);
+      completeConfig(metric.config, Kind::Metric, *reports);
+    }
+    const Config &config = metric.config;
+    const bool wantsSparse = StringRef(config.name).starts_with("sparse_");
+    if (wantsSparse != sparse)
+      reports->error(config.loc,
+                     formatv("metric '{0}' expects {1}, but with loss '{2}' "
+                             "targets are {3}",
+                             config.name,
+                             wantsSparse ? "class numbers" : "a value for each "
+                                                             "output",
+                             loss->name,
+                             sparse ? "class numbers" : "values"));
+    else if (config.find("k") && config.integer("k") > shape.back())
+      reports->error(config.get("k").loc,
+                     formatv("{0}: expected 'k' to be at most the {1} classes, "
+                             "got {2}",
+                             config.name, shape.back(), config.integer("k")));
+  }
+}

@@ -1,0 +1,155 @@
+// ModelBuilder.h - the one way to make a model.
+//
+// The YAML reader goes through this class, and so do programs:
+//
+//   ModelBuilder b("fashion_mlp");
+//   Tensor x = b.input({28, 28}, {.scale = 1.0 / 255});
+//   x = b.flatten(x);
+//   x = b.dense(x, {.units = 100, .activation = "relu", .name = "hidden"});
+//   x = b.dropout(x, 0.3);
+//   x = b.dense(x, {.units = 10, .activation = "softmax"});
+//   b.setLoss("sparse_categorical_crossentropy");
+//   b.setOptimizer({"sgd", {{"learning_rate", 0.1}, {"momentum", 0.9}}});
+//   b.addMetric("accuracy");
+//   mlir::OwningOpRef<mlir::ModuleOp> module = b.build(context);
+//   if (!module)
+//     b.diagnostics().print(llvm::errs());
+//
+// Idea: a call checks its arguments against Catalog.h, infers the result's
+// shape and keeps a record of the layer; build() turns the records into the
+// `graph` stage. A call that fails reports and returns a null Tensor, and a
+// layer that gets a null Tensor is silent, so one fault gives one error.
+// Names, defaults and meaning are Keras 3's; so are automatic layer names
+// (dense, dense_1, ...). The model's output is the last layer's result.
+//
+// Known weakness: one input and one output.
+#ifndef SINTER_FRONTEND_MODELBUILDER_H
+#define SINTER_FRONTEND_MODELBUILDER_H
+
+#include "frontend/LayerNamer.h"
+#include "frontend/Recipe.h"
+#include "frontend/Spec.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace sinter::frontend {
+
+using Shape = std::vector<int64_t>; // of one sample: without the batch
+
+/// A layer's result: its place in ModelBuilder::layers(), or null.
+class Tensor {
+public:
+  Tensor() = default;
+  explicit Tensor(size_t layer) : index(layer) {}
+  explicit operator bool() const { return index.has_value(); }
+  size_t layer() const { return *index; }
+
+private:
+  std::optional<size_t> index;
+};
+
+/// A layer's tensor that training changes, or that is frozen.
+struct Parameter {
+  std::string name; // "hidden/kernel"
+  Shape shape;
+  Config initializer;
+  std::optional<Config> regularizer = std::nullopt;
+  bool trainable = true;
+};
+
+/// One layer as built, for the emitter and the summary.
+struct LayerRecord {
+  Config config; // complete
+  std::string name;
+  std::vector<Tensor> inputs;
+  Shape shape = {}; // of the result
+  std::vector<Parameter> parameters = {};
+};
+
+struct MetricRecord {
+  Config config;     // complete; `accuracy` is replaced by what it stands for
+  std::string title; // its name in histories and tables
+};
+
+// Arguments of the layer functions below. What is not set has the catalog's
+// default, that is, Keras's.
+struct InputOptions {
+  std::optional<double> scale = {};
+  std::string name = {};
+};
+
+struct DenseOptions {
+  int64_t units = 0;
+  Config activation = {};
+  std::optional<bool> useBias = {};
+  Config kernelInitializer = {}, biasInitializer = {};
+  Config kernelRegularizer = {}, biasRegularizer = {};
+  std::optional<bool> trainable = {};
+  std::string name = {};
+};
+
+class ModelBuilder {
+public:
+  explicit ModelBuilder(std::string name);
+  /// Reports to `diagnostics`, which outlives the builder.
+  ModelBuilder(std::string name, Diagnostics &diagnostics);
+
+  Tensor input(Shape shape, InputOptions options = {});
+  Tensor flatten(Tensor x, std::string name = {});
+  Tensor reshape(Tensor x, Shape shape, std::string name = {});
+  Tensor dense(Tensor x, DenseOptions options);
+  Tensor activation(Tensor x, Config activation, std::string name = {});
+  Tensor dropout(Tensor x, double rate, std::string name = {});
+  Tensor gaussianNoise(Tensor x, double stddev, std::string name = {});
+  Tensor add(llvm::ArrayRef<Tensor> inputs, std::string name = {});
+  Tensor multiply(llvm::ArrayRef<Tensor> inputs, std::string name = {});
+  Tensor concatenate(llvm::ArrayRef<Tensor> inputs, int64_t axis = -1,
+                     std::string name = {});
+  /// Any layer of the catalog; all functions above end here.
+  Tensor layer(Config config, llvm::ArrayRef<Tensor> inputs);
+
+  void setLoss(Config loss);
+  void setOptimizer(Config optimizer);
+  void addMetric(Config metric);
+  /// The largest batch the compiled functions take.
+  void setBatchBound(int64_t samples) { batchBound = samples; }
+  /// Where the model's name stands, for locations in the IR.
+  void setLocation(SourceLoc loc) { modelLoc = loc; }
+
+  /// Checks what only the whole model shows: every result is used, loss and
+  /// metrics suit the output. Call it once, after the last layer.
+  bool check();
+  /// check(), then the `graph` stage. Null after errors.
+  mlir::OwningOpRef<mlir::ModuleOp> build(mlir::MLIRContext &context);
+
+  llvm::StringRef name() const { return modelName; }
+  llvm::ArrayRef<LayerRecord> layers() const { return records; }
+  const LayerRecord &output() const { return records.back(); }
+  /// Only with a loss and an output.
+  Target target() const { return targetOf(*loss, output().shape); }
+  Diagnostics &diagnostics() const { return *reports; }
+
+private:
+  friend class GraphEmitter;
+
+  void checkUses();
+  void checkLoss();
+  void checkMetrics();
+
+  std::string modelName;
+  std::unique_ptr<Diagnostics> ownReports;
+  Diagnostics *reports;
+  SourceLoc modelLoc;
+  int64_t batchBound = 32;
+  LayerNamer namer;
+  std::vector<LayerRecord> records;
+  bool broken = false; // a layer failed: the last record is not the output
+  bool checked = false;
+  std::optional<Config> loss, optimizer;
+  std::vector<MetricRecord> metrics;
+};
+
+} // namespace sinter::frontend
+
+#endif // SINTER_FRONTEND_MODELBUILDER_H

@@ -1,0 +1,45 @@
+// Options.h - the command line of `sinter`.
+#ifndef SINTER_FRONTEND_OPTIONS_H
+#define SINTER_FRONTEND_OPTIONS_H
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace sinter::frontend {
+
+/// What a process says on exit; see the README.
+enum ExitStatus {
+  kDone = 0,
+  kWrongInput = 1, // the message is on stderr
+  kUsage = 2,
+  kFailed = 3, // the disk is full, there is no linker, Sinter has a bug
+};
+
+enum class Command { Compile, Run, Summary, Check, Dump, Catalog };
+
+struct Options {
+  Command command = Command::Summary;
+  std::string spec; // path of the spec file
+  // compile, run, check, dump
+  std::string targetCpu = "native";
+  std::string target; // triple; empty: this machine's
+  bool timeReport = false;
+  // compile
+  std::string output; // empty: named after the model
+  std::string emit = "exe";
+  // dump
+  std::string stage = "graph";
+  std::string layer; // empty: all
+  bool locations = false;
+  // run: what the trainer gets
+  std::vector<std::string> trainerArguments;
+};
+
+/// Fills in `options`. Returns a status if the process is to end now: after
+/// --help, --version or a usage error, which has been printed.
+std::optional<int> parseOptions(int argc, char **argv, Options &options);
+
+} // namespace sinter::frontend
+
+#endif // SINTER_FRONTEND_OPTIONS_H

@@ -1,0 +1,72 @@
+// Recipe.cpp - writes a spec's data and training sections for the trainer.
+//
+// Sources and sections are completed configs, so their arguments are written by
+// one loop, defaults included: the trainer has no defaults of its own.
+#include "frontend/Recipe.h"
+
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
+
+#include <cassert>
+#include <cstdio>
+
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+Target sinter::frontend::targetOf(const Config &loss,
+                                  llvm::ArrayRef<int64_t> outputShape) {
+  int64_t classes = outputShape.empty() ? 0 : outputShape.back();
+  if (loss.name == "sparse_categorical_crossentropy")
+    return {Target::Kind::Sparse, classes};
+  if (loss.name == "categorical_crossentropy")
+    return {Target::Kind::OneHot, classes};
+  return {Target::Kind::Values, 0};
+}
+
+/// A value as the trainer reads it back; numbers without loss of a bit.
+static std::string toText(const Value &value) {
+  if (const bool *flag = value.getIf<bool>())
+    return *flag ? "true" : "false";
+  if (const int64_t *integer = value.getIf<int64_t>())
+    return std::to_string(*integer);
+  if (const double *number = value.getIf<double>()) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, "%.17g", *number);
+    return buffer;
+  }
+  if (const auto *list = value.getIf<Value::List>())
+    return llvm::join(llvm::map_range(*list, toText), ",");
+  const std::string *text = value.getIf<std::string>();
+  assert(text && "a recipe holds scalars and lists only");
+  return *text;
+}
+
+std::string sinter::frontend::writeRecipe(const Spec &spec,
+                                          const Target &target) {
+  std::string recipe;
+  auto line = [&](const llvm::Twine &key, const std::string &value) {
+    recipe += (key + "=" + value + "\n").str();
+  };
+  auto lines = [&](StringRef prefix, const std::optional<Config> &config) {
+    if (config)
+      for (const Argument &argument : config->args)
+        line(prefix + "." + argument.name, toText(argument.value));
+  };
+
+  line("input.scale", toText(spec.input->get("scale")));
+  static const char *const kinds[] = {"sparse", "one_hot", "values"};
+  line("target.kind", kinds[static_cast<size_t>(target.kind)]);
+  if (target.kind != Target::Kind::Values)
+    line("target.classes", std::to_string(target.classes));
+
+  lines("data.train", spec.data.train);
+  lines("data.validation", spec.data.validation);
+  lines("data.test", spec.data.test);
+  if (const std::optional<Config> &split = spec.data.validationSplit) {
+    line("data.validation_split", toText(split->get("fraction")));
+    line("data.validation_split_shuffle", toText(split->get("shuffle")));
+    line("data.validation_split_seed", toText(split->get("seed")));
+  }
+  lines("train", spec.train);
+  return recipe;
+}

@@ -1,0 +1,186 @@
+// SpecBuilder.cpp - resolves layer names to tensors and calls the builder.
+//
+// Layers stand in the order in which data flows: a layer reads the one before
+// it, or the earlier ones that `inputs` names. A name that comes later is an
+// error; when it closes a circle, the circle is shown. All layers get their
+// names first, so that such errors can speak of layers still to come.
+#include "frontend/SpecBuilder.h"
+
+#include "frontend/Catalog.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/FormatVariadic.h"
+
+using namespace sinter::frontend;
+using llvm::formatv;
+using llvm::StringRef;
+
+namespace {
+
+struct Reference {
+  std::string name;
+  SourceLoc loc;
+};
+
+class SpecBuilder {
+public:
+  SpecBuilder(const Spec &spec, ModelBuilder &builder)
+      : spec(spec), builder(builder), layers(spec.layers) {}
+
+  void build();
+
+private:
+  void nameLayers();
+  void addLayers();
+  std::vector<Reference> referencesOf(const Config &layer) const;
+  void reportUnresolved(size_t layer, const Reference &reference);
+  std::string findCircle(size_t from, size_t to) const;
+
+  const Spec &spec;
+  ModelBuilder &builder;
+  std::vector<Config> layers; // named copies of the spec's
+  std::vector<std::string> names;
+  llvm::StringMap<size_t> indexOf; // of a name among `names`
+  bool allNamed = true;            // no wrong layer whose name is unknown
+};
+
+} // namespace
+
+void SpecBuilder::nameLayers() {
+  LayerNamer namer;
+  namer.claim(spec.input ? spec.input->text("name") : "input");
+  auto givenName = [](const Config &layer) -> const std::string * {
+    const Argument *name = layer.find("name");
+    return name ? name->value.getIf<std::string>() : nullptr;
+  };
+  for (const Config &layer : layers)
+    if (const std::string *name = givenName(layer))
+      namer.claim(*name); // the builder reports the second use
+  for (auto [index, layer] : llvm::enumerate(layers)) {
+    std::string name;
+    if (const std::string *given = givenName(layer)) {
+      name = *given;
+    } else if (layer.complete) {
+      name = namer.fresh(tableOf(Kind::Layer).find(layer.name)->className);
+      for (Argument &argument : layer.args)
+        if (argument.name == "name")
+          argument.value = Value(name);
+    } else {
+      allNamed = false;
+    }
+    indexOf.try_emplace(name, index);
+    names.push_back(std::move(name));
+  }
+}
+
+std::vector<Reference> SpecBuilder::referencesOf(const Config &layer) const {
+  std::vector<Reference> result;
+  if (layer.complete && !layer.isNull("inputs"))
+    for (const Value &value : *layer.get("inputs").getIf<Value::List>())
+      result.push_back({*value.getIf<std::string>(), value.loc});
+  return result;
+}
+
+/// "a -> b -> a" when layer `to`, which comes after `from`, gets data from it;
+/// else "". Follows first inputs found in a depth-first search.
+std::string SpecBuilder::findCircle(size_t from, size_t to) const {
+  std::vector<bool> seen(layers.size());
+  std::vector<std::pair<size_t, std::string>> stack = {
+      {to, names[to] + " -> " + names[from]}};
+  while (!stack.empty()) {
+    auto [layer, path] = std::move(stack.back());
+    stack.pop_back();
+    if (layer == from)
+      return from == to ? names[from] + " -> " + names[from]
+                        : names[from] + " -> " + path;
+    if (seen[layer])
+      continue;
+    seen[layer] = true;
+    std::vector<Reference> references = referencesOf(layers[layer]);
+    auto follow = [&](size_t input) {
+      stack.push_back({input, input == from ? path
+                                            : names[input] + " -> " + path});
+    };
+    if (references.empty() && layer > 0)
+      follow(layer - 1);
+    for (const Reference &reference : references)
+      if (auto it = indexOf.find(reference.name); it != indexOf.end())
+        follow(it->second);
+  }
+  return "";
+}
+
+void SpecBuilder::reportUnresolved(size_t layer, const Reference &reference) {
+  Diagnostics &diagnostics = builder.diagnostics();
+  auto later = indexOf.find(reference.name);
+  if (later == indexOf.end()) {
+    if (!allNamed)
+      return; // it may be the name of a layer that could not be read
+    std::vector<StringRef> known(names.begin(), names.begin() + layer);
+    if (spec.input)
+      known.push_back(spec.input->text("name"));
+    std::string hint = didYouMean(reference.name, known);
+    diagnostics.error(reference.loc,
+                      "unknown layer name '" + printable(reference.name) +
+                          "'" +
+                          (hint.empty() ? "; expected one of " +
+                                              joinNames(known)
+                                        : hint));
+    return;
+  }
+  std::string circle = findCircle(layer, later->second);
+  if (!circle.empty())
+    diagnostics.error(reference.loc, "layers form a circle: " + circle);
+  else
+    diagnostics.error(
+        reference.loc,
+        formatv("layer '{0}' comes later, on line {1}; layers are listed in "
+                "the order in which data flows",
+                reference.name, layers[later->second].loc.line));
+}
+
+void SpecBuilder::addLayers() {
+  llvm::StringMap<Tensor> tensors;
+  Tensor previous;
+  if (spec.input) {
+    previous = builder.layer(
+        Config("input", spec.input->args, spec.input->loc), {});
+    tensors[spec.input->text("name")] = previous;
+  }
+  for (auto [index, layer] : llvm::enumerate(layers)) {
+    std::vector<Tensor> inputs;
+    for (const Reference &reference : referencesOf(layer)) {
+      auto it = tensors.find(reference.name);
+      if (it == tensors.end())
+        reportUnresolved(index, reference);
+      inputs.push_back(it == tensors.end() ? Tensor() : it->second);
+    }
+    if (inputs.empty())
+      inputs.push_back(previous);
+    // A layer that could not be read gives no tensor; those after it are
+    // checked as far as possible.
+    previous = layer.complete && spec.input ? builder.layer(layer, inputs)
+                                            : Tensor();
+    tensors.try_emplace(names[index], previous);
+  }
+}
+
+void SpecBuilder::build() {
+  builder.setLocation(spec.nameLoc);
+  nameLayers();
+  addLayers();
+  if (spec.loss)
+    builder.setLoss(*spec.loss);
+  if (spec.optimizer)
+    builder.setOptimizer(*spec.optimizer);
+  for (const Config &metric : spec.metrics)
+    builder.addMetric(metric);
+  if (spec.train)
+    builder.setBatchBound(spec.train->integer("batch_size"));
+}
+
+bool sinter::frontend::buildSpec(const Spec &spec, ModelBuilder &builder) {
+  SpecBuilder(spec, builder).build();
+  return builder.check();
+}

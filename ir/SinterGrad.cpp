@@ -1,0 +1,402 @@
+//===- SinterGrad.cpp - one gradient rule per op -------------------------===//
+//
+// dy is the gradient of the loss with respect to the op's result; a rule builds
+// the gradient with respect to each operand (null: none flows). The line above
+// a rule is its mathematics and what it keeps alive until the backward pass.
+// Operands that broadcasting stretched get their gradient summed back.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ir/SinterDialect.h"
+
+#include <cmath>
+#include <numbers>
+#include <numeric>
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+/// Writes rules like formulas: operators build ops at one place.
+class Formula {
+public:
+  Formula(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
+
+  Value add(Value a, Value b) { return AddOp::create(builder, loc, a, b); }
+  Value sub(Value a, Value b) { return SubOp::create(builder, loc, a, b); }
+  Value mul(Value a, Value b) { return MulOp::create(builder, loc, a, b); }
+  Value mul(Value a, double b) { return mul(a, number(b)); }
+  Value div(Value a, Value b) { return DivOp::create(builder, loc, a, b); }
+  Value neg(Value a) { return NegOp::create(builder, loc, a); }
+  Value exp(Value a) { return ExpOp::create(builder, loc, a); }
+  Value greater(Value a, Value b) {
+    return GreaterOp::create(builder, loc, a, b);
+  }
+  Value equal(Value a, Value b) { return EqualOp::create(builder, loc, a, b); }
+  Value select(Value p, Value a, Value b) {
+    return SelectOp::create(builder, loc, p, a, b);
+  }
+  Value number(double value) { return scalar(builder, loc, value); }
+  Value zero() { return number(0); }
+  Value one() { return number(1); }
+  Value sumTo(Value value, Value like) {
+    return sumToShape(builder, loc, value, tensorTypeOf(like));
+  }
+  Value reshape(Value value, ArrayRef<int64_t> shape) {
+    RankedTensorType type = tensorTypeOf(value);
+    if (type.getShape() == shape)
+      return value;
+    return ReshapeOp::create(
+        builder, loc,
+        RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
+        value);
+  }
+  Value broadcast(Value value, RankedTensorType type) {
+    if (value.getType() == type)
+      return value;
+    return BroadcastOp::create(builder, loc, type, value);
+  }
+  /// Sum over the last axis, kept with size 1.
+  Value sumLast(Value value) {
+    return ReduceSumOp::create(builder, loc, value,
+                               ArrayRef{tensorTypeOf(value).getRank() - 1},
+                               true);
+  }
+
+  OpBuilder &builder;
+  Location loc;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Binary
+//===----------------------------------------------------------------------===//
+
+// y = a + b            da = dy            db = dy                  keeps nothing
+SmallVector<Value> AddOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.sumTo(dy, getLhs()), f.sumTo(dy, getRhs())};
+}
+
+// y = a - b            da = dy            db = -dy                 keeps nothing
+SmallVector<Value> SubOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.sumTo(dy, getLhs()), f.sumTo(f.neg(dy), getRhs())};
+}
+
+// y = a b              da = dy b          db = dy a                keeps a and b
+SmallVector<Value> MulOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.sumTo(f.mul(dy, getRhs()), getLhs()),
+          f.sumTo(f.mul(dy, getLhs()), getRhs())};
+}
+
+// y = a / b            da = dy / b        db = -dy y / b           keeps b and y
+SmallVector<Value> DivOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value da = f.div(dy, getRhs());
+  return {f.sumTo(da, getLhs()),
+          f.sumTo(f.neg(f.mul(da, getResult())), getRhs())};
+}
+
+// y = max(a, b)        da = b > a ? 0 : dy    db = b > a ? dy : 0  keeps a and b
+SmallVector<Value> MaximumOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value right = f.greater(getRhs(), getLhs());
+  return {f.sumTo(f.select(right, f.zero(), dy), getLhs()),
+          f.sumTo(f.select(right, dy, f.zero()), getRhs())};
+}
+
+// y = min(a, b)        da = a > b ? 0 : dy    db = a > b ? dy : 0  keeps a and b
+SmallVector<Value> MinimumOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value right = f.greater(getLhs(), getRhs());
+  return {f.sumTo(f.select(right, f.zero(), dy), getLhs()),
+          f.sumTo(f.select(right, dy, f.zero()), getRhs())};
+}
+
+// y = p > 0 ? a : b    da = p > 0 ? dy : 0    db = p > 0 ? 0 : dy  keeps p
+SmallVector<Value> SelectOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {Value(),
+          f.sumTo(f.select(getCondition(), dy, f.zero()), getIfPositive()),
+          f.sumTo(f.select(getCondition(), f.zero(), dy), getOtherwise())};
+}
+
+//===----------------------------------------------------------------------===//
+// Unary primitives
+//===----------------------------------------------------------------------===//
+
+// y = -x               dx = -dy                                    keeps nothing
+SmallVector<Value> NegOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {Formula(builder, getLoc()).neg(dy)};
+}
+
+// y = |x|              dx = dy sign(x)                             keeps x
+SmallVector<Value> AbsOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.mul(dy, SignOp::create(builder, getLoc(), getX()))};
+}
+
+// y = e^x              dx = dy y                                   keeps y
+SmallVector<Value> ExpOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {Formula(builder, getLoc()).mul(dy, getResult())};
+}
+
+// y = e^x - 1          dx = dy (y + 1)                             keeps y
+SmallVector<Value> Expm1Op::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.mul(dy, f.add(getResult(), f.one()))};
+}
+
+// y = ln x             dx = dy / x                                 keeps x
+SmallVector<Value> LogOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {Formula(builder, getLoc()).div(dy, getX())};
+}
+
+// y = ln(1 + x)        dx = dy / (1 + x)                           keeps x
+SmallVector<Value> Log1pOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.div(dy, f.add(getX(), f.one()))};
+}
+
+// y = sqrt x           dx = dy / (2 y)                             keeps y
+SmallVector<Value> SqrtOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.div(f.mul(dy, 0.5), getResult())};
+}
+
+// y = cos x            dx = -dy sin x                              keeps x
+SmallVector<Value> CosOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.neg(f.mul(dy, SinOp::create(builder, getLoc(), getX())))};
+}
+
+// y = sin x            dx = dy cos x                               keeps x
+SmallVector<Value> SinOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.mul(dy, CosOp::create(builder, getLoc(), getX()))};
+}
+
+// y = tanh x           dx = dy (1 - y^2)                           keeps y
+SmallVector<Value> TanhOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value y = getResult();
+  return {f.mul(dy, f.sub(f.one(), f.mul(y, y)))};
+}
+
+// y = erf x            dx = dy 2/sqrt(pi) e^(-x^2)                 keeps x
+SmallVector<Value> ErfOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value density = f.exp(f.neg(f.mul(getX(), getX())));
+  return {f.mul(dy, f.mul(density, 2 * std::numbers::inv_sqrtpi))};
+}
+
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+// y = relu x           dx = y > 0 ? dy : 0       keeps y: the next layer has it
+SmallVector<Value> ReluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.select(getResult(), dy, f.zero())};
+}
+
+// y = leaky_relu x     dx = x > 0 ? dy : alpha dy                  keeps x
+SmallVector<Value> LeakyReluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.select(getX(), dy, f.mul(dy, getAlpha().convertToFloat()))};
+}
+
+// y = elu x            dx = x > 0 ? dy : dy (y + alpha)            keeps x and y
+SmallVector<Value> EluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value alpha = f.number(getAlpha().convertToFloat());
+  return {f.select(getX(), dy, f.mul(dy, f.add(getResult(), alpha)))};
+}
+
+// y = selu x           dx = x > 0 ? scale dy : dy (y + scale alpha)
+//                                                                  keeps x and y
+SmallVector<Value> SeluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value scaleAlpha = f.number(1.0507009873554805 * 1.6732632423543772);
+  return {f.select(getX(), f.mul(dy, 1.0507009873554805),
+                   f.mul(dy, f.add(getResult(), scaleAlpha)))};
+}
+
+// y = x Phi(x)         dx = dy (Phi(x) + x phi(x))                 keeps x
+// y = x/2 (1 + t), t = tanh(u), u = c (x + a x^3)
+//                      dx = dy/2 (1 + t + x (1 - t^2) c (1 + 3 a x^2))
+//                                                                  keeps x
+SmallVector<Value> GeluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value x = getX(), xx = f.mul(x, x);
+  if (getApproximate()) {
+    constexpr double a = 0.044715;
+    const double c = std::sqrt(2 / std::numbers::pi);
+    Value u = f.mul(f.mul(x, c), f.add(f.one(), f.mul(xx, a)));
+    Value t = TanhOp::create(builder, getLoc(), u);
+    Value du = f.mul(f.add(f.one(), f.mul(xx, 3 * a)), c);
+    Value inner = f.mul(f.mul(x, f.sub(f.one(), f.mul(t, t))), du);
+    return {f.mul(f.mul(dy, 0.5), f.add(f.add(f.one(), t), inner))};
+  }
+  Value erf = ErfOp::create(builder, getLoc(),
+                            f.mul(x, 1 / std::numbers::sqrt2));
+  Value phi = f.mul(f.add(f.one(), erf), 0.5);
+  Value density = f.mul(f.exp(f.mul(xx, -0.5)),
+                        std::numbers::inv_sqrtpi / std::numbers::sqrt2);
+  return {f.mul(dy, f.add(phi, f.mul(x, density)))};
+}
+
+// y = x s, s = sigmoid x    dx = dy (s + y (1 - s))                keeps x and y
+SmallVector<Value> SiluOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value s = SigmoidOp::create(builder, getLoc(), getX());
+  return {f.mul(dy, f.add(s, f.mul(getResult(), f.sub(f.one(), s))))};
+}
+
+// y = sigmoid x        dx = dy y (1 - y)                           keeps y
+SmallVector<Value> SigmoidOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value y = getResult();
+  return {f.mul(dy, f.mul(y, f.sub(f.one(), y)))};
+}
+
+// y = clamp(x/6 + 1/2, 0, 1)    dx = 0 < y < 1 ? dy/6 : 0          keeps y
+SmallVector<Value> HardSigmoidOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value y = getResult();
+  Value inside = f.mul(y, f.sub(f.one(), y));
+  return {f.select(inside, f.mul(dy, 1.0 / 6.0), f.zero())};
+}
+
+// y = ln(1 + e^x)      dx = dy sigmoid(x)                          keeps x
+SmallVector<Value> SoftplusOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.mul(dy, SigmoidOp::create(builder, getLoc(), getX()))};
+}
+
+//===----------------------------------------------------------------------===//
+// Softmax and losses
+//===----------------------------------------------------------------------===//
+
+// y = softmax x        dx = y (dy - sum(c) dy[c] y[c])             keeps y
+SmallVector<Value> SoftmaxOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value y = getResult();
+  return {f.mul(y, f.sub(dy, f.sumLast(f.mul(dy, y))))};
+}
+
+// loss[n] = -sum(c) t log softmax(x)    dx = dloss (softmax(x) sum(c) t - t)
+//                                                                  keeps x and t
+SmallVector<Value> SoftmaxCrossEntropyOp::buildGradient(OpBuilder &builder,
+                                                        Value dloss) {
+  Formula f(builder, getLoc());
+  Value p = SoftmaxOp::create(builder, getLoc(), getLogits());
+  SmallVector<int64_t> column(tensorTypeOf(dloss).getShape());
+  column.push_back(1);
+  Value t = getTargets();
+  // One-hot targets sum to 1; saying so saves a sweep.
+  Value scaled = t.getDefiningOp<OneHotOp>() ? p : f.mul(p, f.sumLast(t));
+  return {f.mul(f.sub(scaled, t), f.reshape(dloss, column)), Value()};
+}
+
+// y = -log likelihood of t under sigmoid(x)    dx = dy (sigmoid(x) - t)
+//                                                                  keeps x and t
+SmallVector<Value> SigmoidCrossEntropyOp::buildGradient(OpBuilder &builder,
+                                                        Value dy) {
+  Formula f(builder, getLoc());
+  Value p = SigmoidOp::create(builder, getLoc(), getLogits());
+  return {f.sumTo(f.mul(dy, f.sub(p, getTargets())), getLogits()), Value()};
+}
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+// y = reshape x        dx = reshape dy                             keeps nothing
+SmallVector<Value> ReshapeOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {Formula(builder, getLoc())
+              .reshape(dy, tensorTypeOf(getX()).getShape())};
+}
+
+// y = broadcast x      dx = dy summed over what was stretched      keeps nothing
+SmallVector<Value> BroadcastOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {Formula(builder, getLoc()).sumTo(dy, getX())};
+}
+
+// y = concatenate xs   dx_i = the slice of dy that x_i became      keeps nothing
+SmallVector<Value> ConcatenateOp::buildGradient(OpBuilder &builder, Value dy) {
+  SmallVector<Value> gradients;
+  int64_t start = 0;
+  for (Value input : getInputs()) {
+    int64_t size = tensorTypeOf(input).getDimSize(getAxis());
+    gradients.push_back(
+        SliceOp::create(builder, getLoc(), dy, getAxis(), start, size));
+    start += size;
+  }
+  return gradients;
+}
+
+// y = slice x          dx = dy between zeros                       keeps nothing
+SmallVector<Value> SliceOp::buildGradient(OpBuilder &builder, Value dy) {
+  int64_t all = tensorTypeOf(getX()).getDimSize(getAxis());
+  int64_t high = all - getStart() - getSize();
+  return {PadOp::create(builder, getLoc(), dy, getAxis(), getStart(), high)};
+}
+
+// y = pad x            dx = the slice of dy inside the padding     keeps nothing
+SmallVector<Value> PadOp::buildGradient(OpBuilder &builder, Value dy) {
+  int64_t size = tensorTypeOf(getX()).getDimSize(getAxis());
+  return {SliceOp::create(builder, getLoc(), dy, getAxis(), getLow(), size)};
+}
+
+// y = relayout x       dx = relayout dy                            keeps nothing
+SmallVector<Value> RelayoutOp::buildGradient(OpBuilder &builder, Value dy) {
+  if (dy.getType() == getX().getType())
+    return {dy};
+  return {RelayoutOp::create(builder, getLoc(), getX().getType(), dy)};
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions and contractions
+//===----------------------------------------------------------------------===//
+
+/// A reduction's result with the reduced axes back, as size 1.
+template <typename Op> static Value withKeptAxes(Formula &f, Op op, Value value) {
+  SmallVector<int64_t> shape(tensorTypeOf(op.getX()).getShape());
+  bool overBatch = isBatched(op.getX()) && op.getAxes().front() == 0;
+  if (overBatch) // broadcasting restores a missing batch by itself
+    return value;
+  for (int64_t axis : op.getAxes())
+    shape[axis] = 1;
+  return f.reshape(value, shape);
+}
+
+// y = sum x            dx = dy, stretched                          keeps nothing
+SmallVector<Value> ReduceSumOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  return {f.broadcast(withKeptAxes(f, *this, dy), tensorTypeOf(getX()))};
+}
+
+// y = max x            dx = x == y ? dy / ties : 0                 keeps x and y
+SmallVector<Value> ReduceMaxOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Value isMax = f.equal(getX(), withKeptAxes(f, *this, getResult()));
+  Value ties = ReduceSumOp::create(builder, getLoc(), isMax, getAxes(), true);
+  return {f.mul(isMax, f.div(withKeptAxes(f, *this, dy), ties))};
+}
+
+// Y = A B              dA = dY B^T        dB = A^T dY              keeps A and B
+// Y = A^T B            dA = B dY^T        dB = A dY
+// Y = A B^T            dA = dY B          dB = dY^T A
+SmallVector<Value> MatmulOp::buildGradient(OpBuilder &builder, Value dy) {
+  Location loc = getLoc();
+  Value a = getA(), b = getB();
+  bool ta = getTransposeA(), tb = getTransposeB();
+  Value da = ta ? MatmulOp::create(builder, loc, b, dy, tb, true)
+                : MatmulOp::create(builder, loc, dy, b, false, !tb);
+  Value db = tb ? MatmulOp::create(builder, loc, dy, a, true, ta)
+                : MatmulOp::create(builder, loc, a, dy, !ta, false);
+  return {da, db};
+}

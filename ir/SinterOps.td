@@ -1,0 +1,462 @@
+//===- SinterOps.td - the ops, by kind -----------------------------------===//
+//
+// Each op's description is its formula. Reference implementations (the oracle
+// of every test) are in ir/reference/Kernels.cpp, gradient rules in
+// SinterGrad.cpp, expansions of composites in SinterExpand.cpp, emission of
+// primitives in codegen/.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_OPS_TD
+#define SINTER_OPS_TD
+
+include "ir/SinterDialect.td"
+include "ir/SinterInterfaces.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/IR/RegionKindInterface.td"
+include "mlir/IR/SymbolInterfaces.td"
+
+class Sinter_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Sinter_Dialect, mnemonic, traits>;
+
+def Sinter_Tensor : RankedTensorOf<[F32, I32]>;
+def Sinter_F32Tensor : RankedTensorOf<[F32]>;
+def Sinter_I32Tensor : RankedTensorOf<[I32]>;
+def Sinter_F32Matrix : 2DTensorOf<[F32]>;
+def Sinter_I32Scalar : 0DTensorOf<[I32]>;
+
+// An op whose result type follows from operands and attributes.
+class Sinter_ValueOp<string mnemonic, list<Trait> traits = []>
+    : Sinter_Op<mnemonic, traits # [Pure, InferTypeOpAdaptor]> {
+  let results = (outs Sinter_Tensor:$result);
+}
+
+defvar Differentiable = DeclareOpInterfaceMethods<Sinter_Differentiable>;
+defvar Expandable = DeclareOpInterfaceMethods<Sinter_Expandable>;
+
+//===----------------------------------------------------------------------===//
+// Structure
+//===----------------------------------------------------------------------===//
+
+def Sinter_ModelOp : Sinter_Op<"model", [Sinter_Structure, Symbol, SymbolTable,
+    IsolatedFromAbove, NoTerminator, NoRegionArguments, SingleBlock]> {
+  let summary = "A network, its state and its functions";
+  let description = [{
+    `batch_bound` is the largest batch that any function takes.
+
+    At the graph stage the network is the one function `@forward`, and how it
+    is trained is declared in `loss`, `optimizer` and `metrics`, dictionaries
+    with a `name` and Keras's arguments, all of them present. The train stage
+    has `@predict`, `@eval_step` and `@train_step` instead.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$batch_bound,
+                       OptionalAttr<DictionaryAttr>:$loss,
+                       OptionalAttr<DictionaryAttr>:$optimizer,
+                       OptionalAttr<ArrayAttr>:$metrics);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $sym_name `batch_bound` $batch_bound attr-dict-with-keyword $body
+  }];
+  let skipDefaultBuilders = 1;
+  let builders = [OpBuilder<(ins "::llvm::StringRef":$name,
+                                 "int64_t":$batchBound)>];
+  // Looks at the ops inside, so it must run after their own verifiers.
+  let hasRegionVerifier = 1;
+}
+
+def Sinter_StateOp : Sinter_Op<"state", [Sinter_Structure, Symbol,
+                                         HasParent<"ModelOp">]> {
+  let summary = "A tensor that outlives the call";
+  let description = [{
+    Starts as `init(a, b)`: constant a; uniform on [a, b); normal with mean a
+    and standard deviation b; truncated_normal, the same with values further
+    than 2 b from the mean redrawn. `value`, where given, takes their place.
+
+    `regularizer = {l1, l2}` adds `l1 * sum(|s|) + l2 * sum(s * s)` to the loss.
+  }];
+  let arguments = (ins Sinter_Role:$role, SymbolNameAttr:$sym_name,
+                       TypeAttr:$type, Sinter_Init:$init, F32Attr:$a, F32Attr:$b,
+                       OptionalAttr<ElementsAttr>:$value,
+                       OptionalAttr<DictionaryAttr>:$regularizer);
+  let assemblyFormat = [{
+    $role $sym_name `:` $type `=` $init `(` $a `,` $b `)` attr-dict
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    ::mlir::RankedTensorType getTensorType() {
+      return ::llvm::cast<::mlir::RankedTensorType>(getType());
+    }
+  }];
+}
+
+def Sinter_ReadOp : Sinter_Op<"read", [Sinter_Structure, Pure,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "A state's value at function entry";
+  let arguments = (ins FlatSymbolRefAttr:$state);
+  let results = (outs Sinter_Tensor:$result);
+  let assemblyFormat = "$state attr-dict `:` type($result)";
+}
+
+def Sinter_WriteOp : Sinter_Op<"write", [Sinter_Structure,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "The value that a state has when the function returns";
+  let description = [{At most one write a state and function. Reads in the
+    same function do not see it.}];
+  let arguments = (ins FlatSymbolRefAttr:$state, Sinter_Tensor:$value);
+  let assemblyFormat = "$state `,` $value attr-dict `:` type($value)";
+}
+
+def Sinter_UpdateOp : Sinter_Op<"update", [Sinter_Structure,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
+  let summary = "One optimizer update of a parameter with its gradient";
+  let description = [{Made by differentiation; expanding the optimizer turns it
+    into reads, arithmetic and writes.}];
+  let arguments = (ins FlatSymbolRefAttr:$state, Sinter_F32Tensor:$gradient);
+  let assemblyFormat = "$state `,` $gradient attr-dict `:` type($gradient)";
+}
+
+def Sinter_KernelOp : Sinter_Op<"kernel", [Sinter_Structure, SingleBlock,
+    NoRegionArguments, RecursiveMemoryEffects]> {
+  let summary = "Ops that run as one loop nest";
+  let description = [{
+    What the region yields is stored to memory; all other values inside live in
+    registers. The region uses values of the function directly. `kind` names the
+    loop nest. `offsets` is set by planning: results[i] starts at arena byte
+    offsets[i]; -1 - j stands for output j of the function, which is written
+    where the caller wants it.
+  }];
+  let arguments = (ins StrAttr:$name, Sinter_KernelKind:$kind,
+                       OptionalAttr<DenseI64ArrayAttr>:$offsets);
+  let results = (outs Variadic<Sinter_Tensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = [{
+    $kind $name (`->` type($results)^)? attr-dict-with-keyword $body
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    YieldOp getYield();
+    /// The values of the function that the region uses, each once.
+    ::llvm::SmallVector<::mlir::Value> getCaptured();
+  }];
+}
+
+def Sinter_YieldOp : Sinter_Op<"yield", [Sinter_Structure, Pure, Terminator,
+                                         HasParent<"KernelOp">]> {
+  let summary = "What a kernel stores";
+  let arguments = (ins Variadic<Sinter_Tensor>:$values);
+  let assemblyFormat = "($values^ `:` type($values))? attr-dict";
+}
+
+//===----------------------------------------------------------------------===//
+// Leaves
+//===----------------------------------------------------------------------===//
+
+def Sinter_ConstantOp : Sinter_Op<"constant", [Pure, ConstantLike,
+    Sinter_ZeroGradient, AllTypesMatch<["value", "result"]>]> {
+  let summary = "A tensor known at compile time";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs Sinter_Tensor:$result);
+  let assemblyFormat = "attr-dict $value";
+  let builders = [OpBuilder<(ins "float":$value)>];
+  let hasFolder = 1;
+}
+
+def Sinter_BatchSizeOp : Sinter_ValueOp<"batch_size", [Sinter_ZeroGradient]> {
+  let summary = "The number of samples in this call, as f32";
+  let assemblyFormat = "attr-dict `:` type($result)";
+}
+
+class Sinter_RandomOp<string mnemonic, string distribution>
+    : Sinter_Op<mnemonic, [Pure, Sinter_ZeroGradient]> {
+  let summary = distribution # ", a pure function of seed, step and stream";
+  let description = [{
+    Philox 4x32-10 with key `seed`. With f an element's row-major index among the
+    features of its sample n, the counter is (f / 4, n, step, stream) and the
+    element takes word f % 4 for uniform numbers: (word >> 8) * 2^-24. Normal
+    numbers use counter (f, n, step, stream) and the Box-Muller transform
+    `sqrt(-2 log(1 - u0)) * cos(2 pi u1)` of words 0 and 1.
+  }];
+  let arguments = (ins Sinter_I32Tensor:$seed, Sinter_I32Scalar:$step, I64Attr:$stream);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = [{
+    $seed `,` $step `stream` $stream attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+def Sinter_RandomUniformOp
+    : Sinter_RandomOp<"random_uniform", "Uniform numbers in [0, 1)">;
+def Sinter_RandomNormalOp
+    : Sinter_RandomOp<"random_normal", "Standard normal numbers">;
+
+//===----------------------------------------------------------------------===//
+// Layers that differ between training and inference
+//===----------------------------------------------------------------------===//
+
+class Sinter_ModeDependentOp<string mnemonic, dag extra>
+    : Sinter_Op<mnemonic, [Pure, SameOperandsAndResultType,
+                           DeclareOpInterfaceMethods<Sinter_ModeDependent>]> {
+  let arguments = !con((ins Sinter_F32Tensor:$x), extra);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = "$x `stream` $stream attr-dict `:` type($x)";
+}
+
+def Sinter_DropoutOp : Sinter_ModeDependentOp<"dropout",
+    (ins F32Attr:$rate, I64Attr:$stream)> {
+  let summary = "Training: `u < rate ? 0 : x / (1 - rate)`, u uniform in [0, 1); inference: x";
+  let description = [{Srivastava et al., "Dropout", 2014, scaled in training as Keras does.}];
+  let hasVerifier = 1;
+}
+
+def Sinter_GaussianNoiseOp : Sinter_ModeDependentOp<"gaussian_noise",
+    (ins F32Attr:$stddev, I64Attr:$stream)> {
+  let summary = "Training: `x + stddev * z`, z standard normal; inference: x";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Elementwise primitives
+//===----------------------------------------------------------------------===//
+
+class Sinter_BinaryOp<string mnemonic, string formula, list<Trait> traits = [],
+                      Type type = Sinter_F32Tensor>
+    : Sinter_ValueOp<mnemonic, traits # [Sinter_Elementwise]> {
+  let summary = "Elementwise `" # formula # "`, with broadcasting";
+  let arguments = (ins type:$lhs, type:$rhs);
+  let assemblyFormat = [{
+    $lhs `,` $rhs attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_AddOp : Sinter_BinaryOp<"add", "a + b", [Commutative, Differentiable], Sinter_Tensor> {
+  let hasFolder = 1;
+}
+def Sinter_SubOp : Sinter_BinaryOp<"sub", "a - b", [Differentiable]> {
+  let hasFolder = 1;
+}
+def Sinter_MulOp : Sinter_BinaryOp<"mul", "a * b", [Commutative, Differentiable]> {
+  let hasFolder = 1;
+}
+def Sinter_DivOp : Sinter_BinaryOp<"div", "a / b", [Differentiable]> {
+  let hasFolder = 1;
+}
+def Sinter_MaximumOp : Sinter_BinaryOp<"maximum", "max(a, b)", [Differentiable]> {
+  let description = [{
+    NaN if either is NaN. The gradient of a tie goes to the left, so the operands
+    do not commute.
+  }];
+}
+def Sinter_MinimumOp : Sinter_BinaryOp<"minimum", "min(a, b)", [Differentiable]> {
+  let description = [{
+    NaN if either is NaN. The gradient of a tie goes to the left, so the operands
+    do not commute.
+  }];
+}
+def Sinter_GreaterOp : Sinter_BinaryOp<"greater", "a > b ? 1.0 : 0.0", [Sinter_ZeroGradient], Sinter_Tensor> {
+  let description = [{The result is f32 for any operand type.}];
+}
+def Sinter_EqualOp : Sinter_BinaryOp<"equal", "a == b ? 1.0 : 0.0", [Commutative, Sinter_ZeroGradient], Sinter_Tensor> {
+  let description = [{The result is f32 for any operand type.}];
+}
+
+def Sinter_SelectOp : Sinter_ValueOp<"select", [Sinter_Elementwise, Differentiable]> {
+  let summary = "Elementwise `p > 0 ? a : b`, with broadcasting";
+  let arguments = (ins Sinter_F32Tensor:$condition, Sinter_F32Tensor:$ifPositive, Sinter_F32Tensor:$otherwise);
+  let assemblyFormat = [{
+    $condition `,` $ifPositive `,` $otherwise attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+class Sinter_UnaryOp<string mnemonic, string formula, list<Trait> traits>
+    : Sinter_ValueOp<mnemonic, traits # [Sinter_Elementwise]> {
+  let summary = "Elementwise `" # formula # "`";
+  let arguments = (ins Sinter_F32Tensor:$x);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Sinter_NegOp : Sinter_UnaryOp<"neg", "-x", [Differentiable]>;
+def Sinter_AbsOp : Sinter_UnaryOp<"abs", "|x|", [Differentiable]>;
+def Sinter_SignOp : Sinter_UnaryOp<"sign", "x > 0 ? 1 : x < 0 ? -1 : 0", [Sinter_ZeroGradient]>;
+def Sinter_FloorOp : Sinter_UnaryOp<"floor", "largest integer <= x", [Sinter_ZeroGradient]>;
+def Sinter_ExpOp : Sinter_UnaryOp<"exp", "e^x", [Differentiable]>;
+def Sinter_Expm1Op : Sinter_UnaryOp<"expm1", "e^x - 1", [Differentiable]>;
+def Sinter_LogOp : Sinter_UnaryOp<"log", "ln x", [Differentiable]>;
+def Sinter_Log1pOp : Sinter_UnaryOp<"log1p", "ln(1 + x)", [Differentiable]>;
+def Sinter_SqrtOp : Sinter_UnaryOp<"sqrt", "sqrt(x)", [Differentiable]>;
+def Sinter_CosOp : Sinter_UnaryOp<"cos", "cos(x)", [Differentiable]>;
+def Sinter_SinOp : Sinter_UnaryOp<"sin", "sin(x)", [Differentiable]>;
+def Sinter_TanhOp : Sinter_UnaryOp<"tanh", "tanh(x)", [Differentiable]>;
+def Sinter_ErfOp : Sinter_UnaryOp<"erf", "2/sqrt(pi) * integral of e^(-t^2) from 0 to x", [Differentiable]>;
+
+def Sinter_CastOp : Sinter_Op<"cast", [Pure, Sinter_Elementwise, Sinter_ZeroGradient]> {
+  let summary = "An integer tensor as f32, rounded to nearest";
+  let arguments = (ins Sinter_I32Tensor:$x);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Sinter_OneHotOp : Sinter_ValueOp<"one_hot", [Sinter_ZeroGradient]> {
+  let summary = "`y[n, c] = labels[n] == c ? 1 : 0`";
+  let arguments = (ins Sinter_I32Tensor:$labels, ConfinedAttr<I64Attr, [IntPositive]>:$classes);
+  let assemblyFormat = [{
+    $labels `classes` $classes attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Shape primitives
+//===----------------------------------------------------------------------===//
+
+def Sinter_ReshapeOp : Sinter_Op<"reshape", [Pure, Differentiable]> {
+  let summary = "The same elements in row-major order under another shape; the batch stays";
+  let arguments = (ins Sinter_Tensor:$x);
+  let results = (outs Sinter_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Sinter_BroadcastOp : Sinter_Op<"broadcast", [Pure, Sinter_Elementwise, Differentiable]> {
+  let summary = "Stretches a tensor to the result's shape, by the rule of broadcasting";
+  let description = [{An unbatched tensor may become batched: every sample gets a copy.}];
+  let arguments = (ins Sinter_F32Tensor:$x);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Sinter_ConcatenateOp : Sinter_ValueOp<"concatenate", [Differentiable]> {
+  let summary = "Joins batched tensors along a feature axis";
+  let arguments = (ins Variadic<Sinter_F32Tensor>:$inputs, ConfinedAttr<I64Attr, [IntPositive]>:$axis);
+  let assemblyFormat = [{
+    $inputs `axis` $axis attr-dict `:` functional-type($inputs, $result)
+  }];
+}
+
+def Sinter_SliceOp : Sinter_ValueOp<"slice", [Differentiable]> {
+  let summary = "Elements start .. start + size - 1 of a batched tensor along a feature axis";
+  let arguments = (ins Sinter_F32Tensor:$x, ConfinedAttr<I64Attr, [IntPositive]>:$axis,
+                       ConfinedAttr<I64Attr, [IntNonNegative]>:$start,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$size);
+  let assemblyFormat = [{
+    $x `axis` $axis `from` $start `size` $size attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_PadOp : Sinter_ValueOp<"pad", [Differentiable]> {
+  let summary = "Adds `low` zeros before and `high` zeros after a batched tensor along a feature axis";
+  let arguments = (ins Sinter_F32Tensor:$x, ConfinedAttr<I64Attr, [IntPositive]>:$axis,
+                       ConfinedAttr<I64Attr, [IntNonNegative]>:$low,
+                       ConfinedAttr<I64Attr, [IntNonNegative]>:$high);
+  let assemblyFormat = [{
+    $x `axis` $axis `low` $low `high` $high attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_RelayoutOp : Sinter_Op<"relayout", [Pure, Differentiable]> {
+  let summary = "The same tensor in the other layout";
+  let description = [{Inserted by layout assignment, after differentiation.}];
+  let arguments = (ins Sinter_Tensor:$x);
+  let results = (outs Sinter_Tensor:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+//===----------------------------------------------------------------------===//
+// Reductions and contractions
+//===----------------------------------------------------------------------===//
+
+class Sinter_ReduceOp<string mnemonic, string formula>
+    : Sinter_ValueOp<mnemonic, [Differentiable]> {
+  let summary = formula # " over `axes`, which are dropped, or kept with size 1 under `keep_dims`";
+  let description = [{Axes ascend. The batch (axis 0 of a batched tensor) cannot be kept.}];
+  let arguments = (ins Sinter_F32Tensor:$x, DenseI64ArrayAttr:$axes, UnitAttr:$keep_dims);
+  let assemblyFormat = [{
+    $x `axes` $axes (`keep_dims` $keep_dims^)? attr-dict `:` functional-type(operands, $result)
+  }];
+}
+def Sinter_ReduceSumOp : Sinter_ReduceOp<"reduce_sum", "Sum"> {
+  let hasFolder = 1;
+}
+def Sinter_ReduceMaxOp : Sinter_ReduceOp<"reduce_max", "Maximum"> {
+  let description = [{Axes ascend; the batch is not among them. Elements that share the maximum share the gradient.}];
+}
+
+def Sinter_ArgMaxOp : Sinter_ValueOp<"argmax", [Sinter_ZeroGradient]> {
+  let summary = "Index of the first maximum along the last axis, which is dropped";
+  let arguments = (ins Sinter_F32Tensor:$x);
+  let assemblyFormat = "$x attr-dict `:` functional-type(operands, $result)";
+}
+
+def Sinter_MatmulOp : Sinter_ValueOp<"matmul", [Differentiable]> {
+  let summary = "Matrix product";
+  let description = [{
+    `y[i, j] = sum(k) A[i, k] * B[k, j]` where A is `a`, or its transpose under
+    `transpose_a`, and B likewise. The batch may be rows of `a` (activations times
+    weights) or, with `transpose_a`, contracted away (weight gradients).
+    No bias operand: a separate add, so that fusion has one shape to look for.
+  }];
+  let arguments = (ins Sinter_F32Matrix:$a, Sinter_F32Matrix:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let assemblyFormat = [{
+    $a (`transposed` $transpose_a^)? `,` $b (`transposed` $transpose_b^)? attr-dict
+    `:` functional-type(operands, $result)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Composites
+//===----------------------------------------------------------------------===//
+
+class Sinter_ActivationOp<string mnemonic, string formula, dag extra = (ins)>
+    : Sinter_ValueOp<mnemonic, [Sinter_Elementwise, Differentiable, Expandable]> {
+  let summary = "Elementwise `" # formula # "`";
+  let arguments = !con((ins Sinter_F32Tensor:$x), extra);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Sinter_ReluOp : Sinter_ActivationOp<"relu", "max(x, 0)">;
+def Sinter_LeakyReluOp : Sinter_ActivationOp<"leaky_relu", "x > 0 ? x : alpha x", (ins F32Attr:$alpha)>;
+def Sinter_EluOp : Sinter_ActivationOp<"elu", "x > 0 ? x : alpha (e^x - 1)", (ins F32Attr:$alpha)>;
+def Sinter_SeluOp : Sinter_ActivationOp<"selu",
+    "1.05070098 * (x > 0 ? x : 1.67326324 (e^x - 1))"> {
+  let description = [{Klambauer et al., "Self-Normalizing Neural Networks", 2017.}];
+}
+def Sinter_GeluOp : Sinter_ActivationOp<"gelu",
+    "x / 2 * (1 + erf(x / sqrt 2)); approximate: x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))",
+    (ins UnitAttr:$approximate)> {
+  let description = [{Hendrycks and Gimpel, "Gaussian Error Linear Units", 2016.}];
+}
+def Sinter_SiluOp : Sinter_ActivationOp<"silu", "x / (1 + e^-x)">;
+def Sinter_SigmoidOp : Sinter_ActivationOp<"sigmoid", "1 / (1 + e^-x)">;
+def Sinter_HardSigmoidOp : Sinter_ActivationOp<"hard_sigmoid", "min(max(x / 6 + 1 / 2, 0), 1)">;
+def Sinter_SoftplusOp : Sinter_ActivationOp<"softplus", "ln(1 + e^x)">;
+
+def Sinter_SoftmaxOp : Sinter_ValueOp<"softmax", [Differentiable, Expandable]> {
+  let summary = "`y[.., c] = e^(x[.., c] - m) / sum(c') e^(x[.., c'] - m)` over the last axis, m its maximum";
+  let arguments = (ins Sinter_F32Tensor:$x);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+}
+
+def Sinter_SoftmaxCrossEntropyOp
+    : Sinter_ValueOp<"softmax_cross_entropy", [Differentiable, Expandable]> {
+  let summary = "`loss[n] = sum(c) -t[n, c] * log softmax(x)[n, c]` for logits x and targets t";
+  let description = [{
+    Stable for any finite logits: `log softmax(x)[c] = x[c] - m - log(sum(c') e^(x[c'] - m))`.
+    No gradient flows to the targets.
+  }];
+  let arguments = (ins Sinter_F32Matrix:$logits, Sinter_F32Matrix:$targets);
+  let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, $result)";
+}
+
+def Sinter_SigmoidCrossEntropyOp
+    : Sinter_ValueOp<"sigmoid_cross_entropy", [Sinter_Elementwise, Differentiable, Expandable]> {
+  let summary = "Elementwise `max(x, 0) - x t + log(1 + e^-|x|)`: binary cross-entropy of sigmoid(x) and target t";
+  let description = [{No gradient flows to the targets.}];
+  let arguments = (ins Sinter_F32Tensor:$logits, Sinter_F32Tensor:$targets);
+  let assemblyFormat = "$logits `,` $targets attr-dict `:` functional-type(operands, $result)";
+}
+
+#endif

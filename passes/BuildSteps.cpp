@@ -1,0 +1,190 @@
+//===- BuildSteps.cpp - prediction, evaluation, training as functions ----===//
+//
+// Problem: the spec declares one network, but a trainer needs three programs.
+// Idea: clone `@forward` three times; in each clone resolve the ops that differ
+// between training and inference, then append loss and metrics. From here on
+// nothing knows about modes: dropout is arithmetic like everything else.
+//
+// train_step(input, target) -> (loss, metric, ...), as means over the batch.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Config.h"
+#include "passes/Losses.h"
+#include "passes/Names.h"
+#include "passes/Passes.h"
+
+namespace sinter {
+#define GEN_PASS_DEF_BUILDSTEPS
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+class StepBuilder {
+public:
+  StepBuilder(ModelOp model, func::FuncOp forward)
+      : model(model), forward(forward), builder(model.getContext()),
+        loc(forward.getLoc()) {}
+
+  LogicalResult build() {
+    clone(names::predict);
+    resolveModes(/*training=*/false);
+    if (!model.getLoss())
+      return success();
+    clone(names::evalStep);
+    resolveModes(/*training=*/false);
+    if (failed(appendLoss()))
+      return failure();
+    addCounters();
+    clone(names::trainStep);
+    resolveModes(/*training=*/true);
+    return appendLoss();
+  }
+
+private:
+  /// Makes `step` a copy of @forward called `name`.
+  void clone(StringRef name) {
+    builder.setInsertionPointToEnd(&model.getBody().front());
+    step = cast<func::FuncOp>(builder.clone(*forward));
+    step.setName(name);
+  }
+
+  /// Iteration and seed: where random ops and schedules find their position.
+  void addCounters() {
+    Type i32 = builder.getI32Type();
+    auto addState = [&](StringRef name, Role role, ArrayRef<int64_t> shape) {
+      StateOp::create(builder, loc, role, name,
+                      RankedTensorType::get(shape, i32), Init::Constant,
+                      APFloat(0.0f), APFloat(0.0f), nullptr, nullptr);
+    };
+    builder.setInsertionPoint(forward);
+    addState(names::iteration, Role::Iteration, {});
+    addState(names::seed, Role::Seed, {2});
+  }
+
+  void resolveModes(bool training) {
+    Value seed, iteration;
+    SmallVector<ModeDependent> ops;
+    step.walk([&](ModeDependent op) { ops.push_back(op); });
+    for (ModeDependent op : ops) {
+      builder.setInsertionPoint(op);
+      Value replacement;
+      if (training) {
+        if (!seed) {
+          builder.setInsertionPointToStart(&step.front());
+          Type i32 = builder.getI32Type();
+          seed = ReadOp::create(builder, loc, RankedTensorType::get({2}, i32),
+                                names::seed);
+          iteration = ReadOp::create(
+              builder, loc, RankedTensorType::get({}, i32), names::iteration);
+          builder.setInsertionPoint(op);
+        }
+        replacement = op.buildTraining(builder, seed, iteration);
+      } else {
+        replacement = op.buildInference(builder);
+      }
+      op->getResult(0).replaceAllUsesWith(replacement);
+      op->erase();
+    }
+  }
+
+  /// Adds the target argument and makes loss and metrics the results.
+  LogicalResult appendLoss() {
+    auto terminator = cast<func::ReturnOp>(step.front().getTerminator());
+    Value prediction = terminator.getOperand(0);
+    RankedTensorType wanted =
+        targetType(model.getLossAttr(), tensorTypeOf(prediction));
+    Value target = step.front().addArgument(wanted, loc);
+    builder.setInsertionPoint(terminator);
+
+    Value loss =
+        batchMean(model.getLossAttr(), model.getLoc(), prediction, target);
+    if (!loss)
+      return failure();
+    SmallVector<Value> results = {addRegularizers(loss)};
+    SmallVector<Attribute> resultNames = {builder.getStringAttr("loss")};
+    if (ArrayAttr metrics = model.getMetricsAttr())
+      for (auto config : metrics.getAsRange<DictionaryAttr>()) {
+        Value metric = batchMean(config, model.getLoc(), prediction, target);
+        if (!metric)
+          return failure();
+        results.push_back(metric);
+        StringRef title = Config(config).text("title");
+        resultNames.push_back(builder.getStringAttr(
+            title.empty() ? Config(config).name() : title));
+      }
+    terminator.getOperandsMutable().assign(results);
+    step.setType(builder.getFunctionType(step.front().getArgumentTypes(),
+                                         ValueRange(results).getTypes()));
+    step->setAttr(names::resultNames, builder.getArrayAttr(resultNames));
+    return success();
+  }
+
+  /// The mean over the batch's true size: the last, smaller batch of an epoch
+  /// needs no program of its own.
+  Value batchMean(DictionaryAttr config, Location at, Value prediction,
+                  Value target) {
+    Value each = buildPerSample(builder, at, config, prediction, target);
+    if (!each)
+      return {};
+    Value sum = ReduceSumOp::create(builder, at, each, ArrayRef<int64_t>{0},
+                                    /*keep_dims=*/false);
+    return DivOp::create(builder, at, sum, BatchSizeOp::create(builder, at));
+  }
+
+  /// loss + l1 sum |w| + l2 sum w^2 for every state with a regulariser.
+  Value addRegularizers(Value loss) {
+    for (StateOp state : model.getBody().getOps<StateOp>()) {
+      if (!state.getRegularizer())
+        continue;
+      Config config(*state.getRegularizer());
+      Location at = state.getLoc();
+      Value w = ReadOp::create(builder, at, state.getTensorType(),
+                               state.getSymName());
+      auto addTerm = [&](double factor, auto makeTerm) {
+        if (factor == 0)
+          return;
+        SmallVector<int64_t> axes = llvm::to_vector(
+            llvm::seq<int64_t>(0, state.getTensorType().getRank()));
+        Value sum =
+            ReduceSumOp::create(builder, at, makeTerm(), axes, false);
+        Value term =
+            MulOp::create(builder, at, sum, scalar(builder, at, factor));
+        loss = AddOp::create(builder, at, loss, term);
+      };
+      addTerm(config.number("l1", 0),
+              [&]() -> Value { return AbsOp::create(builder, at, w); });
+      addTerm(config.number("l2", 0),
+              [&]() -> Value { return MulOp::create(builder, at, w, w); });
+    }
+    return loss;
+  }
+
+  ModelOp model;
+  func::FuncOp forward, step;
+  OpBuilder builder;
+  Location loc;
+};
+
+struct BuildSteps : sinter::impl::BuildStepsBase<BuildSteps> {
+  void runOnOperation() override {
+    ModelOp model = getOperation();
+    auto forward = model.lookupSymbol<func::FuncOp>(names::forward);
+    if (!forward) {
+      model.emitError("expected a function @forward, got none");
+      return signalPassFailure();
+    }
+    if (forward.getNumArguments() != 1 || forward.getNumResults() != 1) {
+      forward.emitError("expected one input and one output, got ")
+          << forward.getNumArguments() << " and " << forward.getNumResults();
+      return signalPassFailure();
+    }
+    if (failed(StepBuilder(model, forward).build()))
+      return signalPassFailure();
+    forward.erase();
+  }
+};
+} // namespace

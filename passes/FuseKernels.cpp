@@ -1,0 +1,667 @@
+//===- FuseKernels.cpp - group ops into kernels --------------------------===//
+//
+// Problem: op by op, every intermediate goes through memory.
+// Idea: visit ops in order and let each join a group that makes one of its
+// operands, when the group's loop nest has a place for it; groups then become
+// `sinter.kernel`s. A group is one of
+//
+//   matmul           y(n, m) tiles in registers; epilogue: elementwise on y
+//   weight_gradient  dW(k, m) tiles in registers; epilogue: elementwise on dW,
+//                    which is where optimizer updates end up
+//   sweep            a domain (batch, d...) or (d...): elementwise ops, and
+//                    reductions over trailing dimensions, each of which costs
+//                    one more loop over what it reduces
+//   batch_reduce     sums over the batch of elementwise chains; epilogue:
+//                    elementwise on the sums
+//   relayout         alone
+//
+// "May we?" (the can... functions) stands apart from "do it" (join, merge). The
+// one rule that is not about loop nests: groups must not wait for each other.
+//
+// A write joins the group that makes its value, so that a weight is updated
+// from registers, unless another kernel that needs the old weight would then
+// have to run both before and after. Weakness: greedy; the first group that
+// takes an op keeps it.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ir/Locations.h"
+#include "passes/Passes.h"
+
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/Debug.h"
+
+#define DEBUG_TYPE "sinter-fuse-kernels"
+
+namespace sinter {
+#define GEN_PASS_DEF_FUSEKERNELS
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter;
+
+//===----------------------------------------------------------------------===//
+// What an op is to fusion
+//===----------------------------------------------------------------------===//
+
+/// Leaves are copied into every kernel that uses them.
+static bool isLeaf(Operation *op) {
+  return isa<ReadOp, ConstantOp, BatchSizeOp>(op);
+}
+
+/// The shape without trailing dimensions of size 1: where loops run.
+static ArrayRef<int64_t> loopShape(RankedTensorType type) {
+  ArrayRef<int64_t> shape = type.getShape();
+  while (!shape.empty() && shape.back() == 1)
+    shape = shape.drop_back();
+  return shape;
+}
+
+/// A reshape that only adds or drops trailing 1s touches no element.
+static bool isUnitReshape(Operation *op) {
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  return reshape && loopShape(tensorTypeOf(reshape.getX())) ==
+                        loopShape(tensorTypeOf(reshape.getResult()));
+}
+
+static bool isView(Operation *op) {
+  return isa<ReshapeOp>(op) && !isUnitReshape(op);
+}
+
+/// Each element of the result follows from single elements of the operands.
+static bool isPointwise(Operation *op) {
+  return op->hasTrait<Elementwise>() || isUnitReshape(op) ||
+         isa<OneHotOp, RandomUniformOp, RandomNormalOp, SliceOp, PadOp,
+             ConcatenateOp>(op);
+}
+
+static bool isBatchReduce(Operation *op) {
+  auto sum = dyn_cast<ReduceSumOp>(op);
+  return sum && isBatched(sum.getX()) && sum.getAxes().front() == 0;
+}
+
+static bool isReduce(Operation *op) {
+  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isBatchReduce(op);
+}
+
+/// A reduction that a sweep has a place for: of trailing features of each
+/// sample, or of an unbatched tensor to a scalar. Others get a kernel each.
+static bool isSweepReduce(Operation *op) {
+  if (!isReduce(op))
+    return false;
+  RankedTensorType type = tensorTypeOf(op->getOperand(0));
+  if (isa<ArgMaxOp>(op))
+    return isBatched(type) || type.getRank() == 1;
+  ArrayRef<int64_t> axes = isa<ReduceSumOp>(op)
+                               ? cast<ReduceSumOp>(op).getAxes()
+                               : cast<ReduceMaxOp>(op).getAxes();
+  int64_t count = axes.size();
+  if (!isBatched(type))
+    return count == type.getRank();
+  return axes.back() == type.getRank() - 1 &&
+         axes.back() - axes.front() + 1 == count;
+}
+
+namespace {
+struct Group {
+  KernelKind kind;
+  llvm::SetVector<Operation *> ops;
+  bool batched = false;
+  /// The loops: all of them, and those outside of reductions.
+  SmallVector<int64_t> full;
+  std::optional<SmallVector<int64_t>> prefix;
+  /// batch_reduce: the shape of the sums.
+  SmallVector<int64_t> epilogue;
+  /// Groups that must run before although this one uses none of their values.
+  llvm::SmallDenseSet<Group *> after;
+  bool isView = false;
+  /// Takes no further op.
+  bool isClosed = false;
+};
+
+/// Fuses one function.
+class Fuser {
+public:
+  explicit Fuser(func::FuncOp function) : block(function.front()) {}
+
+  LogicalResult run();
+
+  unsigned numKernels = 0, numFused = 0;
+
+private:
+  // ---- May we?
+  bool canJoin(Group &group, Operation *op);
+  bool canTakeShape(const Group &group, ArrayRef<int64_t> shape);
+  bool canAbsorb(Group &into, Group &from);
+  bool canWrite(Group &group, WriteOp write);
+
+  // ---- Do it
+  Group &create(KernelKind kind, Operation *op);
+  void takeShape(Group &group, ArrayRef<int64_t> shape);
+  void join(Group &group, Operation *op);
+  void absorb(Group &into, Group &from);
+  void place(Operation *op);
+  void placeBatchReduce(ReduceSumOp op);
+  void placeWrite(WriteOp op);
+  void copySharedResults();
+  LogicalResult emit();
+  void emitKernel(Group &group, OpBuilder &builder,
+                  llvm::DenseMap<Value, Value> &stored);
+
+  // ---- The graph of groups
+  Group *groupOf(Value value) const {
+    Operation *op = value.getDefiningOp();
+    return op ? groups.lookup(op) : nullptr;
+  }
+  llvm::SmallSetVector<Group *, 8> dependencies(Group &group) const;
+  /// Does `last` wait for `first`, directly or not?
+  bool waits(Group &last, Group &first) const;
+  bool waitsThroughOthers(Group &last, Group &first) const;
+  SmallVector<Group *> readersOf(StringRef state) const;
+
+  Block &block;
+  std::vector<std::unique_ptr<Group>> storage;
+  llvm::DenseMap<Operation *, Group *> groups;
+  llvm::DenseMap<Operation *, unsigned> position;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// The graph of groups
+//===----------------------------------------------------------------------===//
+
+llvm::SmallSetVector<Group *, 8> Fuser::dependencies(Group &group) const {
+  llvm::SmallSetVector<Group *, 8> result;
+  for (Operation *op : group.ops)
+    for (Value operand : op->getOperands())
+      if (Group *other = groupOf(operand); other && other != &group)
+        result.insert(other);
+  for (Group *other : group.after)
+    result.insert(other);
+  return result;
+}
+
+bool Fuser::waits(Group &last, Group &first) const {
+  SmallVector<Group *> stack = {&last};
+  llvm::SmallPtrSet<Group *, 16> seen;
+  while (!stack.empty()) {
+    Group *group = stack.pop_back_val();
+    if (group == &first)
+      return true;
+    if (seen.insert(group).second)
+      llvm::append_range(stack, dependencies(*group));
+  }
+  return false;
+}
+
+bool Fuser::waitsThroughOthers(Group &last, Group &first) const {
+  return llvm::any_of(dependencies(last), [&](Group *between) {
+    return between != &first && waits(*between, first);
+  });
+}
+
+SmallVector<Group *> Fuser::readersOf(StringRef state) const {
+  llvm::SmallSetVector<Group *, 4> readers;
+  for (ReadOp read : block.getOps<ReadOp>())
+    if (read.getState() == state)
+      for (Operation *user : read->getUsers())
+        if (Group *group = groups.lookup(user))
+          readers.insert(group);
+  return readers.takeVector();
+}
+
+//===----------------------------------------------------------------------===//
+// May we?
+//===----------------------------------------------------------------------===//
+
+static bool isPrefix(ArrayRef<int64_t> shorter, ArrayRef<int64_t> longer) {
+  return shorter.size() < longer.size() &&
+         longer.take_front(shorter.size()) == shorter;
+}
+
+/// A sweep has one full loop nest and at most one outer part of it.
+bool Fuser::canTakeShape(const Group &group, ArrayRef<int64_t> shape) {
+  ArrayRef<int64_t> full = group.full;
+  if (shape == full)
+    return true;
+  if (isPrefix(shape, full))
+    return !group.prefix || ArrayRef(*group.prefix) == shape;
+  return isPrefix(full, shape) && !group.prefix;
+}
+
+bool Fuser::canJoin(Group &group, Operation *op) {
+  if (group.isClosed)
+    return false;
+  RankedTensorType type = tensorTypeOf(op->getResult(0));
+  bool fits = false;
+  switch (group.kind) {
+  case KernelKind::Matmul:
+  case KernelKind::WeightGradient:
+    fits = op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
+    break;
+  case KernelKind::Sweep: {
+    if (!isPointwise(op) && !isSweepReduce(op))
+      return false;
+    RankedTensorType domain =
+        isPointwise(op) ? type : tensorTypeOf(op->getOperand(0));
+    fits = isBatched(domain) == group.batched &&
+           canTakeShape(group, loopShape(domain));
+    if (fits && isSweepReduce(op))
+      fits = loopShape(domain) == ArrayRef(group.full) &&
+             (!group.prefix || ArrayRef(*group.prefix) == loopShape(type));
+    break;
+  }
+  case KernelKind::BatchReduce:
+    fits = op->hasTrait<Elementwise>() && !isBatched(type) &&
+           type.getShape() == ArrayRef(group.epilogue);
+    break;
+  case KernelKind::Relayout:
+    break;
+  }
+  if (!fits)
+    return false;
+  // Nothing that the op needs may wait for the group.
+  return llvm::none_of(op->getOperands(), [&](Value operand) {
+    Group *other = groupOf(operand);
+    return other && other != &group && waits(*other, group);
+  });
+}
+
+/// May the ops of `from` move into `into`?
+bool Fuser::canAbsorb(Group &into, Group &from) {
+  if (from.kind != KernelKind::Sweep || from.isView || from.isClosed ||
+      from.batched != into.batched)
+    return false;
+  if (into.kind == KernelKind::Matmul ||
+      into.kind == KernelKind::WeightGradient) {
+    bool plain = llvm::all_of(from.ops, [&](Operation *op) {
+      return (op->hasTrait<Elementwise>() ||
+              isa<RandomUniformOp, RandomNormalOp>(op)) &&
+             tensorTypeOf(op->getResult(0)).getShape() == ArrayRef(into.full);
+    });
+    if (!plain)
+      return false;
+  } else if (into.kind == KernelKind::Sweep) {
+    if (!canTakeShape(into, from.full) ||
+        (from.prefix && ArrayRef(from.full) != ArrayRef(into.full) ) ||
+        (from.prefix && into.prefix && *from.prefix != *into.prefix))
+      return false;
+  } else {
+    return false;
+  }
+  return !waitsThroughOthers(into, from) && !waitsThroughOthers(from, into);
+}
+
+bool Fuser::canWrite(Group &group, WriteOp write) {
+  ArrayRef<int64_t> shape = tensorTypeOf(write.getValue()).getShape();
+  switch (group.kind) {
+  case KernelKind::WeightGradient:
+    if (shape != ArrayRef(group.full))
+      return false;
+    break;
+  case KernelKind::BatchReduce:
+    if (shape != ArrayRef(group.epilogue))
+      return false;
+    break;
+  case KernelKind::Sweep:
+    if (group.batched)
+      return false;
+    break;
+  case KernelKind::Matmul:
+  case KernelKind::Relayout:
+    return false;
+  }
+  // The kernel reads the state only where it is about to write it.
+  for (Operation *op : group.ops)
+    for (Value operand : op->getOperands())
+      if (auto read = operand.getDefiningOp<ReadOp>())
+        if (read.getState() == write.getState() &&
+            !(op->hasTrait<Elementwise>() &&
+              tensorTypeOf(op->getResult(0)).getShape() == shape))
+          return false;
+  // All other readers can run before.
+  return llvm::none_of(readersOf(write.getState()), [&](Group *reader) {
+    return reader != &group && waits(*reader, group);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// Do it
+//===----------------------------------------------------------------------===//
+
+Group &Fuser::create(KernelKind kind, Operation *op) {
+  storage.push_back(std::make_unique<Group>());
+  Group &group = *storage.back();
+  group.kind = kind;
+  group.ops.insert(op);
+  groups[op] = &group;
+  return group;
+}
+
+void Fuser::takeShape(Group &group, ArrayRef<int64_t> shape) {
+  if (shape == ArrayRef(group.full))
+    return;
+  if (isPrefix(shape, group.full)) {
+    group.prefix = SmallVector<int64_t>(shape);
+  } else {
+    group.prefix = group.full;
+    group.full.assign(shape.begin(), shape.end());
+  }
+}
+
+void Fuser::join(Group &group, Operation *op) {
+  if (group.kind == KernelKind::Sweep) {
+    if (isSweepReduce(op))
+      takeShape(group, loopShape(tensorTypeOf(op->getOperand(0))));
+    takeShape(group, loopShape(tensorTypeOf(op->getResult(0))));
+  }
+  group.ops.insert(op);
+  groups[op] = &group;
+  ++numFused;
+}
+
+void Fuser::absorb(Group &into, Group &from) {
+  if (into.kind == KernelKind::Sweep) {
+    takeShape(into, from.full);
+    if (from.prefix)
+      into.prefix = from.prefix;
+  }
+  for (Operation *op : from.ops) {
+    into.ops.insert(op);
+    groups[op] = &into;
+  }
+  into.after.insert(from.after.begin(), from.after.end());
+  from.ops.clear();
+  for (auto &group : storage)
+    if (group->after.erase(&from))
+      group->after.insert(&into);
+}
+
+/// Sums over the batch: joins a pure elementwise chain that makes its operand,
+/// or a batch reduction of the same domain, or starts one.
+void Fuser::placeBatchReduce(ReduceSumOp op) {
+  RankedTensorType domain = tensorTypeOf(op.getX());
+  RankedTensorType sums = tensorTypeOf(op.getResult());
+  Group *producer = groupOf(op.getX());
+  if (producer && producer->kind == KernelKind::Sweep && !producer->isView &&
+      !producer->isClosed && !producer->prefix && domain.getShape() == ArrayRef(producer->full)) {
+    producer->kind = KernelKind::BatchReduce;
+    producer->epilogue.assign(sums.getShape().begin(), sums.getShape().end());
+    producer->ops.insert(op);
+    groups[op] = producer;
+    ++numFused;
+    return;
+  }
+  for (auto &group : storage)
+    if (group->kind == KernelKind::BatchReduce && !group->ops.empty() &&
+        domain.getShape() == ArrayRef(group->full) &&
+        !(producer && producer != group.get() && waits(*producer, *group))) {
+      group->ops.insert(op);
+      groups[op] = group.get();
+      ++numFused;
+      return;
+    }
+  Group &group = create(KernelKind::BatchReduce, op);
+  group.batched = true;
+  group.full.assign(domain.getShape().begin(), domain.getShape().end());
+  group.epilogue.assign(sums.getShape().begin(), sums.getShape().end());
+}
+
+void Fuser::place(Operation *op) {
+  if (auto matmul = dyn_cast<MatmulOp>(op)) {
+    bool batched = isBatched(matmul.getResult());
+    Group &group = create(batched ? KernelKind::Matmul
+                                  : KernelKind::WeightGradient,
+                          op);
+    group.batched = batched;
+    group.full.assign(tensorTypeOf(matmul.getResult()).getShape());
+    return;
+  }
+  if (isa<RelayoutOp>(op)) {
+    create(KernelKind::Relayout, op).batched = true;
+    return;
+  }
+  if (isView(op)) {
+    create(KernelKind::Sweep, op).isView = true;
+    return;
+  }
+  if (isBatchReduce(op))
+    return placeBatchReduce(cast<ReduceSumOp>(op));
+  if (isReduce(op) && !isSweepReduce(op)) {
+    create(KernelKind::Sweep, op).isClosed = true;
+    return;
+  }
+
+  // The latest producer first: fusing with it leaves most freedom.
+  llvm::SmallSetVector<Group *, 4> producers;
+  for (Value operand : op->getOperands())
+    if (Group *group = groupOf(operand); group && !group->isView)
+      producers.insert(group);
+  SmallVector<Group *> candidates = producers.takeVector();
+  llvm::stable_sort(candidates, [&](Group *a, Group *b) {
+    auto rank = [](Group *g) { return g->kind == KernelKind::Sweep; };
+    return rank(a) < rank(b); // epilogues before sweeps
+  });
+  Group *home = nullptr;
+  for (Group *candidate : candidates)
+    if (canJoin(*candidate, op)) {
+      home = candidate;
+      join(*home, op);
+      break;
+    }
+  if (!home) {
+    home = &create(KernelKind::Sweep, op);
+    RankedTensorType type = tensorTypeOf(op->getResult(0));
+    home->batched = isBatched(type);
+    if (isSweepReduce(op)) {
+      home->batched = isBatched(op->getOperand(0));
+      home->full.assign(loopShape(tensorTypeOf(op->getOperand(0))));
+      takeShape(*home, loopShape(type));
+    } else {
+      home->full.assign(loopShape(type));
+    }
+  }
+  for (Group *candidate : candidates)
+    if (candidate != home && canAbsorb(*home, *candidate)) {
+      ++numFused;
+      absorb(*home, *candidate);
+    }
+}
+
+void Fuser::placeWrite(WriteOp op) {
+  Group *home = groupOf(op.getValue());
+  if (home && !home->isView && !home->isClosed && canWrite(*home, op)) {
+    home->ops.insert(op);
+    groups[op] = home;
+    ++numFused;
+  } else {
+    LLVM_DEBUG(llvm::dbgs() << "copies into @" << op.getState() << '\n');
+    home = &create(KernelKind::Sweep, op);
+    home->full.assign(loopShape(tensorTypeOf(op.getValue())));
+  }
+  for (Group *reader : readersOf(op.getState()))
+    if (reader != home)
+      home->after.insert(reader);
+}
+
+/// Every result of the function gets memory of its own: one that is a leaf, an
+/// argument, or returned twice is copied.
+void Fuser::copySharedResults() {
+  Operation *terminator = block.getTerminator();
+  OpBuilder builder(terminator);
+  llvm::SmallDenseSet<Value> seen;
+  for (OpOperand &use : terminator->getOpOperands()) {
+    Value value = use.get();
+    Operation *producer = value.getDefiningOp();
+    bool owned = producer && !isLeaf(producer) && !isView(producer);
+    if (owned && seen.insert(value).second)
+      continue;
+    if (auto relayout = value.getDefiningOp<RelayoutOp>())
+      use.set(builder.clone(*relayout)->getResult(0));
+    else
+      use.set(BroadcastOp::create(builder, value.getLoc(), value.getType(),
+                                  value));
+  }
+}
+
+LogicalResult Fuser::run() {
+  copySharedResults();
+  for (auto [i, op] : llvm::enumerate(block))
+    position[&op] = i;
+  for (Operation &op : block.without_terminator())
+    if (!isLeaf(&op) && !isa<WriteOp>(op))
+      place(&op);
+  for (WriteOp write : block.getOps<WriteOp>())
+    placeWrite(write);
+  return emit();
+}
+
+//===----------------------------------------------------------------------===//
+// Kernels
+//===----------------------------------------------------------------------===//
+
+/// "hidden: matmul+add+maximum".
+static std::string kernelName(ArrayRef<Operation *> ops) {
+  std::string name;
+  unsigned shown = 0;
+  for (Operation *op : ops) {
+    if (isLeaf(op) || isa<YieldOp, WriteOp>(op))
+      continue;
+    if (name.empty()) {
+      StringRef layer = layerName(op->getLoc());
+      name = layer.empty() ? "" : (layer + ": ").str();
+    } else if (shown == 5) {
+      return name + "+...";
+    } else if (shown > 0) {
+      name += '+';
+    }
+    name += op->getName().stripDialect();
+    ++shown;
+  }
+  return name.empty() ? "copy" : name;
+}
+
+void Fuser::emitKernel(Group &group, OpBuilder &builder,
+                       llvm::DenseMap<Value, Value> &stored) {
+  SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
+  llvm::sort(ops, [&](Operation *a, Operation *b) {
+    return position[a] < position[b];
+  });
+  // What somebody outside reads is stored.
+  SmallVector<Value> results;
+  for (Operation *op : ops)
+    for (Value result : op->getResults())
+      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+            return !group.ops.contains(user);
+          }))
+        results.push_back(result);
+
+  Operation *root = ops.front();
+  for (Operation *op : ops)
+    if (isa<MatmulOp>(op))
+      root = op;
+  SmallVector<Operation *> nameOrder = {root};
+  for (Operation *op : ops)
+    if (op != root && !(isa<MatmulOp>(root) && position[op] < position[root]))
+      nameOrder.push_back(op);
+  auto kernel = KernelOp::create(builder, root->getLoc(),
+                                 ValueRange(results).getTypes(),
+                                 kernelName(nameOrder), group.kind, nullptr);
+  Block *body = &kernel.getBody().emplaceBlock();
+  OpBuilder inside = OpBuilder::atBlockEnd(body);
+  IRMapping mapping;
+  for (Operation *op : ops) {
+    for (Value operand : op->getOperands()) {
+      if (mapping.contains(operand))
+        continue;
+      Operation *producer = operand.getDefiningOp();
+      if (producer && isLeaf(producer))
+        inside.clone(*producer, mapping);
+      else if (Value memory = stored.lookup(operand))
+        mapping.map(operand, memory);
+    }
+    inside.clone(*op, mapping);
+  }
+  SmallVector<Value> yielded;
+  for (Value result : results)
+    yielded.push_back(mapping.lookup(result));
+  YieldOp::create(inside, root->getLoc(), yielded);
+  for (auto [result, memory] : llvm::zip_equal(results, kernel.getResults()))
+    stored[result] = memory;
+  ++numKernels;
+}
+
+LogicalResult Fuser::emit() {
+  // Topological order; among the ready, the one that began first.
+  SmallVector<Group *> waiting;
+  for (auto &group : storage)
+    if (!group->ops.empty())
+      waiting.push_back(group.get());
+  auto start = [&](Group *group) {
+    unsigned first = ~0u;
+    for (Operation *op : group->ops)
+      first = std::min(first, position[op]);
+    return first;
+  };
+  llvm::stable_sort(waiting,
+                    [&](Group *a, Group *b) { return start(a) < start(b); });
+
+  Operation *terminator = block.getTerminator();
+  OpBuilder builder(terminator);
+  SmallVector<Operation *> old;
+  for (Operation &op : block.without_terminator())
+    old.push_back(&op);
+
+  llvm::DenseMap<Value, Value> stored;
+  llvm::SmallPtrSet<Group *, 16> done;
+  while (!waiting.empty()) {
+    auto next = llvm::find_if(waiting, [&](Group *group) {
+      return llvm::all_of(dependencies(*group), [&](Group *other) {
+        return done.contains(other);
+      });
+    });
+    if (next == waiting.end())
+      return waiting.front()->ops.front()->emitError(
+          "expected states that can be written in some order, got updates that "
+          "wait for each other");
+    Group *group = *next;
+    waiting.erase(next);
+    done.insert(group);
+    if (group->isView) {
+      auto reshape = cast<ReshapeOp>(group->ops.front());
+      Value memory = stored.lookup(reshape.getX());
+      if (!memory && reshape.getX().getDefiningOp()) {
+        // A view of a leaf: the leaf stands at the top level.
+        memory = builder.clone(*reshape.getX().getDefiningOp())->getResult(0);
+      } else if (!memory) {
+        memory = reshape.getX();
+      }
+      stored[reshape.getResult()] = ReshapeOp::create(
+          builder, reshape.getLoc(), reshape.getType(), memory);
+    } else {
+      emitKernel(*group, builder, stored);
+    }
+  }
+  for (OpOperand &use : terminator->getOpOperands())
+    if (Value memory = stored.lookup(use.get()))
+      use.set(memory);
+  for (Operation *op : llvm::reverse(old))
+    op->erase();
+  return success();
+}
+
+namespace {
+struct FuseKernels : sinter::impl::FuseKernelsBase<FuseKernels> {
+  void runOnOperation() override {
+    for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
+      Fuser fuser(function);
+      if (failed(fuser.run()))
+        return signalPassFailure();
+      numKernels += fuser.numKernels;
+      numFused += fuser.numFused;
+    }
+  }
+};
+} // namespace

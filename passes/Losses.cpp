@@ -1,0 +1,216 @@
+//===- Losses.cpp - losses and metrics as ops ----------------------------===//
+//
+// Keras 3's formulas, one function each, p the prediction and t the target. A
+// loss averages over all of a sample; the mean over samples is the caller's.
+// Probabilities that reach a logarithm are clipped to [1e-7, 1 - 1e-7], as
+// Keras does, unless the logits are known, which are exact.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Losses.h"
+
+#include "passes/Config.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+constexpr double kEpsilon = 1e-7; // Keras's backend epsilon
+
+struct LossBuilder {
+  OpBuilder &b;
+  Location loc;
+  Config config;
+  Value prediction, target;
+
+  // ---- Losses
+  Value sparseCategoricalCrossentropy() {
+    return crossentropy(oneHot(target));
+  }
+  Value categoricalCrossentropy() {
+    double smoothing = config.number("label_smoothing", 0);
+    Value t = target;
+    if (smoothing > 0)
+      t = add(mul(t, 1 - smoothing), smoothing / classes());
+    return crossentropy(t);
+  }
+  Value binaryCrossentropy() {
+    double smoothing = config.number("label_smoothing", 0);
+    Value t = target;
+    if (smoothing > 0)
+      t = add(mul(t, 1 - smoothing), smoothing / 2);
+    if (Value x = logits<SigmoidOp>())
+      return mean(SigmoidCrossEntropyOp::create(b, loc, x, t));
+    Value p = clip(prediction);
+    Value yes = mul(t, LogOp::create(b, loc, p));
+    Value no = mul(sub(number(1), t), LogOp::create(b, loc, sub(number(1), p)));
+    return mean(NegOp::create(b, loc, add(yes, no)));
+  }
+  Value meanSquaredError() {
+    Value e = sub(prediction, target);
+    return mean(mul(e, e));
+  }
+  Value meanAbsoluteError() {
+    return mean(AbsOp::create(b, loc, sub(prediction, target)));
+  }
+  // |e| <= delta ? e^2 / 2 : delta |e| - delta^2 / 2
+  Value huber() {
+    double delta = config.number("delta", 1);
+    Value e = sub(prediction, target), size = AbsOp::create(b, loc, e);
+    Value linear = add(mul(size, delta), -0.5 * delta * delta);
+    Value far = GreaterOp::create(b, loc, size, number(delta));
+    return mean(SelectOp::create(b, loc, far, linear, mul(mul(e, e), 0.5)));
+  }
+  // max(1 - t p, 0); a target of 0 stands for -1
+  Value hinge() {
+    Value t = sub(target, EqualOp::create(b, loc, target, number(0)));
+    Value margin = sub(number(1), mul(t, prediction));
+    return mean(MaximumOp::create(b, loc, margin, number(0)));
+  }
+
+  // ---- Metrics
+  Value sparseCategoricalAccuracy() { return equal(argmax(prediction), target); }
+  Value categoricalAccuracy() {
+    return equal(argmax(prediction), argmax(target));
+  }
+  Value binaryAccuracy() {
+    Value yes = GreaterOp::create(b, loc, prediction,
+                                  number(config.number("threshold", 0.5)));
+    return mean(equal(target, yes));
+  }
+  // Fewer than k classes score higher than the target's.
+  Value topK(Value labels) {
+    Value score = sumLast(mul(oneHot(labels), prediction));
+    Value higher = sumLast(GreaterOp::create(b, loc, prediction, score));
+    Value inside = GreaterOp::create(b, loc, number(config.number("k", 5)),
+                                     higher);
+    return mean(inside);
+  }
+
+  // ---- Parts
+  /// -sum(c) t log p
+  Value crossentropy(Value t) {
+    if (Value x = logits<SoftmaxOp>())
+      return SoftmaxCrossEntropyOp::create(b, loc, x, t);
+    Value p = DivOp::create(b, loc, prediction, sumLast(prediction));
+    Value terms = mul(t, LogOp::create(b, loc, clip(p)));
+    return perSample(NegOp::create(b, loc, sumLast(terms)));
+  }
+  /// What the prediction's softmax or sigmoid was made from, or the prediction
+  /// if the loss declares it to be logits.
+  template <typename Activation> Value logits() {
+    if (config.flag("from_logits"))
+      return prediction;
+    auto activation = prediction.getDefiningOp<Activation>();
+    return activation ? activation.getX() : Value();
+  }
+  Value clip(Value p) {
+    Value low = MaximumOp::create(b, loc, p, number(kEpsilon));
+    return MinimumOp::create(b, loc, low, number(1 - kEpsilon));
+  }
+  int64_t classes() { return tensorTypeOf(prediction).getShape().back(); }
+  Value oneHot(Value labels) {
+    return OneHotOp::create(b, loc, labels, classes());
+  }
+  Value argmax(Value x) { return ArgMaxOp::create(b, loc, x); }
+  Value sumLast(Value x) {
+    return ReduceSumOp::create(b, loc, x,
+                               ArrayRef{tensorTypeOf(x).getRank() - 1}, true);
+  }
+  /// Mean over all of a sample: tensor<?xf32>.
+  Value mean(Value x) {
+    int64_t count = featureCount(tensorTypeOf(x));
+    SmallVector<int64_t> axes =
+        llvm::to_vector(llvm::seq<int64_t>(1, tensorTypeOf(x).getRank()));
+    if (axes.empty())
+      return x;
+    Value sum = ReduceSumOp::create(b, loc, x, axes, false);
+    return count == 1 ? sum : mul(sum, 1.0 / count);
+  }
+  /// (batch, 1) as (batch).
+  Value perSample(Value x) {
+    auto type = RankedTensorType::get({ShapedType::kDynamic}, b.getF32Type());
+    return x.getType() == type ? x : ReshapeOp::create(b, loc, type, x);
+  }
+  Value add(Value x, Value y) { return AddOp::create(b, loc, x, y); }
+  Value add(Value x, double y) { return add(x, number(y)); }
+  Value sub(Value x, Value y) { return SubOp::create(b, loc, x, y); }
+  Value mul(Value x, Value y) { return MulOp::create(b, loc, x, y); }
+  Value mul(Value x, double y) { return mul(x, number(y)); }
+  Value equal(Value x, Value y) { return EqualOp::create(b, loc, x, y); }
+  Value number(double value) { return scalar(b, loc, value); }
+};
+
+struct Entry {
+  StringRef name;
+  bool sparse;  // targets are labels, i32 (batch)
+  bool classes; // the output is (batch, classes)
+  Value (*build)(LossBuilder &);
+};
+
+/// Every loss and metric: one row each.
+const Entry entries[] = {
+    {"sparse_categorical_crossentropy", true, true,
+     [](LossBuilder &l) { return l.sparseCategoricalCrossentropy(); }},
+    {"categorical_crossentropy", false, true,
+     [](LossBuilder &l) { return l.categoricalCrossentropy(); }},
+    {"binary_crossentropy", false, false,
+     [](LossBuilder &l) { return l.binaryCrossentropy(); }},
+    {"mean_squared_error", false, false,
+     [](LossBuilder &l) { return l.meanSquaredError(); }},
+    {"mean_absolute_error", false, false,
+     [](LossBuilder &l) { return l.meanAbsoluteError(); }},
+    {"huber", false, false, [](LossBuilder &l) { return l.huber(); }},
+    {"hinge", false, false, [](LossBuilder &l) { return l.hinge(); }},
+    {"sparse_categorical_accuracy", true, true,
+     [](LossBuilder &l) { return l.sparseCategoricalAccuracy(); }},
+    {"categorical_accuracy", false, true,
+     [](LossBuilder &l) { return l.categoricalAccuracy(); }},
+    {"binary_accuracy", false, false,
+     [](LossBuilder &l) { return l.binaryAccuracy(); }},
+    {"sparse_top_k_categorical_accuracy", true, true,
+     [](LossBuilder &l) { return l.topK(l.target); }},
+    {"top_k_categorical_accuracy", false, true,
+     [](LossBuilder &l) { return l.topK(l.argmax(l.target)); }},
+};
+
+const Entry *findEntry(StringRef name) {
+  const Entry *entry =
+      llvm::find_if(entries, [&](const Entry &e) { return e.name == name; });
+  return entry == std::end(entries) ? nullptr : entry;
+}
+} // namespace
+
+Value sinter::buildPerSample(OpBuilder &builder, Location loc,
+                             DictionaryAttr dictionary, Value prediction,
+                             Value target) {
+  Config config(dictionary);
+  const Entry *entry = findEntry(config.name());
+  if (!entry) {
+    emitError(loc) << "expected a loss or metric, got '" << config.name()
+                   << "'";
+    return {};
+  }
+  RankedTensorType p = tensorTypeOf(prediction);
+  if (entry->classes && p.getRank() != 2) {
+    emitError(loc) << "expected an output of shape (classes) for '"
+                   << entry->name << "', got " << p;
+    return {};
+  }
+  if (target.getType() != targetType(dictionary, p)) {
+    emitError(loc) << "expected targets of type " << targetType(dictionary, p)
+                   << " for '" << entry->name << "', got " << target.getType();
+    return {};
+  }
+  LossBuilder lossBuilder{builder, loc, config, prediction, target};
+  return entry->build(lossBuilder);
+}
+
+RankedTensorType sinter::targetType(DictionaryAttr config,
+                                    RankedTensorType prediction) {
+  const Entry *entry = findEntry(Config(config).name());
+  if (entry && entry->sparse)
+    return RankedTensorType::get({prediction.getDimSize(0)},
+                                 IntegerType::get(config.getContext(), 32));
+  return prediction;
+}

@@ -1,0 +1,27 @@
+//===- Names.h - names that passes, code generation and tests share ------===//
+
+#ifndef SINTER_PASSES_NAMES_H
+#define SINTER_PASSES_NAMES_H
+
+#include "llvm/ADT/StringRef.h"
+
+namespace sinter::names {
+
+// Functions.
+constexpr llvm::StringLiteral forward = "forward";
+constexpr llvm::StringLiteral predict = "predict";
+constexpr llvm::StringLiteral evalStep = "eval_step";
+constexpr llvm::StringLiteral trainStep = "train_step";
+
+// States.
+constexpr llvm::StringLiteral iteration = "optimizer/iteration";
+constexpr llvm::StringLiteral seed = "optimizer/seed";
+
+// Attributes of functions.
+constexpr llvm::StringLiteral resultNames = "sinter.result_names";
+constexpr llvm::StringLiteral arenaBytes = "sinter.arena_bytes";
+constexpr llvm::StringLiteral arenaLowerBound = "sinter.arena_lower_bound";
+
+} // namespace sinter::names
+
+#endif // SINTER_PASSES_NAMES_H

@@ -1,0 +1,118 @@
+//===- Passes.td - the passes, in the order in which they run ------------===//
+//
+// The manual: what each pass finds and what it leaves. Pipeline.cpp is the page
+// that runs them and says why in this order.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_PASSES_TD
+#define SINTER_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+class Sinter_Pass<string name> : Pass<"sinter-" # name, "::sinter::ModelOp"> {
+  let dependentDialects = ["::sinter::SinterDialect", "::mlir::func::FuncDialect"];
+}
+
+//===----------------------------------------------------------------------===//
+// graph -> train
+//===----------------------------------------------------------------------===//
+
+def CheckTrainable : Sinter_Pass<"check-trainable"> {
+  let summary = "Report everything that would keep the model from training";
+  let description = [{
+    One error for each: an op on the way from a parameter to the output without
+    gradient rule; a parameter that no path connects with the output; a model
+    without any trainable parameter. Warns of a loss without optimizer. Changes
+    nothing.
+  }];
+}
+
+def BuildSteps : Sinter_Pass<"build-steps"> {
+  let summary = "Write out prediction, evaluation and training as functions";
+  let description = [{
+    Before: `@forward`, and `loss` and `metrics` declared on the model.
+    After:  `@predict`: the network in inference.
+            `@eval_step`: that, the loss with its regularisers, the metrics.
+            `@train_step`: the same with training's dropout and noise.
+    A loss on a softmax or sigmoid takes its operand instead, the logits, which
+    is exact where the probabilities have rounded to 0 or 1. Without a loss
+    there is only `@predict`.
+  }];
+}
+
+def Autodiff : Sinter_Pass<"autodiff"> {
+  let summary = "Append the backward pass to @train_step";
+  let description = [{
+    Walks the ops from the loss (the first result) back and asks each for its
+    gradient rule; gradients of a value with several readers add up. Leaves one
+    `sinter.update` for each trainable parameter.
+  }];
+  let statistics = [Statistic<"numRules", "num-rules", "gradient rules applied">];
+}
+
+def ExpandOptimizer : Sinter_Pass<"expand-optimizer"> {
+  let summary = "Turn updates into arithmetic, slots and writes";
+  let description = [{
+    Keras 3's formulas: learning-rate schedule, clipping, weight decay, then the
+    optimizer's rule. Adds the slots as states and counts the iteration.
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// train -> fused
+//===----------------------------------------------------------------------===//
+
+def ExpandComposites : Sinter_Pass<"expand-composites"> {
+  let summary = "Replace composites by primitives";
+  let description = [{See `Expandable`; softmax, gelu, cross-entropies, ...}];
+}
+
+def AssignLayout : Sinter_Pass<"assign-layout"> {
+  let summary = "Put samples innermost, row-major where a kernel wants it";
+  let description = [{
+    Batched values become batch-minor: a vector lane is a sample, so channels
+    need no padding and reductions over features no shuffles. Row-major stay
+    the function's arguments and results, the caller's memory, and the right
+    operand of a weight gradient, whose lanes are features.
+  }];
+  let statistics = [Statistic<"numRelayouts", "num-relayouts", "layout changes inserted">];
+}
+
+def FuseKernels : Sinter_Pass<"fuse-kernels"> {
+  let summary = "Group ops into kernels, one loop nest each";
+  let description = [{
+    Elementwise ops join the kernel that makes their operand: a matmul's
+    epilogue (bias, activation, dropout), a weight gradient's (the whole
+    optimizer update, from registers into the state), a sweep's chain with its
+    reductions (softmax, loss, metrics), a batch reduction's.
+    Left alone: an op whose fusion would make two kernels wait for each other;
+    an op of another shape; a write of a state that a kernel behind still reads.
+  }];
+  let statistics = [
+    Statistic<"numKernels", "num-kernels", "kernels made">,
+    Statistic<"numFused", "num-fused", "ops that joined another op's kernel">];
+}
+
+//===----------------------------------------------------------------------===//
+// fused -> planned
+//===----------------------------------------------------------------------===//
+
+def OrderKernels : Sinter_Pass<"order-kernels"> {
+  let summary = "Order kernels so that values die young";
+  let description = [{
+    A list schedule: of the kernels that are ready, the one that frees most
+    memory. Kept if its peak is below that of the order found.
+  }];
+}
+
+def PlanMemory : Sinter_Pass<"plan-memory"> {
+  let summary = "Give every stored intermediate an offset in one arena";
+  let description = [{
+    An elementwise kernel may write over an operand that dies there; reshapes
+    share their operand's bytes. Records arena bytes and lower bound on the
+    function: `sinter.arena_bytes`, `sinter.arena_lower_bound`.
+  }];
+}
+
+#endif

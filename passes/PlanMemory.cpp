@@ -1,0 +1,146 @@
+//===- PlanMemory.cpp - every stored intermediate gets an offset ---------===//
+//
+// The order of kernels is fixed; a value lives from the kernel that stores it
+// to the last one that reads it or a view of it. Where a kernel reads a value
+// for the last time, element by element, and stores another of the same form,
+// both share their bytes. Offsets then come from ArenaPlanner, which knows
+// lifetimes and nothing else.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/ArenaPlanner.h"
+#include "passes/Names.h"
+#include "passes/Passes.h"
+#include "passes/Schedule.h"
+
+namespace sinter {
+#define GEN_PASS_DEF_PLANMEMORY
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter;
+
+/// Cache lines; also the widest vector.
+static constexpr int64_t kAlignment = 64;
+
+/// Does `kernel` read `operand` only at the index that it is about to store?
+/// Then a result of the same type may take its place: within one element all
+/// loads come before the store, and reductions come before both.
+static bool readsInPlace(KernelOp kernel, Value operand) {
+  for (Operation *user : operand.getUsers()) {
+    if (user->getParentOp() != kernel)
+      continue;
+    bool elementwise =
+        user->hasTrait<Elementwise>() &&
+        tensorTypeOf(user->getResult(0)).getShape() ==
+            tensorTypeOf(operand).getShape();
+    if (!elementwise)
+      return false;
+  }
+  return true;
+}
+
+namespace {
+class Planner {
+public:
+  Planner(func::FuncOp function, int64_t batchBound)
+      : function(function), batchBound(batchBound) {}
+
+  void run() {
+    findLives();
+    ArenaPlan plan = planArena(lives, kAlignment);
+    record(plan);
+  }
+
+private:
+  void findLives() {
+    llvm::DenseMap<Value, int64_t> lastUse;
+    int64_t step = 0;
+    for (KernelOp kernel : kernels()) {
+      for (Value value : arenaOperands(kernel))
+        lastUse[value] = step;
+      ++step;
+    }
+    step = 0;
+    for (KernelOp kernel : kernels()) {
+      llvm::SmallDenseSet<Value> taken;
+      for (Value result : kernel.getResults()) {
+        if (!isInArena(result))
+          continue;
+        int64_t last = std::max(step, lastUse.lookup(result));
+        if (Value reused = dyingOperand(kernel, result, step, lastUse, taken)) {
+          taken.insert(storageOf(reused));
+          int64_t buffer = buffers.lookup(storageOf(reused));
+          lives[buffer].last = last;
+          buffers[result] = buffer;
+          continue;
+        }
+        buffers[result] = lives.size();
+        lives.push_back(
+            {step, last, storedBytes(tensorTypeOf(result), batchBound)});
+      }
+      ++step;
+    }
+  }
+
+  /// An operand whose bytes `result` may take over, or null.
+  Value dyingOperand(KernelOp kernel, Value result, int64_t step,
+                     const llvm::DenseMap<Value, int64_t> &lastUse,
+                     const llvm::SmallDenseSet<Value> &taken) {
+    for (Value operand : kernel.getCaptured()) {
+      Value storage = storageOf(operand);
+      if (!isInArena(storage) || taken.contains(storage) ||
+          operand.getType() != result.getType())
+        continue;
+      // A buffer may have several names: all of them must end here.
+      int64_t buffer = buffers.lookup(storage);
+      if (lives[buffer].last != step || lastUse.lookup(storage) != step)
+        continue;
+      bool allInPlace = llvm::all_of(kernel.getCaptured(), [&](Value other) {
+        return storageOf(other) != storage || readsInPlace(kernel, other);
+      });
+      if (allInPlace)
+        return operand;
+    }
+    return {};
+  }
+
+  void record(const ArenaPlan &plan) {
+    Builder builder(function.getContext());
+    auto results = function.front().getTerminator()->getOperands();
+    for (KernelOp kernel : kernels()) {
+      SmallVector<int64_t> offsets;
+      for (Value result : kernel.getResults()) {
+        if (isInArena(result)) {
+          offsets.push_back(plan.offsets[buffers.lookup(result)]);
+          continue;
+        }
+        auto output = llvm::find(results, result) - results.begin();
+        offsets.push_back(-1 - output);
+      }
+      kernel.setOffsets(offsets);
+    }
+    function->setAttr(names::arenaBytes, builder.getI64IntegerAttr(plan.bytes));
+    function->setAttr(names::arenaLowerBound,
+                      builder.getI64IntegerAttr(plan.lowerBound));
+  }
+
+  llvm::iterator_range<Block::op_iterator<KernelOp>> kernels() {
+    return function.front().getOps<KernelOp>();
+  }
+
+  func::FuncOp function;
+  int64_t batchBound;
+  SmallVector<Lifetime> lives;
+  llvm::DenseMap<Value, int64_t> buffers; // which life a value's bytes have
+};
+
+struct PlanMemory : sinter::impl::PlanMemoryBase<PlanMemory> {
+  void runOnOperation() override {
+    ModelOp model = getOperation();
+    for (auto function : model.getBody().getOps<func::FuncOp>())
+      Planner(function, model.getBatchBound()).run();
+  }
+};
+} // namespace

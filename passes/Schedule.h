@@ -1,0 +1,45 @@
+//===- Schedule.h - lives of stored values in an order of kernels --------===//
+//
+// Shared by ordering and planning: which values take arena memory, which share
+// it as views, and when they are used for the last time.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_PASSES_SCHEDULE_H
+#define SINTER_PASSES_SCHEDULE_H
+
+#include "ir/SinterDialect.h"
+
+namespace sinter {
+
+/// The value whose bytes `value` shows: itself, or the operand of a reshape.
+inline mlir::Value storageOf(mlir::Value value) {
+  while (auto reshape = value.getDefiningOp<ReshapeOp>())
+    value = reshape.getX();
+  return value;
+}
+
+/// Is `value` kept in the arena? Not arguments, states and constants; nor what
+/// the function returns, which goes to the caller's memory.
+inline bool isInArena(mlir::Value value) {
+  if (!value.getDefiningOp<KernelOp>())
+    return false;
+  return llvm::none_of(value.getUsers(), [](mlir::Operation *user) {
+    return mlir::isa<mlir::func::ReturnOp>(user);
+  });
+}
+
+/// The arena values that a kernel reads, each once.
+inline llvm::SmallVector<mlir::Value> arenaOperands(KernelOp kernel) {
+  llvm::SmallVector<mlir::Value> values;
+  for (mlir::Value captured : kernel.getCaptured()) {
+    mlir::Value storage = storageOf(captured);
+    if (isInArena(storage) && !llvm::is_contained(values, storage))
+      values.push_back(storage);
+  }
+  return values;
+}
+
+} // namespace sinter
+
+#endif // SINTER_PASSES_SCHEDULE_H

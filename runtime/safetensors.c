@@ -1,0 +1,477 @@
+/* safetensors.c - weights to and from a safetensors file.
+ *
+ * The format: eight bytes with the little-endian length of a header, the header
+ * (one JSON object: name -> dtype, shape, data_offsets), then the tensors'
+ * bytes. Files come from anywhere, so the reader accepts exactly what it
+ * needs: every weight of the model once, with the model's dtype and shape, and
+ * nothing else; the byte ranges must tile the data without gap or overlap.
+ * Everything is checked before the first weight is overwritten.
+ *
+ * Known weaknesses: only little-endian machines; a failing disk while the data
+ * is read leaves the state half loaded (and says so by its status).
+ */
+#include "runtime/sinter_runtime.h"
+
+#include "runtime/output_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+  length_bytes = 8,
+  max_header_bytes = 100 * 1000 * 1000, /* the limit of the format */
+  max_rank = 8,
+  max_name = 512,
+};
+
+static bool is_weight(const sinter_state_info *info) {
+  return info->role == SINTER_PARAMETER || info->role == SINTER_FROZEN;
+}
+
+static const char *dtype_name(sinter_dtype dtype) {
+  return dtype == SINTER_F32 ? "F32" : "I32";
+}
+
+/* ---- Messages ------------------------------------------------------------ */
+
+typedef struct report {
+  const char *path;
+  char *message;
+  size_t size;
+  sinter_status status;
+} report;
+
+/* Keeps the first failure; returns false, for `return fail(...)`. */
+__attribute__((format(printf, 3, 4))) static bool
+fail(report *r, sinter_status status, const char *format, ...) {
+  if (r->status != SINTER_OK)
+    return false;
+  r->status = status;
+  int prefix = snprintf(r->message, r->size, "%s: ", r->path);
+  if (prefix < 0 || (size_t)prefix >= r->size)
+    return false;
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(r->message + prefix, r->size - (size_t)prefix, format, arguments);
+  va_end(arguments);
+  return false;
+}
+
+static void print_shape(char *text, size_t size, const int64_t *shape,
+                        int rank) {
+  size_t used = (size_t)snprintf(text, size, "[");
+  for (int i = 0; i < rank && used < size; ++i)
+    used += (size_t)snprintf(text + used, size - used, "%s%" PRId64,
+                             i ? ", " : "", shape[i]);
+  if (used < size)
+    snprintf(text + used, size - used, "]");
+}
+
+/* ---- The header's JSON ----------------------------------------------------
+ * Only what the format uses: objects, strings, arrays of unsigned numbers. */
+
+typedef struct parser {
+  const char *begin, *at, *end;
+  report *report;
+} parser;
+
+static bool fail_at(parser *p, const char *expected) {
+  return fail(
+      p->report, SINTER_WRONG_INPUT, "header byte %td: expected %s, got %s",
+      p->at - p->begin, expected,
+      p->at == p->end ? "the header's end" : (char[]){'\'', *p->at, '\'', 0});
+}
+
+static void skip_space(parser *p) {
+  while (p->at < p->end && memchr(" \t\r\n", *p->at, 4))
+    ++p->at;
+}
+
+/* Steps over `token` when it is next. */
+static bool accept(parser *p, char token) {
+  skip_space(p);
+  if (p->at == p->end || *p->at != token)
+    return false;
+  ++p->at;
+  return true;
+}
+
+static bool expect(parser *p, char token) {
+  char name[] = {'\'', token, '\'', 0};
+  return accept(p, token) || fail_at(p, name);
+}
+
+/* Escapes other than \" \\ \/ occur in no tensor name; they are refused. */
+static bool parse_string(parser *p, char *text, size_t size) {
+  if (!expect(p, '"'))
+    return false;
+  size_t length = 0;
+  while (p->at < p->end && *p->at != '"') {
+    if (*p->at == '\\' && (++p->at == p->end || !memchr("\"\\/", *p->at, 3)))
+      return fail_at(p, "'\"', '\\' or '/' after a backslash");
+    if ((unsigned char)*p->at < ' ' || length + 1 >= size)
+      return fail_at(p, "a short string of printable characters");
+    text[length++] = *p->at++;
+  }
+  text[length] = 0;
+  return expect(p, '"');
+}
+
+static bool parse_number(parser *p, int64_t *number) {
+  skip_space(p);
+  if (p->at == p->end || *p->at < '0' || *p->at > '9')
+    return fail_at(p, "an unsigned whole number");
+  *number = 0;
+  for (; p->at < p->end && *p->at >= '0' && *p->at <= '9'; ++p->at) {
+    if (*number > (INT64_MAX - 9) / 10)
+      return fail_at(p, "a number below 2^63");
+    *number = *number * 10 + (*p->at - '0');
+  }
+  return true;
+}
+
+static bool parse_numbers(parser *p, int64_t *numbers, int capacity,
+                          int *count) {
+  *count = 0;
+  if (!expect(p, '['))
+    return false;
+  if (accept(p, ']'))
+    return true;
+  do {
+    if (*count == capacity)
+      return fail_at(p, "a shorter list");
+    if (!parse_number(p, &numbers[(*count)++]))
+      return false;
+  } while (accept(p, ','));
+  return expect(p, ']');
+}
+
+/* Any text, as under "__metadata__". */
+static bool skip_string(parser *p) {
+  if (!expect(p, '"'))
+    return false;
+  while (p->at < p->end && *p->at != '"')
+    p->at += *p->at == '\\' && p->at + 1 < p->end ? 2 : 1;
+  return expect(p, '"');
+}
+
+static bool skip_metadata(parser *p) {
+  if (!expect(p, '{'))
+    return false;
+  if (accept(p, '}'))
+    return true;
+  do {
+    if (!skip_string(p) || !expect(p, ':') || !skip_string(p))
+      return false;
+  } while (accept(p, ','));
+  return expect(p, '}');
+}
+
+typedef struct entry {
+  char dtype[max_name];
+  int64_t shape[max_rank];
+  int rank; /* -1: not given */
+  int64_t offsets[2];
+  int num_offsets;
+} entry;
+
+static bool parse_entry(parser *p, entry *e) {
+  *e = (entry){.rank = -1};
+  if (!expect(p, '{'))
+    return false;
+  do {
+    char key[max_name];
+    if (!parse_string(p, key, sizeof key) || !expect(p, ':'))
+      return false;
+    bool parsed = false;
+    if (strcmp(key, "dtype") == 0)
+      parsed = parse_string(p, e->dtype, sizeof e->dtype);
+    else if (strcmp(key, "shape") == 0)
+      parsed = parse_numbers(p, e->shape, max_rank, &e->rank);
+    else if (strcmp(key, "data_offsets") == 0)
+      parsed = parse_numbers(p, e->offsets, 2, &e->num_offsets);
+    else
+      fail_at(p, "a value for dtype, shape or data_offsets only");
+    if (!parsed)
+      return false;
+  } while (accept(p, ','));
+  if (!expect(p, '}'))
+    return false;
+  if (e->rank < 0 || e->num_offsets != 2 || !e->dtype[0])
+    return fail_at(p, "dtype, shape and two data_offsets before this point");
+  return true;
+}
+
+/* ---- Reading ------------------------------------------------------------- */
+
+typedef struct placed {
+  const sinter_state_info *info;
+  int64_t begin, end; /* in the file's data; end 0: not seen yet */
+  bool seen;
+} placed;
+
+typedef struct reader {
+  const sinter_model *model;
+  int descriptor;
+  int64_t data_start, data_bytes;
+  placed *tensors; /* one for each entry of the model's table */
+  report *report;
+} reader;
+
+static bool read_exactly(reader *r, void *data, int64_t bytes, int64_t offset) {
+  char *next = data;
+  while (bytes > 0) {
+    ssize_t got = pread(r->descriptor, next, (size_t)bytes, (off_t)offset);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got <= 0)
+      return fail(r->report, SINTER_RUN_FAILED, "cannot read: %s",
+                  got < 0 ? strerror(errno) : "the file became shorter");
+    next += got;
+    bytes -= got;
+    offset += got;
+  }
+  return true;
+}
+
+static bool same_shape(const entry *e, const sinter_state_info *info) {
+  if (e->rank != info->rank)
+    return false;
+  for (int i = 0; i < e->rank; ++i)
+    if (e->shape[i] != info->shape[i])
+      return false;
+  return true;
+}
+
+static bool check_entry(reader *r, const char *name, const entry *e) {
+  const sinter_state_info *info = sinter_find_state(r->model, name);
+  if (!info || !is_weight(info))
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "tensor '%s': model '%s' has no weight of this name", name,
+                r->model->name);
+  placed *tensor = &r->tensors[info - r->model->states];
+  if (tensor->seen)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "tensor '%s': expected once, got twice", name);
+  if (strcmp(e->dtype, dtype_name(info->dtype)) != 0)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "tensor '%s': expected dtype %s, got %.32s", name,
+                dtype_name(info->dtype), e->dtype);
+  if (!same_shape(e, info)) {
+    char expected[200], got[200];
+    print_shape(expected, sizeof expected, info->shape, info->rank);
+    print_shape(got, sizeof got, e->shape, e->rank);
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "tensor '%s': expected shape %s, got %s", name, expected, got);
+  }
+  int64_t begin = e->offsets[0], end = e->offsets[1];
+  if (end < begin || end - begin != info->bytes)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "tensor '%s': expected %" PRId64
+                " bytes, got data_offsets %" PRId64 " to %" PRId64,
+                name, info->bytes, begin, end);
+  if (end > r->data_bytes)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "truncated: tensor '%s' ends at byte %" PRId64
+                " of the data, got %" PRId64 " bytes of data",
+                name, end, r->data_bytes);
+  *tensor = (placed){info, begin, end, true};
+  return true;
+}
+
+static bool parse_header(reader *r, const char *header, int64_t bytes) {
+  parser p = {header, header, header + bytes, r->report};
+  if (!expect(&p, '{'))
+    return false;
+  if (!accept(&p, '}')) {
+    do {
+      char name[max_name];
+      entry e;
+      if (!parse_string(&p, name, sizeof name) || !expect(&p, ':'))
+        return false;
+      bool good = strcmp(name, "__metadata__") == 0
+                      ? skip_metadata(&p)
+                      : parse_entry(&p, &e) && check_entry(r, name, &e);
+      if (!good)
+        return false;
+    } while (accept(&p, ','));
+    if (!expect(&p, '}'))
+      return false;
+  }
+  skip_space(&p);
+  return p.at == p.end || fail_at(&p, "the header's end");
+}
+
+static int by_begin(const void *left, const void *right) {
+  const placed *a = left, *b = right;
+  return (a->begin > b->begin) - (a->begin < b->begin);
+}
+
+/* Every weight is there, and together they are the file's data. Sorts the
+ * tensors by their place in the file. */
+static bool check_complete(reader *r) {
+  for (int64_t i = 0; i < r->model->num_states; ++i)
+    if (is_weight(&r->model->states[i]) && !r->tensors[i].seen)
+      return fail(r->report, SINTER_WRONG_INPUT,
+                  "expected tensor '%s', got no such tensor",
+                  r->model->states[i].name);
+  qsort(r->tensors, (size_t)r->model->num_states, sizeof *r->tensors, by_begin);
+  int64_t end = 0;
+  for (int64_t i = 0; i < r->model->num_states; ++i) {
+    const placed *tensor = &r->tensors[i];
+    if (!tensor->seen)
+      continue;
+    if (tensor->begin != end)
+      return fail(r->report, SINTER_WRONG_INPUT,
+                  "tensor '%s': expected data from byte %" PRId64
+                  ", where the tensor before it ends, got %" PRId64,
+                  tensor->info->name, end, tensor->begin);
+    end = tensor->end;
+  }
+  if (end != r->data_bytes)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "expected %" PRId64 " bytes of data, got %" PRId64, end,
+                r->data_bytes);
+  return true;
+}
+
+static bool read_header(reader *r, int64_t file_bytes) {
+  unsigned char length[length_bytes];
+  if (file_bytes < length_bytes)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "truncated: expected a safetensors file, got %" PRId64 " bytes",
+                file_bytes);
+  if (!read_exactly(r, length, length_bytes, 0))
+    return false;
+  uint64_t bytes = 0;
+  for (int i = length_bytes - 1; i >= 0; --i)
+    bytes = bytes << 8 | length[i];
+  if (bytes > max_header_bytes || (int64_t)bytes > file_bytes - length_bytes)
+    return fail(r->report, SINTER_WRONG_INPUT,
+                "expected a safetensors file, got a header of %" PRIu64
+                " bytes in a file of %" PRId64,
+                bytes, file_bytes);
+  r->data_start = length_bytes + (int64_t)bytes;
+  r->data_bytes = file_bytes - r->data_start;
+  char *header = malloc(bytes + 1);
+  if (!header)
+    return fail(r->report, SINTER_RUN_FAILED, "out of memory");
+  bool good = read_exactly(r, header, (int64_t)bytes, length_bytes) &&
+              parse_header(r, header, (int64_t)bytes);
+  free(header);
+  return good && check_complete(r);
+}
+
+static bool read_data(reader *r, char *state) {
+  for (int64_t i = 0; i < r->model->num_states; ++i) {
+    const placed *tensor = &r->tensors[i];
+    if (tensor->seen &&
+        !read_exactly(r, state + tensor->info->offset, tensor->info->bytes,
+                      r->data_start + tensor->begin))
+      return false;
+  }
+  return true;
+}
+
+sinter_status sinter_load_weights(const sinter_model *model, void *state,
+                                  const char *path, char *message,
+                                  size_t message_size) {
+  report result = {path, message, message_size, SINTER_OK};
+  reader r = {.model = model, .report = &result};
+  struct stat status;
+  r.descriptor = open(path, O_RDONLY | O_CLOEXEC);
+  if (r.descriptor < 0) {
+    fail(&result, SINTER_WRONG_INPUT, "cannot open: %s", strerror(errno));
+    return result.status;
+  }
+  r.tensors = calloc((size_t)model->num_states + 1, sizeof *r.tensors);
+  if (!r.tensors)
+    fail(&result, SINTER_RUN_FAILED, "out of memory");
+  else if (fstat(r.descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+    fail(&result, SINTER_WRONG_INPUT, "expected a regular file");
+  else if (read_header(&r, status.st_size))
+    read_data(&r, state);
+  free(r.tensors);
+  close(r.descriptor);
+  return result.status;
+}
+
+/* ---- Writing ------------------------------------------------------------- */
+
+static void print_string(FILE *header, const char *text) {
+  fputc('"', header);
+  for (; *text; ++text) {
+    if (*text == '"' || *text == '\\')
+      fputc('\\', header);
+    fputc(*text, header);
+  }
+  fputc('"', header);
+}
+
+static void print_header(FILE *header, const sinter_model *model) {
+  int64_t offset = 0;
+  fputc('{', header);
+  for (int64_t i = 0; i < model->num_states; ++i) {
+    const sinter_state_info *info = &model->states[i];
+    char shape[200];
+    if (!is_weight(info))
+      continue;
+    if (offset > 0)
+      fputc(',', header);
+    print_shape(shape, sizeof shape, info->shape, info->rank);
+    print_string(header, info->name);
+    fprintf(header,
+            ":{\"dtype\":\"%s\",\"shape\":%s,\"data_offsets\":[%" PRId64
+            ",%" PRId64 "]}",
+            dtype_name(info->dtype), shape, offset, offset + info->bytes);
+    offset += info->bytes;
+  }
+  fputc('}', header);
+  while (ftell(header) % 8 != 0) /* aligns the data */
+    fputc(' ', header);
+}
+
+static void write_file(sinter_output_file *file, const sinter_model *model,
+                       const char *state, const char *header, size_t bytes) {
+  unsigned char length[length_bytes];
+  for (int i = 0; i < length_bytes; ++i)
+    length[i] = (unsigned char)((uint64_t)bytes >> 8 * i);
+  sinter_output_write(file, length, sizeof length);
+  sinter_output_write(file, header, bytes);
+  for (int64_t i = 0; i < model->num_states; ++i)
+    if (is_weight(&model->states[i]))
+      sinter_output_write(file, state + model->states[i].offset,
+                          (size_t)model->states[i].bytes);
+}
+
+sinter_status sinter_save_weights(const sinter_model *model, const void *state,
+                                  const char *path, char *message,
+                                  size_t message_size) {
+  report result = {path, message, message_size, SINTER_OK};
+  char *header = NULL;
+  size_t header_bytes = 0;
+  FILE *stream = open_memstream(&header, &header_bytes);
+  if (stream) {
+    print_header(stream, model);
+    if (fclose(stream) != 0)
+      stream = NULL;
+  }
+  sinter_output_file file;
+  int error = stream ? sinter_output_open(&file, path) : ENOMEM;
+  if (error == 0) {
+    write_file(&file, model, state, header, header_bytes);
+    error = sinter_output_commit(&file);
+  }
+  free(header);
+  if (error != 0)
+    fail(&result, SINTER_RUN_FAILED, "cannot write: %s", strerror(error));
+  return result.status;
+}

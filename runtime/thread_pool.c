@@ -1,0 +1,235 @@
+/* thread_pool.c - run the tasks of one kernel on a fixed set of threads.
+ *
+ * A training step of a small model is a few dozen kernels of some microseconds,
+ * so handing out work and waiting for its end must cost well below one
+ * microsecond. The share of every thread is known beforehand (no queue, no
+ * stealing): the caller writes each worker's share into the worker's own cache
+ * line and opens its `start` gate, runs its own share, and waits at each
+ * worker's `finish` gate. A gate is a number that one thread publishes and one
+ * other thread awaits, first by spinning, then asleep. Spinning that was in
+ * vain is cut by half the next time and grows again with success, so that on a
+ * crowded machine the threads soon stop taking time from each other.
+ *
+ * Known weakness: the caller serves the workers one after the other, which
+ * costs it two cache misses per worker; with more than some 32 threads a tree
+ * would be faster. A task that takes much longer than its neighbours is not
+ * helped by idle threads.
+ */
+#include "runtime/sinter_runtime.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum {
+  cache_line = 64,
+  /* 20 to 80 microseconds on today's CPUs: longer than the trainer needs to
+   * gather a batch, short against a scheduler's time slice. */
+  most_spins = 2000,
+  /* Enough to see a running partner answer. */
+  least_spins = 20,
+  /* So often a sleeper tries a long spin again: two threads that always find
+   * each other asleep would never learn that the machine is free. */
+  sleeps_before_retry = 32,
+};
+
+static inline void spin_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("isb" ::: "memory");
+#endif
+}
+
+/* ---- Gates --------------------------------------------------------------- */
+
+typedef struct gate {
+  atomic_uint round;
+  atomic_bool has_sleeper;
+  /* The waiting thread's own: how often to look before falling asleep (0 means
+   * never to look), and how often it fell asleep. */
+  int spins;
+  unsigned sleeps;
+  pthread_mutex_t mutex;
+  pthread_cond_t opened;
+} gate;
+
+static void gate_init(gate *g, bool spins) {
+  atomic_init(&g->round, 0);
+  atomic_init(&g->has_sleeper, false);
+  g->spins = spins ? most_spins : 0;
+  g->sleeps = 0;
+  pthread_mutex_init(&g->mutex, NULL);
+  pthread_cond_init(&g->opened, NULL);
+}
+
+static void gate_destroy(gate *g) {
+  pthread_cond_destroy(&g->opened);
+  pthread_mutex_destroy(&g->mutex);
+}
+
+/* Everything written before is visible to the thread that awaits `round`. */
+static void gate_open(gate *g, unsigned round) {
+  /* Sequentially consistent, as are the sleeper's accesses: either we see
+   * the sleeper's flag, or it sees our round before it goes to sleep. */
+  atomic_store(&g->round, round);
+  if (!atomic_load(&g->has_sleeper))
+    return;
+  pthread_mutex_lock(&g->mutex);
+  pthread_cond_signal(&g->opened);
+  pthread_mutex_unlock(&g->mutex);
+}
+
+static void gate_sleep(gate *g, unsigned round) {
+  pthread_mutex_lock(&g->mutex);
+  atomic_store(&g->has_sleeper, true);
+  while (atomic_load(&g->round) != round)
+    pthread_cond_wait(&g->opened, &g->mutex);
+  atomic_store(&g->has_sleeper, false);
+  pthread_mutex_unlock(&g->mutex);
+}
+
+/* For a spin that was in vain. */
+static void spin_less(gate *g) {
+  if (g->spins >= 2 * least_spins)
+    g->spins /= 2;
+  if (++g->sleeps % sleeps_before_retry == 0)
+    g->spins = most_spins;
+}
+
+static void spin_more(gate *g) {
+  if (g->spins < most_spins)
+    g->spins *= 2;
+}
+
+static void gate_await(gate *g, unsigned round) {
+  for (int i = 0; i < g->spins; ++i) {
+    if (atomic_load_explicit(&g->round, memory_order_acquire) == round) {
+      spin_more(g);
+      return;
+    }
+    spin_pause();
+  }
+  if (g->spins > 0)
+    spin_less(g);
+  gate_sleep(g, round);
+}
+
+/* ---- The pool ------------------------------------------------------------ */
+
+typedef struct worker {
+  /* One cache line that the caller writes and the worker reads. A share
+   * without a call asks the worker to end. */
+  _Alignas(cache_line) const sinter_call *call;
+  sinter_task task;
+  int64_t first, end;
+  gate start;
+  /* One cache line that the worker writes and the caller reads. */
+  _Alignas(cache_line) gate finish;
+  unsigned rounds; /* started so far; the caller's own count */
+  pthread_t thread;
+} worker;
+
+struct sinter_pool {
+  int num_workers;
+  _Alignas(cache_line) worker workers[];
+};
+
+static void run_tasks(const sinter_call *call, sinter_task task, int64_t first,
+                      int64_t end) {
+  for (int64_t i = first; i < end; ++i)
+    task(call, i);
+}
+
+static void *worker_main(void *argument) {
+  worker *self = argument;
+  sinter_flush_denormals();
+  for (unsigned round = 1;; ++round) {
+    gate_await(&self->start, round);
+    if (!self->call)
+      return NULL;
+    run_tasks(self->call, self->task, self->first, self->end);
+    gate_open(&self->finish, round);
+  }
+}
+
+static bool start_worker(worker *w, bool spins) {
+  w->rounds = 0;
+  gate_init(&w->start, spins);
+  gate_init(&w->finish, spins);
+  if (pthread_create(&w->thread, NULL, worker_main, w) == 0)
+    return true;
+  gate_destroy(&w->start);
+  gate_destroy(&w->finish);
+  return false;
+}
+
+static void stop_worker(worker *w) {
+  w->call = NULL;
+  gate_open(&w->start, ++w->rounds);
+  pthread_join(w->thread, NULL);
+  gate_destroy(&w->start);
+  gate_destroy(&w->finish);
+}
+
+sinter_pool *sinter_pool_create(int threads) {
+  if (threads < 1)
+    return NULL;
+  size_t workers = (size_t)threads - 1;
+  sinter_pool *pool =
+      aligned_alloc(cache_line, sizeof(sinter_pool) + workers * sizeof(worker));
+  if (!pool)
+    return NULL;
+  /* With more threads than CPUs a spinning thread only keeps the awaited one
+   * from running. */
+  bool spins = sysconf(_SC_NPROCESSORS_ONLN) >= threads;
+  pool->num_workers = 0;
+  for (size_t i = 0; i < workers; ++i) {
+    if (!start_worker(&pool->workers[i], spins)) {
+      sinter_pool_destroy(pool);
+      return NULL;
+    }
+    ++pool->num_workers;
+  }
+  return pool;
+}
+
+void sinter_pool_destroy(sinter_pool *pool) {
+  if (!pool)
+    return;
+  for (int i = 0; i < pool->num_workers; ++i)
+    stop_worker(&pool->workers[i]);
+  free(pool);
+}
+
+int sinter_pool_threads(const sinter_pool *pool) {
+  return pool->num_workers + 1;
+}
+
+void sinter_parallel_for(const sinter_call *call, sinter_task task,
+                         int64_t tasks) {
+  sinter_pool *pool = call->pool;
+  int64_t threads = pool ? pool->num_workers + 1 : 1;
+  if (threads > tasks)
+    threads = tasks;
+  if (threads <= 1) {
+    run_tasks(call, task, 0, tasks);
+    return;
+  }
+  /* The caller is thread 0; worker i is thread i + 1. */
+  for (int64_t t = 1; t < threads; ++t) {
+    worker *w = &pool->workers[t - 1];
+    w->call = call;
+    w->task = task;
+    w->first = t * tasks / threads;
+    w->end = (t + 1) * tasks / threads;
+    gate_open(&w->start, ++w->rounds);
+  }
+  run_tasks(call, task, 0, tasks / threads);
+  for (int64_t t = 1; t < threads; ++t) {
+    worker *w = &pool->workers[t - 1];
+    gate_await(&w->finish, w->rounds);
+  }
+}

@@ -1,0 +1,20 @@
+// array.cpp - shapes as text and number; see array.h.
+#include "runtime/trainer/array.h"
+
+namespace sinter::trainer {
+
+std::string shapeText(const Shape &shape) {
+  std::string text = "(";
+  for (size_t i = 0; i < shape.size(); ++i)
+    text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + ")";
+}
+
+int64_t shapeElements(const Shape &shape) {
+  int64_t elements = 1;
+  for (int64_t size : shape)
+    elements *= size;
+  return elements;
+}
+
+} // namespace sinter::trainer

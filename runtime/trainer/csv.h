@@ -1,0 +1,32 @@
+// csv.h - read numbers from a table of text, plain or gzipped.
+//
+// One record a line, LF or CRLF; fields may be quoted ("" is a quote inside,
+// line ends inside count). A first line with a field that is no number is a
+// header and names the columns. The label columns, by name or by position, go
+// into one array, all others into another. With the separator ' ', any run of
+// spaces separates.
+//
+// Known weakness: text is not mapped to classes; every field below the header
+// has to be a number.
+#ifndef SINTER_TRAINER_CSV_H
+#define SINTER_TRAINER_CSV_H
+
+#include "runtime/trainer/array.h"
+#include "runtime/trainer/error.h"
+
+namespace sinter::trainer {
+
+struct CsvFormat {
+  /// Column names, or positions from 0 (negative: from the end).
+  std::vector<std::string> labels;
+  int64_t skipRows = 0;
+  char separator = ',';
+};
+
+/// `labels` stays empty when the format names none.
+Error readCsv(const std::string &path, const CsvFormat &format, Array &inputs,
+              Array &labels);
+
+} // namespace sinter::trainer
+
+#endif

@@ -1,0 +1,162 @@
+// dataset.cpp - files to checked arrays; see dataset.h.
+#include "runtime/trainer/dataset.h"
+
+#include "runtime/trainer/array_files.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sinter::trainer {
+
+static Shape sampleShape(const sinter_tensor_info &tensor) {
+  return {tensor.shape + 1, tensor.shape + tensor.rank};
+}
+
+ModelShape modelShape(const sinter_function_info &function) {
+  ModelShape shape;
+  shape.input = sampleShape(function.inputs[0]);
+  if (function.num_inputs > 1)
+    shape.target = sampleShape(function.inputs[1]);
+  return shape;
+}
+
+// ---- Files ------------------------------------------------------------------
+
+static std::string join(const std::string &directory, const std::string &path) {
+  if (directory.empty() || path.empty() || path[0] == '/')
+    return path;
+  return directory + "/" + path;
+}
+
+/// Where the two halves of a data set came from, for messages.
+struct Names {
+  std::string inputs, labels;
+};
+
+static Error readSource(const DataSource &source, const std::string &directory,
+                        Array &inputs, Array &labels, Names &names) {
+  if (!source.csv.empty()) {
+    names.inputs = names.labels = join(directory, source.csv);
+    return readCsv(names.inputs, source.csvFormat, inputs, labels);
+  }
+  if (!source.npz.empty()) {
+    std::string path = join(directory, source.npz);
+    names = {path + ": " + source.x, path + ": " + source.y};
+    if (Error error = readNpz(path, source.x, inputs))
+      return error;
+    return readNpz(path, source.y, labels);
+  }
+  names = {join(directory, source.images), join(directory, source.labels)};
+  if (Error error = readArray(names.inputs, inputs))
+    return error;
+  return readArray(names.labels, labels);
+}
+
+// ---- Checks -----------------------------------------------------------------
+
+static Shape withoutOnes(Shape shape) {
+  shape.erase(std::remove(shape.begin(), shape.end(), 1), shape.end());
+  return shape;
+}
+
+/// Row-major data may be read as another shape when that cannot be a mistake:
+/// dimensions of 1 do not count, and one side may be flat. (3, 32, 32) for
+/// (32, 32, 3) is a mistake.
+static bool isCompatible(const Shape &found, const Shape &expected) {
+  Shape a = withoutOnes(found), b = withoutOnes(expected);
+  return a == b || ((a.size() == 1 || b.size() == 1) &&
+                    shapeElements(a) == shapeElements(b));
+}
+
+static Error checkShape(const std::string &file, const char *what,
+                        const Array &array, const Shape &expected) {
+  if (isCompatible(array.recordShape(), expected))
+    return {};
+  return wrongInput("%s: expected %s of shape %s in each record, got %s",
+                    file.c_str(), what, shapeText(expected).c_str(),
+                    shapeText(array.recordShape()).c_str());
+}
+
+/// One whole number in 0 .. classes-1 for each record.
+static Error convertClasses(const std::string &file, const Array &labels,
+                            int64_t classes, std::vector<int32_t> &converted) {
+  if (labels.recordElements() != 1)
+    return wrongInput("%s: expected one class number in each record, got "
+                      "shape %s",
+                      file.c_str(), shapeText(labels.recordShape()).c_str());
+  converted.resize(static_cast<size_t>(labels.records()));
+  for (int64_t i = 0; i < labels.records(); ++i) {
+    float label = labels.at(i);
+    if (!(label >= 0) || label >= static_cast<float>(classes) ||
+        label != std::floor(label))
+      return wrongInput("%s: record %lld (counted from 0): expected a class "
+                        "number from 0 to %lld, got %g",
+                        file.c_str(), static_cast<long long>(i),
+                        static_cast<long long>(classes - 1), label);
+    converted[static_cast<size_t>(i)] = static_cast<int32_t>(label);
+  }
+  return {};
+}
+
+static Error setTargets(const Recipe &recipe, const std::string &file,
+                        Array labels, const ModelShape &model,
+                        Dataset &dataset) {
+  bool areClasses = recipe.targetKind == TargetKind::Sparse ||
+                    (recipe.targetKind == TargetKind::OneHot &&
+                     labels.recordElements() != recipe.classes);
+  if (areClasses)
+    return convertClasses(file, labels, recipe.classes, dataset.classes);
+  if (Error error = checkShape(file, "targets", labels, model.target))
+    return error;
+  dataset.targets = std::move(labels);
+  return {};
+}
+
+static constexpr int64_t mostSamples = UINT32_MAX; // an order holds uint32_t
+
+static Error checkInputs(const std::string &file, const Array &inputs,
+                         const ModelShape &model) {
+  if (inputs.records() > mostSamples)
+    return wrongInput("%s: expected at most %lld records, got %lld",
+                      file.c_str(), static_cast<long long>(mostSamples),
+                      static_cast<long long>(inputs.records()));
+  return checkShape(file, "inputs", inputs, model.input);
+}
+
+Error loadDataset(const Recipe &recipe, const DataSource &source,
+                  const char *set, const std::string &directory,
+                  const ModelShape &model, Dataset &dataset) {
+  if (!source.isGiven())
+    return wrongInput("expected data.%s in the model's spec, got none", set);
+  Array labels;
+  Names names;
+  if (Error error =
+          readSource(source, directory, dataset.inputs, labels, names))
+    return error;
+  if (Error error = checkInputs(names.inputs, dataset.inputs, model))
+    return error;
+  if (labels.records() != dataset.samples())
+    return wrongInput(
+        "%s: expected %lld records as in %s, got %lld", names.labels.c_str(),
+        static_cast<long long>(dataset.samples()), names.inputs.c_str(),
+        static_cast<long long>(labels.records()));
+  return setTargets(recipe, names.labels, std::move(labels), model, dataset);
+}
+
+static bool endsWith(const std::string &text, const char *ending) {
+  const std::string tail = ending;
+  return text.size() >= tail.size() &&
+         text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+}
+
+Error loadInputs(const std::string &path, const ModelShape &model,
+                 Array &inputs) {
+  Array noLabels;
+  bool isCsv = endsWith(path, ".csv") || endsWith(path, ".csv.gz");
+  if (Error error =
+          isCsv ? readCsv(path, {}, inputs, noLabels) : readArray(path, inputs))
+    return error;
+  return checkInputs(path, inputs, model);
+}
+
+} // namespace sinter::trainer

@@ -1,0 +1,42 @@
+// dataset.h - one data set in memory, checked against the model.
+//
+// Loading reads the files that the recipe names and holds them against what
+// the model takes: shapes, counts, class numbers. What passes can be trained
+// on without another check.
+#ifndef SINTER_TRAINER_DATASET_H
+#define SINTER_TRAINER_DATASET_H
+
+#include "runtime/trainer/array.h"
+#include "runtime/trainer/recipe.h"
+
+namespace sinter::trainer {
+
+/// Per-sample shapes of what the model takes.
+struct ModelShape {
+  Shape input, target;
+};
+
+/// Of `train_step`, `eval_step` or `predict` (without target).
+ModelShape modelShape(const sinter_function_info &function);
+
+struct Dataset {
+  Array inputs;
+  Array targets;                // Values, or rows for OneHot
+  std::vector<int32_t> classes; // Sparse, or OneHot from class numbers
+
+  int64_t samples() const { return inputs.records(); }
+};
+
+/// `set` ("train", "validation", "test") is for messages; relative paths start
+/// at `directory`.
+Error loadDataset(const Recipe &recipe, const DataSource &source,
+                  const char *set, const std::string &directory,
+                  const ModelShape &model, Dataset &dataset);
+
+/// The input of `predict`: idx, npy or csv by the name's extension.
+Error loadInputs(const std::string &path, const ModelShape &model,
+                 Array &inputs);
+
+} // namespace sinter::trainer
+
+#endif

@@ -1,0 +1,33 @@
+// options.h - the command line of a trainer.
+#ifndef SINTER_TRAINER_OPTIONS_H
+#define SINTER_TRAINER_OPTIONS_H
+
+#include "runtime/trainer/error.h"
+
+#include <cstdint>
+#include <optional>
+
+namespace sinter::trainer {
+
+enum class Command { Train, Evaluate, Predict, Info, Benchmark };
+
+struct Options {
+  Command command = Command::Train;
+  /// Not empty when help was asked for: print it and do nothing else.
+  std::string help;
+
+  std::string data = ".";
+  std::string init, save, history; // train
+  std::string weights;             // evaluate, predict
+  std::string input, output;       // predict
+  // What is not given comes from the recipe.
+  std::optional<int64_t> epochs, batchSize, seed;
+  int threads = 0; // 0: one for each available CPU
+  bool noShuffle = false, noValidation = false, quiet = false, json = false;
+};
+
+Error parseOptions(int argc, const char *const *argv, Options &options);
+
+} // namespace sinter::trainer
+
+#endif

@@ -1,0 +1,33 @@
+// pass.cpp - gather, run, sum; see pass.h.
+#include "runtime/trainer/pass.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace sinter::trainer {
+
+Error runPass(Instance &instance, const sinter_function_info &function,
+              const PassData &data, Batch &batch, Means &means,
+              Progress *progress) {
+  means.clear();
+  for (int64_t step = 0; step < data.steps(); ++step) {
+    int64_t first = step * data.batchSize;
+    int64_t count = std::min(data.batchSize, data.samples() - first);
+    batch.gather(data.dataset, data.order, first, count);
+    sinter_call call = instance.call(batch.input(), batch.target(), count);
+    function.run(&call);
+    for (int64_t i = 0; i < function.num_outputs; ++i)
+      means.add(i, *instance.output(i), count);
+    means.addSamples(count);
+    float loss = *instance.output(0);
+    if (!std::isfinite(loss))
+      return runFailed("step %lld of %lld: expected a finite loss, got %g",
+                       static_cast<long long>(step + 1),
+                       static_cast<long long>(data.steps()), loss);
+    if (progress)
+      progress->step(step + 1, means);
+  }
+  return {};
+}
+
+} // namespace sinter::trainer

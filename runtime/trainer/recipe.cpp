@@ -1,0 +1,164 @@
+// recipe.cpp - one line after the other; see recipe.h.
+#include "runtime/trainer/recipe.h"
+
+#include "runtime/trainer/numbers.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sinter::trainer {
+
+namespace {
+
+bool setText(std::string &field, const std::string &value) {
+  field = value;
+  return true;
+}
+
+bool setInteger(int64_t &field, const std::string &value) {
+  return parseInteger(value.c_str(), field);
+}
+
+bool setFlag(bool &field, const std::string &value) {
+  field = value == "true";
+  return field || value == "false";
+}
+
+bool setFloat(float &field, const std::string &value) {
+  double parsed;
+  bool good = parseDouble(value.c_str(), parsed);
+  field = good ? static_cast<float>(parsed) : field;
+  return good;
+}
+
+bool setKind(TargetKind &field, const std::string &value) {
+  if (value == "sparse")
+    field = TargetKind::Sparse;
+  else if (value == "one_hot")
+    field = TargetKind::OneHot;
+  else if (value == "values")
+    field = TargetKind::Values;
+  else
+    return false;
+  return true;
+}
+
+bool setList(std::vector<std::string> &field, const std::string &value) {
+  field.clear();
+  for (size_t begin = 0; begin <= value.size();) {
+    size_t end = std::min(value.find(',', begin), value.size());
+    field.push_back(value.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return true;
+}
+
+bool setSeparator(char &field, const std::string &value) {
+  field = value == "\\t" ? '\t' : value[0];
+  return value.size() == 1 || value == "\\t";
+}
+
+/// `key` without its "data.train." or the like.
+bool setSource(DataSource &source, const std::string &key,
+               const std::string &value) {
+  if (key == "images")
+    return setText(source.images, value);
+  if (key == "labels")
+    return setText(source.labels, value);
+  if (key == "csv")
+    return setText(source.csv, value);
+  if (key == "label")
+    return setList(source.csvFormat.labels, value);
+  if (key == "skip_rows")
+    return setInteger(source.csvFormat.skipRows, value);
+  if (key == "separator")
+    return setSeparator(source.csvFormat.separator, value);
+  if (key == "npz")
+    return setText(source.npz, value);
+  if (key == "x")
+    return setText(source.x, value);
+  return key == "y" && setText(source.y, value);
+}
+
+bool set(Recipe &recipe, const std::string &key, const std::string &value) {
+  if (key == "input.scale")
+    return setFloat(recipe.inputScale, value);
+  if (key == "target.kind")
+    return setKind(recipe.targetKind, value);
+  if (key == "target.classes")
+    return setInteger(recipe.classes, value);
+  if (key == "data.validation_split")
+    return parseDouble(value.c_str(), recipe.validationSplit);
+  if (key == "data.validation_split_shuffle")
+    return setFlag(recipe.shuffleBeforeSplit, value);
+  if (key == "data.validation_split_seed")
+    return setInteger(recipe.splitSeed, value);
+  if (key == "train.epochs")
+    return setInteger(recipe.epochs, value);
+  if (key == "train.batch_size")
+    return setInteger(recipe.batchSize, value);
+  if (key == "train.seed")
+    return setInteger(recipe.seed, value);
+  if (key == "train.shuffle")
+    return setFlag(recipe.shuffle, value);
+  const std::pair<const char *, DataSource *> sources[] = {
+      {"data.train.", &recipe.train},
+      {"data.validation.", &recipe.validation},
+      {"data.test.", &recipe.test}};
+  for (auto [prefix, source] : sources)
+    if (key.compare(0, std::strlen(prefix), prefix) == 0)
+      return setSource(*source, key.substr(std::strlen(prefix)), value);
+  return false;
+}
+
+} // namespace
+
+Error parseRecipe(const char *text, Recipe &recipe) {
+  recipe = {};
+  while (*text) {
+    const std::string line(text, std::strcspn(text, "\n"));
+    text += line.size();
+    text += *text == '\n';
+    size_t equals = line.find('=');
+    if (line.empty())
+      continue;
+    if (equals == std::string::npos ||
+        !set(recipe, line.substr(0, equals), line.substr(equals + 1)))
+      return runFailed("the trainer's recipe: expected a known key and a value "
+                       "of its type, got '%s'; compile the model again",
+                       line.c_str());
+  }
+  return {};
+}
+
+static bool takesTarget(const sinter_function_info &function,
+                        const Recipe &recipe) {
+  if (!function.run || function.num_inputs < 2)
+    return true;
+  const sinter_tensor_info &target = function.inputs[1];
+  int64_t rowElements = 1;
+  for (int i = 1; i < target.rank; ++i)
+    rowElements *= target.shape[i];
+  switch (recipe.targetKind) {
+  case TargetKind::Sparse:
+    return target.dtype == SINTER_I32 && rowElements == 1 && recipe.classes > 0;
+  case TargetKind::OneHot:
+    return target.dtype == SINTER_F32 && rowElements == recipe.classes;
+  case TargetKind::Values:
+    return target.dtype == SINTER_F32;
+  }
+  return false;
+}
+
+Error readRecipe(const sinter_model &model, Recipe &recipe) {
+  if (Error error = parseRecipe(model.recipe, recipe))
+    return error;
+  if (takesTarget(model.train_step, recipe) &&
+      takesTarget(model.eval_step, recipe))
+    return {};
+  return runFailed("the trainer's recipe: expected the target.kind that model "
+                   "'%s' takes; compile the model again",
+                   model.name);
+}
+
+} // namespace sinter::trainer

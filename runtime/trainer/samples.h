@@ -1,0 +1,56 @@
+// samples.h - which samples of a data set, in which order, and their batches.
+//
+// Splitting and shuffling permute indices, never the data. A permutation is a
+// pure function of seed, stream and epoch, so any epoch's order can be found
+// without the ones before it.
+// Known weakness: in random order every row of a large data set comes from
+// DRAM (some 0.4 us for 784 bytes, against 0.07 us from the cache), and nothing
+// is computed meanwhile. Asking for rows ahead did not help.
+#ifndef SINTER_TRAINER_SAMPLES_H
+#define SINTER_TRAINER_SAMPLES_H
+
+#include "runtime/trainer/dataset.h"
+
+namespace sinter::trainer {
+
+using Order = std::vector<uint32_t>;
+
+/// 0, 1, ..., count-1
+Order inOrder(int64_t count);
+
+/// Fisher and Yates's shuffle, drawn from Philox.
+void permute(Order &order, uint64_t seed, uint32_t stream, uint32_t epoch);
+
+/// Moves the last `fraction` (of `recipe.validationSplit`) into `validation`.
+Error split(const Recipe &recipe, Order &training, Order &validation);
+
+/// The buffers for one batch, allocated once.
+class Batch {
+public:
+  Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity);
+
+  /// Copies, converts and scales `count` samples from `first` of `order` on.
+  void gather(const Dataset &dataset, const Order &order, int64_t first,
+              int64_t count);
+  /// Inputs only: the samples `first` .. `first + count - 1`.
+  void gatherInputs(const Array &inputs, int64_t first, int64_t count);
+
+  int64_t size() const { return count; }
+  float *input() { return inputs.data(); }
+  const void *target() const;
+
+private:
+  void gatherTarget(const Dataset &dataset, size_t sample, float *row);
+
+  const float scale;
+  const TargetKind kind;
+  const size_t targetSize; // numbers a sample
+  int64_t count = 0;
+  std::vector<float> inputs;
+  std::vector<float> values;    // OneHot, Values
+  std::vector<int32_t> classes; // Sparse
+};
+
+} // namespace sinter::trainer
+
+#endif

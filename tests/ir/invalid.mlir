@@ -1,0 +1,581 @@
+// RUN: sinter-opt %s --split-input-file --verify-diagnostics
+
+// One test for each sentence that a verifier can say. MLIR adds "failed to infer
+// returned types" to what inference says.
+
+//===----------------------------------------------------------------------===//
+// Models and states
+//===----------------------------------------------------------------------===//
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.constant' op expected states and functions only in a model}}
+  %c = sinter.constant dense<0.0> : tensor<f32>
+}
+
+// -----
+
+// expected-error@+1 {{attribute 'batch_bound' failed to satisfy constraint: 64-bit signless integer attribute whose value is positive}}
+sinter.model @m batch_bound 0 {
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'func.func' op expected a dynamic size in dimension 0 only, got 'tensor<2x?xf32>'}}
+  func.func @f(%x: tensor<2x?xf32>) {
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  func.func @f(%x: tensor<?x3xf32>) {
+    // expected-error@+1 {{'builtin.unrealized_conversion_cast' op expected a dynamic size in dimension 0 only, got 'tensor<3x?xf32>'}}
+    %y = builtin.unrealized_conversion_cast %x : tensor<?x3xf32> to tensor<3x?xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'func.func' op expected sizes of at least 1, got 'tensor<?x0xf32>'}}
+  func.func @f(%x: tensor<?x0xf32>) {
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'func.func' op expected a batched tensor in batch-minor layout, got 'tensor<3xf32, #sinter.batch_minor>'}}
+  func.func @f(%x: tensor<3xf32, #sinter.batch_minor>) {
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  func.func @f(%x: tensor<3xf32>) {
+    // expected-note@+1 {{the first one}}
+    sinter.write @w, %x : tensor<3xf32>
+    // expected-error@+1 {{'sinter.write' op expected at most one write of a state in a function, got another one of @w}}
+    sinter.write @w, %x : tensor<3xf32>
+    return
+  }
+}
+
+// -----
+
+// An op that is wrong by itself is reported before the model looks at it.
+sinter.model @m batch_bound 4 {
+  func.func @f(%x: tensor<3xf32>) {
+    // expected-error@+1 {{'sinter.write' op requires attribute 'state'}}
+    "sinter.write"(%x) : (tensor<3xf32>) -> ()
+    return
+  }
+}
+
+// -----
+
+// expected-error@+1 {{'sinter.state' op expects parent op 'sinter.model'}}
+sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected a static tensor of f32 or i32, got 'tensor<?xf32>'}}
+  sinter.state parameter @w : tensor<?xf32> = constant(0.0, 0.0)
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected a static tensor of f32 or i32, got 'tensor<3xf64>'}}
+  sinter.state parameter @w : tensor<3xf64> = constant(0.0, 0.0)
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected a value of the state's type 'tensor<3xf32>', got 'tensor<2xf32>'}}
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0) {value = dense<0.0> : tensor<2xf32>}
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected uniform(a, b) with a <= b, got 1.000000e+00 and -1.000000e+00}}
+  sinter.state parameter @w : tensor<3xf32> = uniform(1.0, -1.0)
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected the iteration to be tensor<i32>, got 'tensor<1xi32>'}}
+  sinter.state iteration @step : tensor<1xi32> = constant(0.0, 0.0)
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-error@+1 {{'sinter.state' op expected the seed to be tensor<2xi32>, got 'tensor<i32>'}}
+  sinter.state seed @seed : tensor<i32> = constant(0.0, 0.0)
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Reads, writes, kernels
+//===----------------------------------------------------------------------===//
+
+sinter.model @m batch_bound 4 {
+  func.func @f() {
+    // expected-error@+1 {{'sinter.read' op expected a state of this model, got @w}}
+    %w = sinter.read @w : tensor<3xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-note@+1 {{the state}}
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  func.func @f() {
+    // expected-error@+1 {{'sinter.read' op expected the state's type 'tensor<3xf32>', got 'tensor<2xf32>'}}
+    %w = sinter.read @w : tensor<2xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-note@+1 {{the state}}
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  func.func @f(%x: tensor<2xf32>) {
+    // expected-error@+1 {{'sinter.write' op expected the state's type 'tensor<3xf32>', got 'tensor<2xf32>'}}
+    sinter.write @w, %x : tensor<2xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  // expected-note@+1 {{the state}}
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  func.func @f(%x: tensor<2xf32>) {
+    // expected-error@+1 {{'sinter.update' op expected the state's type 'tensor<3xf32>', got 'tensor<2xf32>'}}
+    sinter.update @w, %x : tensor<2xf32>
+    return
+  }
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.kernel' op expected the region to end in 'sinter.yield'}}
+  sinter.kernel sweep "a" {
+    %y = sinter.neg %x : tensor<2xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.kernel' op expected to yield its result types 'tensor<3xf32>', got 'tensor<2xf32>'}}
+  %r = sinter.kernel sweep "a" -> tensor<3xf32> {
+    sinter.yield %x : tensor<2xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.kernel' op expected an offset for each of 1 results, got 2}}
+  %r = sinter.kernel sweep "a" -> tensor<2xf32> attributes {offsets = array<i64: 0, 64>} {
+    sinter.yield %x : tensor<2xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error@+1 {{'sinter.yield' op expects parent op 'sinter.kernel'}}
+  sinter.yield
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Random numbers
+//===----------------------------------------------------------------------===//
+
+func.func @f(%seed: tensor<3xi32>, %step: tensor<i32>) {
+  // expected-error@+1 {{'sinter.random_uniform' op expected the seed to be tensor<2xi32>, got 'tensor<3xi32>'}}
+  %u = sinter.random_uniform %seed, %step stream 0 : (tensor<3xi32>, tensor<i32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%seed: tensor<2xi32>, %step: tensor<i32>) {
+  // expected-error@+1 {{'sinter.random_normal' op expected a batched result, got 'tensor<2xf32>'}}
+  %z = sinter.random_normal %seed, %step stream 0 : (tensor<2xi32>, tensor<i32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%seed: tensor<2xi32>, %step: tensor<i32>) {
+  // expected-error@+1 {{'sinter.random_uniform' op expected a stream in 0 .. 2^30 - 1, got 1073741824}}
+  %u = sinter.random_uniform %seed, %step stream 1073741824 : (tensor<2xi32>, tensor<i32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+1 {{'sinter.dropout' op expected a rate in [0, 1), got 1.000000e+00}}
+  %y = sinter.dropout %x stream 0 {rate = 1.0 : f32} : tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.dropout' op expected a batched result, got 'tensor<2xf32>'}}
+  %y = sinter.dropout %x stream 0 {rate = 0.5 : f32} : tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+1 {{'sinter.gaussian_noise' op expected a standard deviation of at least 0, got -1.000000e+00}}
+  %y = sinter.gaussian_noise %x stream 0 {stddev = -1.0 : f32} : tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+1 {{'sinter.gaussian_noise' op expected a stream in 0 .. 2^30 - 1, got -1}}
+  %y = sinter.gaussian_noise %x stream -1 {stddev = 1.0 : f32} : tensor<?x2xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Elementwise
+//===----------------------------------------------------------------------===//
+
+func.func @f(%a: tensor<2xf32>, %b: tensor<2xi32>) {
+  // expected-error@+2 {{'sinter.add' op expected operands of one element type, got 'tensor<2xf32>' and 'tensor<2xi32>'}}
+  // expected-error@+1 {{'sinter.add' op failed to infer returned types}}
+  %y = sinter.add %a, %b : (tensor<2xf32>, tensor<2xi32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2xf32>, %b: tensor<3xf32>) {
+  // expected-error@+2 {{'sinter.mul' op expected shapes that broadcast, got (?, 2) (3)}}
+  // expected-error@+1 {{'sinter.mul' op failed to infer returned types}}
+  %y = sinter.mul %a, %b : (tensor<?x2xf32>, tensor<3xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?xf32>, %b: tensor<4x1xf32>) {
+  // expected-error@+2 {{'sinter.sub' op expected the batch to align with the batch, got (?) (4, 1)}}
+  // expected-error@+1 {{'sinter.sub' op failed to infer returned types}}
+  %y = sinter.sub %a, %b : (tensor<?xf32>, tensor<4x1xf32>) -> tensor<4x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?xf32>, %b: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.select' op expected shapes that broadcast, got (?) (?, 3) (?, 3)}}
+  // expected-error@+1 {{'sinter.select' op failed to infer returned types}}
+  %y = sinter.select %a, %b, %b : (tensor<?xf32>, tensor<?x3xf32>, tensor<?x3xf32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<2xf32>) {
+  // expected-error@+2 {{'sinter.add' op inferred type(s) 'tensor<2xf32>' are incompatible with return type(s) of operation 'tensor<3xf32>'}}
+  // expected-error@+1 {{'sinter.add' op failed to infer returned types}}
+  %y = sinter.add %a, %a : (tensor<2xf32>, tensor<2xf32>) -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xi32>) {
+  // expected-error@+1 {{'sinter.exp' op operand #0 must be ranked tensor of 32-bit float values, but got 'tensor<2xi32>'}}
+  %y = sinter.exp %x : tensor<2xi32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xi32>) {
+  // expected-error@+1 {{'sinter.cast' op expected a result of the operand's shape, got 'tensor<2xi32>' to 'tensor<3xf32>'}}
+  %y = sinter.cast %x : tensor<2xi32> -> tensor<3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x1xi32>) {
+  // expected-error@+2 {{'sinter.one_hot' op expected labels of rank 1, got 'tensor<?x1xi32>'}}
+  // expected-error@+1 {{'sinter.one_hot' op failed to infer returned types}}
+  %y = sinter.one_hot %x classes 3 : (tensor<?x1xi32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Shapes
+//===----------------------------------------------------------------------===//
+
+func.func @f(%x: tensor<2xi32>) {
+  // expected-error@+1 {{'sinter.reshape' op expected to change the shape alone, got 'tensor<2xi32>' to 'tensor<2xf32>'}}
+  %y = sinter.reshape %x : tensor<2xi32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+1 {{'sinter.reshape' op expected the batch to stay, got 'tensor<?x2xf32>' to 'tensor<2xf32>'}}
+  %y = sinter.reshape %x : tensor<?x2xf32> -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2x3xf32>) {
+  // expected-error@+1 {{'sinter.reshape' op expected the same number of elements, got 6 for 5}}
+  %y = sinter.reshape %x : tensor<?x2x3xf32> -> tensor<?x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.broadcast' op expected an operand that stretches to the result, got 'tensor<2xf32>' to 'tensor<?x3xf32>'}}
+  %y = sinter.broadcast %x : tensor<2xf32> -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x1xf32>) {
+  // expected-error@+1 {{'sinter.broadcast' op expected a batched operand to keep its layout, got 'tensor<?x1xf32>' to 'tensor<?x3xf32, #sinter.batch_minor>'}}
+  %y = sinter.broadcast %x : tensor<?x1xf32> -> tensor<?x3xf32, #sinter.batch_minor>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xf32>) {
+  // expected-error@+2 {{'sinter.pad' op expected a batched tensor, got 'tensor<2x3xf32>'}}
+  // expected-error@+1 {{'sinter.pad' op failed to infer returned types}}
+  %y = sinter.pad %x axis 1 low 1 high 1 : (tensor<2x3xf32>) -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.pad' op expected a padded size below 2^63, got 0 + 3 + 9223372036854775807}}
+  // expected-error@+1 {{'sinter.pad' op failed to infer returned types}}
+  %y = sinter.pad %x axis 1 low 0 high 9223372036854775807 : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.slice' op expected a feature axis in 1 .. 1, got 2}}
+  // expected-error@+1 {{'sinter.slice' op failed to infer returned types}}
+  %y = sinter.slice %x axis 2 from 0 size 1 : (tensor<?x3xf32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.slice' op expected a slice within 3 elements, got 2 from 2}}
+  // expected-error@+1 {{'sinter.slice' op failed to infer returned types}}
+  %y = sinter.slice %x axis 1 from 2 size 2 : (tensor<?x3xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.slice' op expected a slice within 3 elements, got 1 from 9223372036854775807}}
+  // expected-error@+1 {{'sinter.slice' op failed to infer returned types}}
+  %y = sinter.slice %x axis 1 from 9223372036854775807 size 1 : (tensor<?x3xf32>) -> tensor<?x1xf32>
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error@+2 {{'sinter.concatenate' op expected at least one input, got none}}
+  // expected-error@+1 {{'sinter.concatenate' op failed to infer returned types}}
+  %y = "sinter.concatenate"() <{axis = 1 : i64}> : () -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x3xf32>, %b: tensor<?x3x3xf32>) {
+  // expected-error@+2 {{'sinter.concatenate' op expected inputs that differ along axis 2 only, got 'tensor<?x2x3xf32>' and 'tensor<?x3x3xf32>'}}
+  // expected-error@+1 {{'sinter.concatenate' op failed to infer returned types}}
+  %y = sinter.concatenate %a, %b axis 2 : (tensor<?x2x3xf32>, tensor<?x3x3xf32>) -> tensor<?x2x6xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2xf32>) {
+  // expected-error@+1 {{'sinter.relayout' op expected one batched shape, got 'tensor<2xf32>' to 'tensor<2xf32, #sinter.batch_minor>'}}
+  %y = sinter.relayout %x : tensor<2xf32> -> tensor<2xf32, #sinter.batch_minor>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+1 {{'sinter.relayout' op expected two layouts, got 'tensor<?x2xf32>' to 'tensor<?x2xf32>'}}
+  %y = sinter.relayout %x : tensor<?x2xf32> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Reductions, contractions, losses
+//===----------------------------------------------------------------------===//
+
+func.func @f(%x: tensor<?x2x3xf32>) {
+  // expected-error@+2 {{'sinter.reduce_sum' op expected ascending axes in 0 .. 2, got [2, 1]}}
+  // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
+  %y = sinter.reduce_sum %x axes [2, 1] : (tensor<?x2x3xf32>) -> tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+2 {{'sinter.reduce_sum' op expected ascending axes in 0 .. 1, got []}}
+  // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
+  %y = sinter.reduce_sum %x axes [] : (tensor<?x2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone and dropped, got axes [0, 1]}}
+  // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
+  %y = sinter.reduce_sum %x axes [0, 1] : (tensor<?x2xf32>) -> tensor<f32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone and dropped, got axes [0] with keep_dims}}
+  // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
+  %y = sinter.reduce_sum %x axes [0] keep_dims : (tensor<?x2xf32>) -> tensor<1x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>) {
+  // expected-error@+2 {{'sinter.reduce_max' op expected feature axes, got the batch}}
+  // expected-error@+1 {{'sinter.reduce_max' op failed to infer returned types}}
+  %y = sinter.reduce_max %x axes [0] : (tensor<?x2xf32>) -> tensor<2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?xf32>) {
+  // expected-error@+2 {{'sinter.argmax' op expected a feature axis, got 'tensor<?xf32>'}}
+  // expected-error@+1 {{'sinter.argmax' op failed to infer returned types}}
+  %y = sinter.argmax %x : (tensor<?xf32>) -> tensor<i32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2xf32>, %b: tensor<3x4xf32>) {
+  // expected-error@+2 {{'sinter.matmul' op expected the right operand to have as many rows as the left has columns, got 'tensor<3x4xf32>' for 'tensor<?x2xf32>'}}
+  // expected-error@+1 {{'sinter.matmul' op failed to infer returned types}}
+  %y = sinter.matmul %a, %b : (tensor<?x2xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<4x2xf32>, %b: tensor<4x3xf32>) {
+  // expected-error@+2 {{'sinter.matmul' op expected the right operand to have as many rows as the left has columns, got 'tensor<4x3xf32>' transposed for 'tensor<4x2xf32>' transposed}}
+  // expected-error@+1 {{'sinter.matmul' op failed to infer returned types}}
+  %y = sinter.matmul %a transposed, %b transposed : (tensor<4x2xf32>, tensor<4x3xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<2x3xf32>, %b: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.matmul' op expected the batch as rows of the left operand or contracted away, got 'tensor<2x3xf32>' and 'tensor<?x3xf32>'}}
+  // expected-error@+1 {{'sinter.matmul' op failed to infer returned types}}
+  %y = sinter.matmul %a, %b transposed : (tensor<2x3xf32>, tensor<?x3xf32>) -> tensor<2x?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x3xf32>, %b: tensor<3x4xf32>) {
+  // expected-error@+1 {{'sinter.matmul' op operand #0 must be 2D tensor of 32-bit float values, but got 'tensor<?x2x3xf32>'}}
+  %y = sinter.matmul %a, %b : (tensor<?x2x3xf32>, tensor<3x4xf32>) -> tensor<?x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?xf32>) {
+  // expected-error@+1 {{'sinter.softmax' op expected a feature axis, got 'tensor<?xf32>'}}
+  %y = sinter.softmax %x : tensor<?xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2xf32>, %t: tensor<?x3xf32>) {
+  // expected-error@+2 {{'sinter.softmax_cross_entropy' op expected targets of the logits' shape, got 'tensor<?x3xf32>' for 'tensor<?x2xf32>'}}
+  // expected-error@+1 {{'sinter.softmax_cross_entropy' op failed to infer returned types}}
+  %y = sinter.softmax_cross_entropy %x, %t : (tensor<?x2xf32>, tensor<?x3xf32>) -> tensor<?xf32>
+  return
+}

@@ -1,0 +1,66 @@
+//===- TargetInfoTest.cpp - processors by name ---------------------------===//
+
+#include "NativeCode.h"
+
+#include "codegen/TargetInfo.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+#include <catch2/catch.hpp>
+
+using namespace mlir;
+
+namespace {
+
+/// The error for a wrong name.
+std::string errorFor(const std::string &cpu, const std::string &triple) {
+  std::unique_ptr<MLIRContext> context = createContext();
+  std::string message;
+  ScopedDiagnosticHandler handler(context.get(), [&](Diagnostic &diagnostic) {
+    message = diagnostic.str();
+    return success();
+  });
+  CHECK(failed(
+      sinter::createTarget(UnknownLoc::get(context.get()), cpu, triple)));
+  return message;
+}
+
+sinter::TargetShape shapeOf(const std::string &cpu,
+                            const std::string &triple) {
+  std::unique_ptr<MLIRContext> context = createContext();
+  auto target =
+      sinter::createTarget(UnknownLoc::get(context.get()), cpu, triple);
+  REQUIRE(succeeded(target));
+  return target->shape;
+}
+
+const std::string x86 = "x86_64-linux-gnu", arm = "aarch64-linux-gnu";
+
+} // namespace
+
+TEST_CASE("lanes and registers follow from the processor", "[target]") {
+  CHECK(shapeOf("skylake-avx512", x86).lanes == 16);
+  CHECK(shapeOf("skylake-avx512", x86).registers == 32);
+  CHECK(shapeOf("haswell", x86).lanes == 8);
+  CHECK(shapeOf("haswell", x86).registers == 16);
+  CHECK(shapeOf("x86-64", x86).lanes == 4);
+  CHECK(shapeOf("cortex-a76", arm).lanes == 4);
+  CHECK(shapeOf("", arm).registers == 32);
+}
+
+TEST_CASE("unknown names are errors with near matches", "[target]") {
+  CHECK(errorFor("haswel", x86) ==
+        "expected a processor of x86_64, got 'haswel'; did you mean haswell?");
+  CHECK(errorFor("warp9000000000", x86) ==
+        "expected a processor of x86_64, got 'warp9000000000'");
+  CHECK(errorFor("", "x86_65-linux-gnu").find("did you mean") !=
+        std::string::npos);
+  CHECK(errorFor("", "wasm32-unknown-unknown").find("64-bit") !=
+        std::string::npos);
+}
+
+#ifdef __x86_64__
+TEST_CASE("native is no processor of another platform", "[target]") {
+  CHECK(errorFor("native", arm).find("got 'native'") != std::string::npos);
+}
+#endif

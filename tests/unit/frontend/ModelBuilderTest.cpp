@@ -1,0 +1,140 @@
+// The C++ way to make a model: the same graph as from a spec, the same errors.
+#include "frontend/SpecBuilder.h"
+#include "frontend/YamlReader.h"
+
+#include "mlir/IR/MLIRContext.h"
+
+#include <catch2/catch.hpp>
+
+using namespace sinter::frontend;
+
+static std::string graphOf(ModelBuilder &builder) {
+  mlir::MLIRContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> module = builder.build(context);
+  REQUIRE(module);
+  std::string text;
+  llvm::raw_string_ostream(text) << *module;
+  return text;
+}
+
+static std::string reportsOf(const ModelBuilder &builder) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  builder.diagnostics().print(stream);
+  return text;
+}
+
+TEST_CASE("C++ calls and a spec make the same graph", "[builder]") {
+  ModelBuilder b("fashion_mlp");
+  Tensor x = b.input({28, 28}, {.scale = 1.0 / 255});
+  x = b.flatten(x);
+  x = b.dense(x, {.units = 100, .activation = "relu", .name = "hidden"});
+  x = b.dropout(x, 0.3);
+  Tensor side = b.dense(x, {.units = 100,
+                            .activation = {"leaky_relu", {{"", 0.1}}},
+                            .useBias = false,
+                            .kernelInitializer = "he_normal",
+                            .kernelRegularizer = {"l2", {{"l2", 0.001}}}});
+  x = b.add({x, side});
+  x = b.multiply({x, side});
+  x = b.concatenate({x, side});
+  x = b.gaussianNoise(x, 0.1);
+  x = b.reshape(x, {10, 20});
+  x = b.flatten(x);
+  x = b.activation(x, "tanh");
+  b.dense(x, {.units = 10, .activation = "softmax", .trainable = false});
+  b.setLoss("sparse_categorical_crossentropy");
+  b.setOptimizer({"sgd", {{"learning_rate", 0.1}, {"momentum", 0.9}}});
+  b.addMetric("accuracy");
+  b.setBatchBound(64);
+
+  Diagnostics diagnostics("spec.yaml");
+  Spec spec = readSpec(R"(
+model: fashion_mlp
+input: {shape: [28, 28], scale: 1/255}
+layers:
+  - flatten
+  - dense: {units: 100, activation: relu, name: hidden}
+  - dropout: 0.3
+  - dense:
+      units: 100
+      activation: {leaky_relu: 0.1}
+      use_bias: false
+      kernel_initializer: he_normal
+      kernel_regularizer: {l2: 0.001}
+  - add: {inputs: [dropout, dense]}
+  - multiply: {inputs: [add, dense]}
+  - concatenate: {inputs: [multiply, dense]}
+  - gaussian_noise: 0.1
+  - reshape: [10, 20]
+  - flatten
+  - activation: tanh
+  - dense: {units: 10, activation: softmax, trainable: false}
+loss: sparse_categorical_crossentropy
+optimizer: {sgd: {learning_rate: 0.1, momentum: 0.9}}
+metrics: [accuracy]
+train: {batch_size: 64}
+)",
+                       diagnostics);
+  ModelBuilder fromSpec(spec.name, diagnostics);
+  CHECK(buildSpec(spec, fromSpec));
+  CHECK(graphOf(b) == graphOf(fromSpec));
+}
+
+TEST_CASE("layers get Keras's names", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({4});
+  for (int i = 0; i < 3; ++i)
+    x = b.dense(x, {.units = 4});
+  x = b.layer("relu", x);
+  x = b.layer("leaky_relu", x);
+  x = b.layer("elu", x);
+  x = b.gaussianNoise(x, 1);
+  std::vector<std::string> names;
+  for (const LayerRecord &layer : b.layers())
+    names.push_back(layer.name);
+  CHECK(names == std::vector<std::string>{"input", "dense", "dense_1",
+                                          "dense_2", "re_lu", "leaky_re_lu",
+                                          "elu", "gaussian_noise"});
+}
+
+TEST_CASE("an automatic name steps aside", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({4});
+  x = b.dense(x, {.units = 4, .name = "dense"});
+  x = b.dense(x, {.units = 4});
+  CHECK(b.layers()[2].name == "dense_1");
+}
+
+TEST_CASE("one fault gives one error", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({28, 28});
+  x = b.dense(x, {.units = 10});
+  CHECK_FALSE(x);
+  x = b.dense(x, {.units = 10});
+  x = b.add({x, x});
+  CHECK_FALSE(x);
+  mlir::MLIRContext context;
+  CHECK_FALSE(b.build(context));
+  CHECK(reportsOf(b) ==
+        "m: error: dense: expected samples of one dimension, got (28, 28); put "
+        "'flatten' before it\n");
+}
+
+TEST_CASE("arguments from C++ are checked like a spec's", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({4});
+  b.dropout(x, 1.5);
+  b.dense(x, {.units = 3, .activation = "rellu"});
+  b.setOptimizer({"sgd", {{"momentun", 0.9}}});
+  CHECK(reportsOf(b) ==
+        "m: error: dropout: expected 'rate' to be a number in [0, 1), got 1.5\n"
+        "m: error: unknown activation 'rellu'; did you mean 'relu'?\n"
+        "m: error: sgd has no argument 'momentun'; did you mean 'momentum'?\n");
+}
+
+TEST_CASE("a model for inference needs no loss", "[builder]") {
+  ModelBuilder b("m");
+  b.dense(b.input({4}), {.units = 2});
+  CHECK(graphOf(b).find("loss") == std::string::npos);
+}
