@@ -14,6 +14,10 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
@@ -296,6 +300,10 @@ FailureOr<ModelRecord> ModelLowering::lower() {
 
 FailureOr<ModelRecord> sinter::lowerToLoops(ModuleOp module,
                                             const TargetShape &target) {
+  module.getContext()
+      ->loadDialect<arith::ArithDialect, func::FuncDialect, LLVM::LLVMDialect,
+                    math::MathDialect, memref::MemRefDialect, scf::SCFDialect,
+                    vector::VectorDialect>();
   auto models = module.getOps<ModelOp>();
   if (!llvm::hasSingleElement(models))
     return module.emitError("expected one model, got ")

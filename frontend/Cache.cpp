@@ -20,10 +20,10 @@ static std::string compilerIdentity() {
   std::string identity = versionText();
   llvm::sys::fs::file_status status;
   if (!llvm::sys::fs::status("/proc/self/exe", status))
-    identity += " " + std::to_string(status.getSize()) + " " +
-                std::to_string(status.getLastModificationTime()
-                                   .time_since_epoch()
-                                   .count());
+    identity +=
+        " " + std::to_string(status.getSize()) + " " +
+        std::to_string(
+            status.getLastModificationTime().time_since_epoch().count());
   return identity;
 }
 
@@ -52,10 +52,11 @@ sinter::frontend::cachedTrainer(StringRef name,
   if (!folder)
     return folder;
   llvm::SHA256 hash;
-  auto add = [&](StringRef text) { // with its length: "ab", "c" is not "a", "bc"
-    hash.update(std::to_string(text.size()) + ":");
-    hash.update(text);
-  };
+  auto add =
+      [&](StringRef text) { // with its length: "ab", "c" is not "a", "bc"
+        hash.update(std::to_string(text.size()) + ":");
+        hash.update(text);
+      };
   add(compilerIdentity());
   add(llvm::sys::getHostCPUName());
   for (const std::string &input : inputs)

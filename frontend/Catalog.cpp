@@ -34,6 +34,9 @@ constexpr Range kSize = within(1, 2147483647);
 constexpr Range kSeed = within(0, 9223372036854775807.0);
 
 constexpr bool kFixed = true;
+/// Randomness is a pure function of the training seed, layer and step.
+const ArgInfo kSeedArg{"seed", Type::Integer, "null", "training's seed is used",
+                       kAny,   kFixed};
 
 std::vector<ArgInfo> join(std::vector<ArgInfo> args,
                           llvm::ArrayRef<ArgInfo> common) {
@@ -43,17 +46,19 @@ std::vector<ArgInfo> join(std::vector<ArgInfo> args,
 
 // ---- Sections of a spec -----------------------------------------------------
 
+std::vector<ArgInfo> inputArgs() {
+  return {{"shape", Type::Integers, kRequired, "shape of one sample", kSize},
+          {"scale", Type::Number, "1", "factor applied while data is read"},
+          {"name", Type::Name, "input", "what `inputs:` calls it"}};
+}
+
 Table sections() {
   return {
       "section",
       "sections",
       {
-          {"input",
-           "InputLayer",
-           "one sample as the network gets it",
-           {{"shape", Type::Integers, kRequired, "shape of one sample", kSize},
-            {"scale", Type::Number, "1", "factor applied while data is read"},
-            {"name", Type::Name, "input", "what `inputs:` calls it"}}},
+          {"input", "InputLayer", "one sample as the network gets it",
+           inputArgs()},
           {"train",
            "",
            "how the trainer runs; its flags override it",
@@ -121,7 +126,7 @@ Table dataSources() {
 const ArgInfo kNegativeSlope{"negative_slope", Type::Number, "0.0",
                              "slope below 0", atLeast(0)};
 const ArgInfo kAxis{"axis", Type::Integer, "-1", "dimension it runs over",
-                    kAny, kFixed};
+                    kAny,   kFixed};
 
 std::vector<ArgInfo> reluArgs() {
   return {kNegativeSlope,
@@ -146,18 +151,12 @@ std::string checkReshape(const Config &config) {
 }
 
 Table layers() {
-  const ArgInfo noSeed{
-      "seed", Type::Integer, "null", "training's seed is used", kAny, kFixed};
   return {
       "layer",
       "layers",
       {
-          {"input",
-           "InputLayer",
-           "the `input` section, written as the first layer",
-           {{"shape", Type::Integers, kRequired, "shape of one sample", kSize},
-            {"scale", Type::Number, "1", "factor applied while data is read"},
-            {"name", Type::Name, "input", "what `inputs:` calls it"}}},
+          {"input", "InputLayer",
+           "the `input` section, written as the first layer", inputArgs()},
           {"flatten", "Flatten", "all of a sample in one dimension", layer({})},
           {"reshape",
            "Reshape",
@@ -167,67 +166,54 @@ Table layers() {
                    within(-1, kSize.high)}}),
            {},
            checkReshape},
-          {"dense",
-           "Dense",
+          {"dense", "Dense",
            "activation(x kernel + bias), over the last dimension",
-           layer({{"units", Type::Integer, kRequired, "number of outputs",
-                   kSize},
-                  {"activation", Type::Activation, "linear",
-                   "applied to the result"},
-                  {"use_bias", Type::Bool, "true", "adds a bias"},
-                  {"kernel_initializer", Type::Initializer, "glorot_uniform",
-                   "of the kernel (in, units)"},
-                  {"bias_initializer", Type::Initializer, "zeros",
-                   "of the bias (units)"},
-                  {"kernel_regularizer", Type::Regularizer, "null",
-                   "penalty on the kernel, added to the loss"},
-                  {"bias_regularizer", Type::Regularizer, "null",
-                   "penalty on the bias, added to the loss"},
-                  {"activity_regularizer", Type::Regularizer, "null",
-                   "penalty on the result", kAny, kFixed},
-                  {"kernel_constraint", Type::Text, "null",
-                   "projection of the kernel", kAny, kFixed},
-                  {"bias_constraint", Type::Text, "null",
-                   "projection of the bias", kAny, kFixed},
-                  {"trainable", Type::Bool, "true",
-                   "the optimizer changes kernel and bias"}})},
-          {"activation",
-           "Activation",
-           "an activation as a layer of its own",
+           layer(
+               {{"units", Type::Integer, kRequired, "number of outputs", kSize},
+                {"activation", Type::Activation, "linear",
+                 "applied to the result"},
+                {"use_bias", Type::Bool, "true", "adds a bias"},
+                {"kernel_initializer", Type::Initializer, "glorot_uniform",
+                 "of the kernel (in, units)"},
+                {"bias_initializer", Type::Initializer, "zeros",
+                 "of the bias (units)"},
+                {"kernel_regularizer", Type::Regularizer, "null",
+                 "penalty on the kernel, added to the loss"},
+                {"bias_regularizer", Type::Regularizer, "null",
+                 "penalty on the bias, added to the loss"},
+                {"activity_regularizer", Type::Regularizer, "null",
+                 "penalty on the result", kAny, kFixed},
+                {"kernel_constraint", Type::Text, "null",
+                 "projection of the kernel", kAny, kFixed},
+                {"bias_constraint", Type::Text, "null",
+                 "projection of the bias", kAny, kFixed},
+                {"trainable", Type::Bool, "true",
+                 "the optimizer changes kernel and bias"}})},
+          {"activation", "Activation", "an activation as a layer of its own",
            layer({{"activation", Type::Activation, kRequired,
                    "which function"}})},
           {"relu", "ReLU", "max(x, negative_slope x)", layer(reluArgs())},
-          {"leaky_relu",
-           "LeakyReLU",
-           "x for x > 0, else negative_slope x",
+          {"leaky_relu", "LeakyReLU", "x for x > 0, else negative_slope x",
            layer({{"negative_slope", Type::Number, "0.3", "slope below 0",
                    atLeast(0)}})},
-          {"elu",
-           "ELU",
-           "x for x > 0, else alpha (exp(x) - 1)",
+          {"elu", "ELU", "x for x > 0, else alpha (exp(x) - 1)",
            layer({{"alpha", Type::Number, "1.0", "depth of the left branch",
                    atLeast(0)}})},
-          {"softmax",
-           "Softmax",
-           "exp(x) / sum(exp(x)), over the last dimension",
-           layer({kAxis})},
-          {"dropout",
-           "Dropout",
+          {"softmax", "Softmax",
+           "exp(x) / sum(exp(x)), over the last dimension", layer({kAxis})},
+          {"dropout", "Dropout",
            "in training: 0 with probability rate, else x / (1 - rate)",
            layer({{"rate", Type::Number, kRequired,
                    "fraction of inputs set to 0", kFraction},
-                  noSeed})},
-          {"gaussian_noise",
-           "GaussianNoise",
+                  kSeedArg})},
+          {"gaussian_noise", "GaussianNoise",
            "in training: x + normal(0, stddev)",
            layer({{"stddev", Type::Number, kRequired,
                    "standard deviation of the noise", atLeast(0)},
-                  noSeed})},
+                  kSeedArg})},
           {"add", "Add", "sum of its inputs", layer({})},
           {"multiply", "Multiply", "product of its inputs", layer({})},
-          {"concatenate",
-           "Concatenate",
-           "its inputs, one after the other",
+          {"concatenate", "Concatenate", "its inputs, one after the other",
            layer({{"axis", Type::Integer, "-1",
                    "dimension to join; 0 is the batch"}})},
       },
@@ -315,8 +301,6 @@ Table activations() {
 // ---- Initial values and penalties -------------------------------------------
 
 Table initializers() {
-  const ArgInfo seed{
-      "seed", Type::Integer, "null", "training's seed is used", kAny, kFixed};
   const ArgInfo mean{"mean", Type::Number, "0.0", "mean"};
   const ArgInfo stddev{"stddev", Type::Number, "0.05", "standard deviation",
                        atLeast(0)};
@@ -324,25 +308,28 @@ Table initializers() {
       "initializer",
       "initializers",
       {
-          {"glorot_uniform", "", "+-sqrt(6 / (in + out))", {seed}},
-          {"glorot_normal", "", "truncated, variance 2 / (in + out)", {seed}},
-          {"he_uniform", "", "+-sqrt(6 / in)", {seed}},
-          {"he_normal", "", "truncated, variance 2 / in", {seed}},
-          {"lecun_uniform", "", "+-sqrt(3 / in)", {seed}},
-          {"lecun_normal", "", "truncated, variance 1 / in", {seed}},
+          {"glorot_uniform", "", "+-sqrt(6 / (in + out))", {kSeedArg}},
+          {"glorot_normal",
+           "",
+           "truncated, variance 2 / (in + out)",
+           {kSeedArg}},
+          {"he_uniform", "", "+-sqrt(6 / in)", {kSeedArg}},
+          {"he_normal", "", "truncated, variance 2 / in", {kSeedArg}},
+          {"lecun_uniform", "", "+-sqrt(3 / in)", {kSeedArg}},
+          {"lecun_normal", "", "truncated, variance 1 / in", {kSeedArg}},
           {"zeros", "", "0", {}, {"zero"}},
           {"ones", "", "1", {}, {"one"}},
           {"constant",
            "",
            "one value",
            {{"value", Type::Number, "0.0", "the value"}}},
-          {"random_normal", "", "normal", {mean, stddev, seed}},
+          {"random_normal", "", "normal", {mean, stddev, kSeedArg}},
           {"random_uniform",
            "",
            "uniform on [minval, maxval)",
            {{"minval", Type::Number, "-0.05", "lower limit"},
             {"maxval", Type::Number, "0.05", "upper limit"},
-            seed},
+            kSeedArg},
            {},
            [](const Config &config) -> std::string {
              return config.number("minval") <= config.number("maxval")
@@ -352,7 +339,7 @@ Table initializers() {
           {"truncated_normal",
            "",
            "normal, redrawn beyond two standard deviations",
-           {mean, stddev, seed}},
+           {mean, stddev, kSeedArg}},
       },
       {"identity", "orthogonal", "stft", "variance_scaling"},
   };
@@ -412,8 +399,7 @@ Table losses() {
           {"huber",
            "",
            "(t - y)^2 / 2 near 0, delta |t - y| - delta^2 / 2 beyond delta",
-           {{"delta", Type::Number, "1.0", "where it turns linear",
-             above(0)}}},
+           {{"delta", Type::Number, "1.0", "where it turns linear", above(0)}}},
           {"hinge", "", "mean max(1 - t y, 0); targets 0 count as -1", {}},
       },
       {"binary_focal_crossentropy", "categorical_focal_crossentropy",
@@ -425,8 +411,8 @@ Table losses() {
 }
 
 std::vector<ArgInfo> metric(std::vector<ArgInfo> args) {
-  return join(std::move(args),
-              {{"name", Type::Name, "null", "in the history; default: itself"}});
+  return join(std::move(args), {{"name", Type::Name, "null",
+                                 "in the history; default: itself"}});
 }
 
 Table metrics() {
@@ -440,31 +426,48 @@ Table metrics() {
            "binary, categorical or sparse: follows loss and output",
            metric({}),
            {"acc"}},
-          {"binary_accuracy",
-           "",
+          {"binary_accuracy", "",
            "part of outputs on the target's side of the threshold",
            metric({{"threshold", Type::Number, "0.5", "between 0 and 1",
                     within(0, 1)}})},
           {"categorical_accuracy", "", "argmax y = argmax t", metric({})},
           {"sparse_categorical_accuracy", "", "argmax y = label", metric({})},
-          {"top_k_categorical_accuracy",
-           "",
-           "argmax t is among the k largest y",
-           metric({k})},
-          {"sparse_top_k_categorical_accuracy",
-           "",
-           "label is among the k largest y",
-           metric({k})},
+          {"top_k_categorical_accuracy", "",
+           "argmax t is among the k largest y", metric({k})},
+          {"sparse_top_k_categorical_accuracy", "",
+           "label is among the k largest y", metric({k})},
           {"mean_squared_error", "", "mean (t - y)^2", metric({}), {"mse"}},
           {"mean_absolute_error", "", "mean |t - y|", metric({}), {"mae"}},
       },
-      {"auc", "binary_crossentropy", "binary_iou", "categorical_crossentropy",
-       "categorical_hinge", "cosine_similarity", "f1_score", "false_negatives",
-       "false_positives", "fbeta_score", "hinge", "iou", "kl_divergence",
-       "mape", "mean", "mean_absolute_percentage_error", "mean_iou", "msle",
-       "pearson_correlation", "poisson", "precision", "r2_score", "recall",
-       "root_mean_squared_error", "sparse_categorical_crossentropy",
-       "squared_hinge", "sum", "true_negatives", "true_positives"},
+      {"auc",
+       "binary_crossentropy",
+       "binary_iou",
+       "categorical_crossentropy",
+       "categorical_hinge",
+       "cosine_similarity",
+       "f1_score",
+       "false_negatives",
+       "false_positives",
+       "fbeta_score",
+       "hinge",
+       "iou",
+       "kl_divergence",
+       "mape",
+       "mean",
+       "mean_absolute_percentage_error",
+       "mean_iou",
+       "msle",
+       "pearson_correlation",
+       "poisson",
+       "precision",
+       "r2_score",
+       "recall",
+       "root_mean_squared_error",
+       "sparse_categorical_crossentropy",
+       "squared_hinge",
+       "sum",
+       "true_negatives",
+       "true_positives"},
   };
 }
 
@@ -484,28 +487,27 @@ EntryInfo optimizer(StringRef name, StringRef doc, StringRef learningRate,
   std::vector<ArgInfo> all = {{"learning_rate", Type::Schedule, learningRate,
                                "step size, a number or a schedule"}};
   llvm::append_range(all, args);
-  return {
-      name,
-      "",
-      doc,
-      join(std::move(all),
-           {{"weight_decay", Type::Number, weightDecay,
-             "w -= learning_rate weight_decay w before each update",
-             atLeast(0)},
-            {"clipnorm", Type::Number, "null", "longest gradient of one tensor",
-             above(0)},
-            {"global_clipnorm", Type::Number, "null",
-             "longest gradient of all tensors together", above(0)},
-            {"clipvalue", Type::Number, "null", "largest gradient element",
-             above(0)},
-            {"use_ema", Type::Bool, "false", "average of the weights", kAny,
-             kFixed},
-            {"loss_scale_factor", Type::Number, "null", "for 16-bit gradients",
-             kAny, kFixed},
-            {"gradient_accumulation_steps", Type::Integer, "null",
-             "steps in one update", kAny, kFixed}}),
-      {},
-      checkOptimizer};
+  return {name,
+          "",
+          doc,
+          join(std::move(all),
+               {{"weight_decay", Type::Number, weightDecay,
+                 "w -= learning_rate weight_decay w before each update",
+                 atLeast(0)},
+                {"clipnorm", Type::Number, "null",
+                 "longest gradient of one tensor", above(0)},
+                {"global_clipnorm", Type::Number, "null",
+                 "longest gradient of all tensors together", above(0)},
+                {"clipvalue", Type::Number, "null", "largest gradient element",
+                 above(0)},
+                {"use_ema", Type::Bool, "false", "average of the weights", kAny,
+                 kFixed},
+                {"loss_scale_factor", Type::Number, "null",
+                 "for 16-bit gradients", kAny, kFixed},
+                {"gradient_accumulation_steps", Type::Integer, "null",
+                 "steps in one update", kAny, kFixed}}),
+          {},
+          checkOptimizer};
 }
 
 Table optimizers() {
@@ -521,8 +523,9 @@ Table optimizers() {
                       kFraction};
   const ArgInfo beta2{"beta_2", Type::Number, "0.999",
                       "decay of the squared mean", kFraction};
-  const ArgInfo amsgrad{"amsgrad", Type::Bool, "false",
-                        "keeps the largest squared mean", kAny, kFixed};
+  const ArgInfo amsgrad{"amsgrad", Type::Bool,
+                        "false",   "keeps the largest squared mean",
+                        kAny,      kFixed};
   return {
       "optimizer",
       "optimizers",
@@ -532,7 +535,9 @@ Table optimizers() {
                      {"nesterov", Type::Bool, "false",
                       "looks one step of momentum ahead"}}),
           optimizer("rmsprop", "divides by a running mean of squares", "0.001",
-                    {rho("0.9"), momentum, epsilon,
+                    {rho("0.9"),
+                     momentum,
+                     epsilon,
                      {"centered", Type::Bool, "false",
                       "divides by the variance instead"}}),
           optimizer("adagrad", "divides by the sum of squares", "0.001",
@@ -621,9 +626,9 @@ Table schedules() {
 } // namespace
 
 const Table &sinter::frontend::tableOf(Kind kind) {
-  static const Table tables[] = {sections(),     dataSources(),  layers(),
-                                 activations(),  initializers(), regularizers(),
-                                 losses(),       optimizers(),   schedules(),
+  static const Table tables[] = {sections(),    dataSources(),  layers(),
+                                 activations(), initializers(), regularizers(),
+                                 losses(),      optimizers(),   schedules(),
                                  metrics()};
   return tables[static_cast<size_t>(kind)];
 }
@@ -707,10 +712,18 @@ std::string Range::describe() const {
 
 /// Rows follow enum Type.
 static const StringRef kTypeNames[] = {
-    "true or false",      "an integer",      "a number",
-    "text of one line",   "a name",          "a list of integers",
-    "a list of numbers",  "a list of texts", "a list of names",
-    "an activation",      "an initializer",  "a regularizer",
+    "true or false",
+    "an integer",
+    "a number",
+    "text of one line",
+    "a name",
+    "a list of integers",
+    "a list of numbers",
+    "a list of texts",
+    "a list of names",
+    "an activation",
+    "an initializer",
+    "a regularizer",
     "a learning rate or schedule",
 };
 
@@ -722,10 +735,10 @@ std::string sinter::frontend::describe(const ArgInfo &arg) {
 // ---- Documentation ----------------------------------------------------------
 
 void sinter::frontend::printCatalog(llvm::raw_ostream &os) {
-  for (Kind kind : {Kind::Section, Kind::DataSource, Kind::Layer,
-                    Kind::Activation, Kind::Initializer, Kind::Regularizer,
-                    Kind::Loss, Kind::Optimizer, Kind::Schedule,
-                    Kind::Metric}) {
+  for (Kind kind :
+       {Kind::Section, Kind::DataSource, Kind::Layer, Kind::Activation,
+        Kind::Initializer, Kind::Regularizer, Kind::Loss, Kind::Optimizer,
+        Kind::Schedule, Kind::Metric}) {
     const Table &table = tableOf(kind);
     os << "## " << StringRef(table.plural).take_front().upper()
        << table.plural.drop_front() << "\n";

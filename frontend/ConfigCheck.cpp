@@ -79,9 +79,8 @@ bool sinter::frontend::isName(StringRef text) {
 
 static bool isOneLine(StringRef text) {
   return !text.empty() && llvm::none_of(text, [](char c) {
-           return (static_cast<unsigned char>(c) < ' ' && c != '\t') ||
-                  c == '\x7f';
-         });
+    return (static_cast<unsigned char>(c) < ' ' && c != '\t') || c == '\x7f';
+  });
 }
 
 // ---- One argument -----------------------------------------------------------
@@ -120,11 +119,11 @@ public:
 
 private:
   std::nullopt_t refuse(const ArgInfo &arg, const Value &value, bool inList) {
-    diagnostics.error(
-        value.loc, formatv("{0}: expected '{1}' to be {2}, got {3}{4}", subject,
-                           arg.name, describe(arg), value.describe(),
-                           inList ? " in it" : "")
-                       .str());
+    diagnostics.error(value.loc,
+                      formatv("{0}: expected '{1}' to be {2}, got {3}{4}",
+                              subject, arg.name, describe(arg),
+                              value.describe(), inList ? " in it" : "")
+                          .str());
     return std::nullopt;
   }
 
@@ -247,12 +246,11 @@ private:
       known.loc = value.loc;
       return known;
     }
-    diagnostics.error(value.loc,
-                      formatv("{0}: '{1}' is not supported yet; expected its "
-                              "default {2}, got {3}",
-                              subject, arg.name, arg.defaultText,
-                              value.describe())
-                          .str());
+    diagnostics.error(
+        value.loc, formatv("{0}: '{1}' is not supported yet; expected its "
+                           "default {2}, got {3}",
+                           subject, arg.name, arg.defaultText, value.describe())
+                       .str());
     return std::nullopt;
   }
 
@@ -284,8 +282,8 @@ static const EntryInfo *findEntry(const Config &config, const Table &table,
   // that Keras has, the whole list.
   std::string hint = didYouMean(config.name, names);
   if (llvm::is_contained(table.notYet, config.name))
-    message = formatv("{0} '{1}' is not supported yet", table.noun,
-                      config.name);
+    message =
+        formatv("{0} '{1}' is not supported yet", table.noun, config.name);
   else if (&table == &tableOf(Kind::Layer) &&
            tableOf(Kind::Activation).find(config.name))
     message += "; write 'activation: " + config.name + "'";

@@ -70,9 +70,7 @@ void Diagnostics::printSourceLine(llvm::raw_ostream &os, SourceLoc loc) const {
     line = line.substr(begin, window);
     caret -= begin;
   }
-  auto shown = [](char c) {
-    return llvm::isPrint(c) || (c & 0x80) ? c : ' ';
-  };
+  auto shown = [](char c) { return llvm::isPrint(c) || (c & 0x80) ? c : ' '; };
   os << "  ";
   for (char c : line)
     os << (c == '\t' ? '\t' : shown(c));

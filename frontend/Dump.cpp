@@ -1,8 +1,8 @@
 // Dump.cpp - prints a stage, or what a layer has become in it.
 //
 // An op stems from a layer if its location, or one fused into it, bears the
-// layer's name. A matching op is printed whole, with its region; values keep the
-// numbers they have in the full dump.
+// layer's name. A matching op is printed whole, with its region; values keep
+// the numbers they have in the full dump.
 #include "frontend/Dump.h"
 
 #include "mlir/IR/AsmState.h"
@@ -29,9 +29,8 @@ static bool stemsFrom(mlir::Location loc, llvm::StringRef layer) {
   return loc
       ->walk([&](mlir::Location part) {
         auto name = llvm::dyn_cast<mlir::NameLoc>(part);
-        return name && name.getName() == layer
-                   ? mlir::WalkResult::interrupt()
-                   : mlir::WalkResult::advance();
+        return name && name.getName() == layer ? mlir::WalkResult::interrupt()
+                                               : mlir::WalkResult::advance();
       })
       .wasInterrupted();
 }

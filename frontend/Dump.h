@@ -11,8 +11,8 @@ namespace sinter::frontend {
 /// of each op if `locations`.
 void dumpModule(llvm::raw_ostream &os, mlir::ModuleOp module, bool locations);
 
-/// Prints only the ops that stem from `layer`, one after the other, by function.
-/// False if there is none.
+/// Prints only the ops that stem from `layer`, one after the other, by
+/// function. False if there is none.
 bool dumpLayer(llvm::raw_ostream &os, mlir::ModuleOp module,
                llvm::StringRef layer, bool locations);
 

@@ -7,11 +7,11 @@
 //
 // Every op's location is the layer's name over its line in the spec. Configs
 // become dictionaries: {name = "adam", learning_rate = {name = "constant",
-// value = 1.0e-3}, beta_1 = 0.9, ...}. Arguments that are null, or that have one
-// possible value only, are left out.
+// value = 1.0e-3}, beta_1 = 0.9, ...}. Arguments that are null, or that have
+// one possible value only, are left out.
+#include "frontend/Catalog.h"
 #include "frontend/Initializer.h"
 #include "frontend/Layers.h"
-#include "frontend/Catalog.h"
 
 #include "ir/SinterDialect.h"
 
@@ -61,8 +61,7 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphEmitter::emit() {
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(locOf(model.name(), SourceLoc()));
   builder.setInsertionPointToEnd(module->getBody());
-  auto modelOp =
-      ModelOp::create(builder, loc, model.name(), model.batchBound);
+  auto modelOp = ModelOp::create(builder, loc, model.name(), model.batchBound);
   if (model.loss)
     modelOp.setLossAttr(toDictionary(*model.loss, Kind::Loss));
   if (model.optimizer)
@@ -82,8 +81,7 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphEmitter::emit() {
 }
 
 void GraphEmitter::emitState(const Parameter &parameter, mlir::Location loc) {
-  InitialValue initial =
-      initialValueOf(parameter.initializer, parameter.shape);
+  InitialValue initial = initialValueOf(parameter.initializer, parameter.shape);
   mlir::DictionaryAttr regularizer;
   if (parameter.regularizer) {
     auto factor = [&](StringRef name) {
@@ -97,8 +95,8 @@ void GraphEmitter::emitState(const Parameter &parameter, mlir::Location loc) {
       builder, loc, parameter.trainable ? Role::Parameter : Role::Frozen,
       parameter.name,
       mlir::RankedTensorType::get(parameter.shape, builder.getF32Type()),
-      initial.init, llvm::APFloat(initial.a), llvm::APFloat(initial.b), /*value=*/mlir::ElementsAttr(),
-      regularizer);
+      initial.init, llvm::APFloat(initial.a), llvm::APFloat(initial.b),
+      /*value=*/mlir::ElementsAttr(), regularizer);
 }
 
 void GraphEmitter::emitForward(mlir::Location loc) {
@@ -122,8 +120,7 @@ void GraphEmitter::emitForward(mlir::Location loc) {
     for (Tensor tensor : layer.inputs)
       inputs.push_back(results[tensor.layer()]);
     LayerEmitter emitter = emitterOf(layer);
-    results.push_back(
-        findLayerRule(layer.config.name)->emit(emitter, inputs));
+    results.push_back(findLayerRule(layer.config.name)->emit(emitter, inputs));
   }
   mlir::func::ReturnOp::create(builder, locOf(output), results.back());
 }
@@ -145,8 +142,8 @@ mlir::Attribute GraphEmitter::toAttribute(const frontend::Value &value) {
   return builder.getArrayAttr(list);
 }
 
-mlir::DictionaryAttr GraphEmitter::toDictionary(const Config &config,
-                                                Kind kind, StringRef title) {
+mlir::DictionaryAttr GraphEmitter::toDictionary(const Config &config, Kind kind,
+                                                StringRef title) {
   const EntryInfo &entry = *tableOf(kind).find(config.name);
   llvm::SmallVector<mlir::NamedAttribute> attributes = {
       builder.getNamedAttr("name", builder.getStringAttr(config.name))};

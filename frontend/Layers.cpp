@@ -145,9 +145,8 @@ static std::string inferDense(LayerRecord &layer, ArrayRef<Shape> inputs) {
            "; put 'flatten' before it";
   const int64_t in = inputs[0][0], units = config.integer("units");
   auto addParameter = [&](StringRef role, Shape shape) {
-    Parameter parameter{
-        layer.name + "/" + role.str(), std::move(shape),
-        config.config((role + "_initializer").str())};
+    Parameter parameter{layer.name + "/" + role.str(), std::move(shape),
+                        config.config((role + "_initializer").str())};
     std::string regularizer = (role + "_regularizer").str();
     if (!config.isNull(regularizer))
       parameter.regularizer = config.config(regularizer);
@@ -186,9 +185,9 @@ static mlir::Value emitGaussianNoise(LayerEmitter &e, ValueRange inputs) {
   double stddev = e.layer.config.number("stddev");
   if (stddev == 0)
     return inputs[0];
-  return GaussianNoiseOp::create(
-      e.builder, e.loc, inputs[0],
-      llvm::APFloat(static_cast<float>(stddev)), e.nextStream++);
+  return GaussianNoiseOp::create(e.builder, e.loc, inputs[0],
+                                 llvm::APFloat(static_cast<float>(stddev)),
+                                 e.nextStream++);
 }
 
 // ---- Merging ----------------------------------------------------------------

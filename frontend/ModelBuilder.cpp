@@ -2,8 +2,9 @@
 //
 // layer() does for every layer the same four things: complete the config, name
 // the layer, infer its shape, keep the record. check() then looks at the whole:
-// unused results, and whether loss, metrics and output belong together. It warns
-// where Keras would train on quietly though the figures mean something else.
+// unused results, and whether loss, metrics and output belong together. It
+// warns where Keras would train on quietly though the figures mean something
+// else.
 #include "frontend/ModelBuilder.h"
 
 #include "frontend/ConfigCheck.h"
@@ -90,8 +91,7 @@ Tensor ModelBuilder::dense(Tensor x, DenseOptions options) {
   return layer(configOf("dense", std::move(args)), x);
 }
 
-Tensor ModelBuilder::activation(Tensor x, Config activation,
-                                std::string name) {
+Tensor ModelBuilder::activation(Tensor x, Config activation, std::string name) {
   ArgumentList args;
   args.set("activation", std::move(activation));
   args.setIf("name", std::move(name));
@@ -118,8 +118,7 @@ Tensor ModelBuilder::add(llvm::ArrayRef<Tensor> inputs, std::string name) {
   return layer(configOf("add", std::move(args)), inputs);
 }
 
-Tensor ModelBuilder::multiply(llvm::ArrayRef<Tensor> inputs,
-                              std::string name) {
+Tensor ModelBuilder::multiply(llvm::ArrayRef<Tensor> inputs, std::string name) {
   ArgumentList args;
   args.setIf("name", std::move(name));
   return layer(configOf("multiply", std::move(args)), inputs);
@@ -204,8 +203,7 @@ void ModelBuilder::setOptimizer(Config config) {
 void ModelBuilder::addMetric(Config config) {
   if (!completeConfig(config, Kind::Metric, *reports))
     return;
-  std::string title =
-      config.isNull("name") ? config.name : config.text("name");
+  std::string title = config.isNull("name") ? config.name : config.text("name");
   if (title == "loss" || llvm::any_of(metrics, [&](const MetricRecord &other) {
         return other.title == title;
       }))
@@ -305,10 +303,10 @@ void ModelBuilder::checkMetrics() {
                      formatv("metric '{0}' expects {1}, but with loss '{2}' "
                              "targets are {3}",
                              config.name,
-                             wantsSparse ? "class numbers" : "a value for each "
-                                                             "output",
-                             loss->name,
-                             sparse ? "class numbers" : "values"));
+                             wantsSparse ? "class numbers"
+                                         : "a value for each "
+                                           "output",
+                             loss->name, sparse ? "class numbers" : "values"));
     else if (config.find("k") && config.integer("k") > shape.back())
       reports->error(config.get("k").loc,
                      formatv("{0}: expected 'k' to be at most the {1} classes, "

@@ -2,8 +2,8 @@
 //
 // MLIR keeps its debugging flags (--mlir-print-ir-after-all,
 // --mlir-pass-pipeline-crash-reproducer=FILE, ...) in LLVM's global option
-// table. They are picked out by their prefix and handed over; everything else is
-// ours. Under `run`, what we do not know belongs to the trainer.
+// table. They are picked out by their prefix and handed over; everything else
+// is ours. Under `run`, what we do not know belongs to the trainer.
 #include "frontend/Options.h"
 
 #include "frontend/Diagnostics.h"
@@ -31,8 +31,6 @@ static bool parseMlirFlags(std::vector<std::string> &arguments) {
       mlirFlags.push_back(argument.c_str());
     else
       ours.push_back(argument);
-  if (mlirFlags.size() == 1)
-    return true;
   mlir::registerAsmPrinterCLOptions();
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
@@ -57,8 +55,7 @@ public:
                             "Make a trainer, a library or an object file");
     compile->add_option("-o,--output", options.output,
                         "File to write [named after the model]");
-    compile
-        ->add_option("--emit", options.emit, "What to make")
+    compile->add_option("--emit", options.emit, "What to make")
         ->capture_default_str()
         ->check(CLI::IsMember(
             {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir"}));
@@ -82,8 +79,8 @@ public:
     CLI::App *dump = add(Command::Dump, "dump", "Print the model at a stage");
     dump->add_option("--stage", options.stage, "Which one")
         ->capture_default_str()
-        ->check(CLI::IsMember({"graph", "train", "fused", "planned", "loops",
-                               "llvm", "asm"}));
+        ->check(CLI::IsMember(
+            {"graph", "train", "fused", "planned", "loops", "llvm", "asm"}));
     dump->add_option("--layer", options.layer,
                      "Only what stems from this layer (graph to loops)");
     dump->add_flag("--locations", options.locations,
@@ -122,7 +119,8 @@ private:
   /// CLI11 would only say that a command is missing.
   bool isCommandOrFlag(const std::string &word) {
     std::vector<StringRef> commands;
-    for (const CLI::App *command : app.get_subcommands([](const CLI::App *) { return true; }))
+    for (const CLI::App *command :
+         app.get_subcommands([](const CLI::App *) { return true; }))
       commands.push_back(command->get_name());
     if (StringRef(word).starts_with("-") || llvm::is_contained(commands, word))
       return true;

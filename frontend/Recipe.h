@@ -2,10 +2,9 @@
 //
 // The compiled model carries its data and training sections as lines
 // "key=value" (sinter_model.recipe), so that the trainer needs no YAML reader.
-// Keys are the spec's own paths: data.train.csv=F, train.epochs=5. The trainer's
-// half is runtime/trainer/recipe.*.
-// Known weakness: values are single lines; the catalog's Type::Text refuses
-// others.
+// Keys are the spec's own paths: data.train.csv=F, train.epochs=5. The
+// trainer's half is runtime/trainer/recipe.*. Known weakness: values are single
+// lines; the catalog's Type::Text refuses others.
 #ifndef SINTER_FRONTEND_RECIPE_H
 #define SINTER_FRONTEND_RECIPE_H
 

@@ -18,10 +18,10 @@ using namespace sinter::frontend;
 static int64_t stateBytes(ModelOp model) {
   int64_t bytes = 0;
   for (StateOp state : model.getBody().getOps<StateOp>())
-    bytes = static_cast<int64_t>(llvm::alignTo(
-        static_cast<uint64_t>(
-            bytes + 4 * state.getTensorType().getNumElements()),
-        64));
+    bytes = static_cast<int64_t>(
+        llvm::alignTo(static_cast<uint64_t>(
+                          bytes + 4 * state.getTensorType().getNumElements()),
+                      64));
   return bytes;
 }
 

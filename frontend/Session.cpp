@@ -53,9 +53,8 @@ Session::Failure Session::runPasses(Stage last) {
         manager.nest<ModelOp>().addPass(createCheckTrainable());
       })))
     return kWrongInput;
-  if (mlir::succeeded(run([&](mlir::PassManager &manager) {
-        buildPipeline(manager, last);
-      })))
+  if (mlir::succeeded(run(
+          [&](mlir::PassManager &manager) { buildPipeline(manager, last); })))
     return std::nullopt;
   return reportBug();
 }
@@ -74,8 +73,8 @@ Session::Failure Session::loadTo(Stage last) {
 
 Session::Failure Session::lowerToLoops() {
   auto timer = time("Lower to loops");
-  mlir::FailureOr<TargetInfo> target = createTarget(
-      graph->getLoc(), commandLine.targetCpu, commandLine.target);
+  mlir::FailureOr<TargetInfo> target =
+      createTarget(graph->getLoc(), commandLine.targetCpu, commandLine.target);
   if (mlir::failed(target))
     return kUsage;
   if (mlir::failed(sinter::lowerToLoops(*graph, target->shape)))

@@ -1,4 +1,5 @@
-// Spec.h - a model spec in memory: plain values, each with its place in the file.
+// Spec.h - a model spec in memory: plain values, each with its place in the
+// file.
 //
 // Problem: layers, losses, optimizers, initializers, schedules and data sources
 // are all the same thing to a reader: a name with arguments. A struct for each
@@ -38,17 +39,15 @@ public:
   Value() = default; // null
   Value(bool flag) : data(flag) {}
   template <typename T>
-    requires std::is_integral_v<T> && (!std::is_same_v<T, bool>)
-  Value(T number) : data(static_cast<int64_t>(number)) {}
+  requires std::is_integral_v<T> &&(!std::is_same_v<T, bool>)Value(T number)
+      : data(static_cast<int64_t>(number)) {}
   Value(double number) : data(number) {}
   Value(const char *text) : data(std::string(text)) {}
   Value(std::string text) : data(std::move(text)) {}
   Value(List list) : data(std::move(list)) {}
   Value(Config config);
 
-  template <typename T> const T *getIf() const {
-    return std::get_if<T>(&data);
-  }
+  template <typename T> const T *getIf() const { return std::get_if<T>(&data); }
   bool isNull() const { return getIf<std::monostate>() != nullptr; }
   const Config *config() const;
 

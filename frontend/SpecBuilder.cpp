@@ -99,8 +99,8 @@ std::string SpecBuilder::findCircle(size_t from, size_t to) const {
     seen[layer] = true;
     std::vector<Reference> references = referencesOf(layers[layer]);
     auto follow = [&](size_t input) {
-      stack.push_back({input, input == from ? path
-                                            : names[input] + " -> " + path});
+      stack.push_back(
+          {input, input == from ? path : names[input] + " -> " + path});
     };
     if (references.empty() && layer > 0)
       follow(layer - 1);
@@ -121,12 +121,10 @@ void SpecBuilder::reportUnresolved(size_t layer, const Reference &reference) {
     if (spec.input)
       known.push_back(spec.input->text("name"));
     std::string hint = didYouMean(reference.name, known);
-    diagnostics.error(reference.loc,
-                      "unknown layer name '" + printable(reference.name) +
-                          "'" +
-                          (hint.empty() ? "; expected one of " +
-                                              joinNames(known)
-                                        : hint));
+    diagnostics.error(
+        reference.loc,
+        "unknown layer name '" + printable(reference.name) + "'" +
+            (hint.empty() ? "; expected one of " + joinNames(known) : hint));
     return;
   }
   std::string circle = findCircle(layer, later->second);
@@ -144,8 +142,8 @@ void SpecBuilder::addLayers() {
   llvm::StringMap<Tensor> tensors;
   Tensor previous;
   if (spec.input) {
-    previous = builder.layer(
-        Config("input", spec.input->args, spec.input->loc), {});
+    previous =
+        builder.layer(Config("input", spec.input->args, spec.input->loc), {});
     tensors[spec.input->text("name")] = previous;
   }
   for (auto [index, layer] : llvm::enumerate(layers)) {
@@ -160,8 +158,8 @@ void SpecBuilder::addLayers() {
       inputs.push_back(previous);
     // A layer that could not be read gives no tensor; those after it are
     // checked as far as possible.
-    previous = layer.complete && spec.input ? builder.layer(layer, inputs)
-                                            : Tensor();
+    previous =
+        layer.complete && spec.input ? builder.layer(layer, inputs) : Tensor();
     tensors.try_emplace(names[index], previous);
   }
 }

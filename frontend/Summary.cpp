@@ -122,8 +122,8 @@ static Row rowOf(const ModelBuilder &model, const LayerRecord &layer,
   if (connections) {
     std::string from;
     for (Tensor input : layer.inputs)
-      from += (from.empty() ? "" : ", ") +
-              model.layers()[input.layer()].name + "[0][0]";
+      from += (from.empty() ? "" : ", ") + model.layers()[input.layer()].name +
+              "[0][0]";
     row.push_back(from.empty() ? "-" : from);
   }
   return row;

@@ -108,9 +108,8 @@ Spec SpecReader::read(const YamlNode &root) {
   }
   for (const Section &section : sections)
     if (section.required && !misspelled && !root.find(section.key))
-      error(root.loc, ("missing key '" + section.key + "' (" + section.doc +
-                       ")")
-                          .str());
+      error(root.loc,
+            ("missing key '" + section.key + "' (" + section.doc + ")").str());
   bool firstIsLayer = !spec.layers.empty() && spec.layers.front().complete;
   if (!spec.input && !misspelled && !root.find("input") && firstIsLayer)
     error(root.loc, "missing key 'input' (shape of one sample)");
@@ -153,9 +152,9 @@ void SpecReader::readTrain(const YamlEntry &entry) {
 void SpecReader::readLayers(const YamlEntry &entry) {
   const YamlNode &node = entry.value;
   if (!node.isList() || node.items.empty())
-    return error(node.loc, "expected 'layers' to be a list of layers, got " +
-                               (node.isList() ? "an empty list"
-                                              : node.describe()));
+    return error(node.loc,
+                 "expected 'layers' to be a list of layers, got " +
+                     (node.isList() ? "an empty list" : node.describe()));
   for (const auto &[index, item] : llvm::enumerate(node.items)) {
     std::optional<Config> layer = toConfig(item, Kind::Layer);
     // A wrong layer keeps its place, so that later ones are still understood.
@@ -250,11 +249,11 @@ std::optional<Config> SpecReader::complete(Config config, Kind kind) {
 }
 
 std::optional<Config> SpecReader::toSection(const YamlEntry &entry) {
-  return complete(Config(entry.key,
-                         toArguments(entry.value,
-                                     tableOf(Kind::Section).find(entry.key)),
-                         entry.keyLoc),
-                  Kind::Section);
+  return complete(
+      Config(entry.key,
+             toArguments(entry.value, tableOf(Kind::Section).find(entry.key)),
+             entry.keyLoc),
+      Kind::Section);
 }
 
 std::optional<Config> SpecReader::toConfig(const YamlNode &node, Kind kind) {
@@ -263,15 +262,15 @@ std::optional<Config> SpecReader::toConfig(const YamlNode &node, Kind kind) {
     return complete(Config(node.text, {}, node.loc), kind);
   if (node.isMap() && node.entries.size() == 1) {
     const YamlEntry &entry = node.entries.front();
-    return complete(
-        Config(entry.key, toArguments(entry.value, table.find(entry.key)),
-               entry.keyLoc),
-        kind);
+    return complete(Config(entry.key,
+                           toArguments(entry.value, table.find(entry.key)),
+                           entry.keyLoc),
+                    kind);
   }
   std::string message = ("expected one " + table.noun + ", got ").str();
   if (node.isMap() && !node.entries.empty())
-    message += "the keys " + joinNames(node.keys()) +
-               "; write {" + node.entries.front().key +
+    message += "the keys " + joinNames(node.keys()) + "; write {" +
+               node.entries.front().key +
                ": {argument: value, ...}}, or indent the arguments further";
   else
     message += node.describe();
@@ -308,8 +307,8 @@ Value SpecReader::toValue(const YamlNode &node) {
     Config config("", {}, node.loc);
     if (node.entries.size() == 1) {
       const YamlEntry &entry = node.entries.front();
-      config = Config(entry.key, toArguments(entry.value, nullptr),
-                      entry.keyLoc);
+      config =
+          Config(entry.key, toArguments(entry.value, nullptr), entry.keyLoc);
     }
     value = Value(std::move(config));
   } else {

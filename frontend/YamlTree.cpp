@@ -83,8 +83,7 @@ public:
   void OnSequenceEnd() override { closeNode(); }
 
   void OnMapStart(const YAML::Mark &mark, const std::string &tag,
-                  YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
+                  YAML::anchor_t anchor, YAML::EmitterStyle::value) override {
     openNode(YamlNode::Kind::Map, mark, tag, anchor);
   }
   void OnMapEnd() override { closeNode(); }
@@ -217,8 +216,8 @@ bool checkText(StringRef text, Diagnostics &diagnostics) {
 
 } // namespace
 
-std::optional<YamlNode>
-sinter::frontend::parseYaml(StringRef text, Diagnostics &diagnostics) {
+std::optional<YamlNode> sinter::frontend::parseYaml(StringRef text,
+                                                    Diagnostics &diagnostics) {
   if (!checkText(text, diagnostics))
     return std::nullopt;
   TreeBuilder builder(text, diagnostics);

@@ -25,8 +25,8 @@ struct YamlNode {
 
   Kind kind = Kind::Scalar;
   SourceLoc loc;
-  std::string text;     // of a scalar
-  bool quoted = false;  // "3" is text, 3 a number
+  std::string text;    // of a scalar
+  bool quoted = false; // "3" is text, 3 a number
   std::vector<YamlNode> items;
   std::vector<YamlEntry> entries; // in file order, keys are unique
 

@@ -1,8 +1,8 @@
 // sinter.cpp - the program: one function for each command.
 //
 //   sinter compile SPEC [-o OUT] [--emit KIND]    sinter check SPEC
-//   sinter run SPEC [trainer flags]               sinter dump SPEC --stage STAGE
-//   sinter summary SPEC                           sinter catalog
+//   sinter run SPEC [trainer flags]               sinter dump SPEC --stage
+//   STAGE sinter summary SPEC                           sinter catalog
 //
 // Each command takes the spec through a Session as far down the pipeline as it
 // needs and prints what it found. Messages about the spec are collected there
@@ -53,10 +53,9 @@ static int dumpStage(Session &session) {
   std::vector<llvm::StringRef> names;
   for (const LayerRecord &layer : session.file().model().layers())
     names.push_back(layer.name);
-  session.file().diagnostics().error({}, "no layer '" + options.layer +
-                                             "' at the " + options.stage +
-                                             " stage" +
-                                             didYouMean(options.layer, names));
+  session.file().diagnostics().error(
+      {}, "no layer '" + options.layer + "' at the " + options.stage +
+              " stage" + didYouMean(options.layer, names));
   return kWrongInput;
 }
 

@@ -11,11 +11,10 @@
 
 using namespace sinter::frontend;
 
-static const Kind kinds[] = {Kind::Section,     Kind::DataSource,
-                             Kind::Layer,       Kind::Activation,
-                             Kind::Initializer, Kind::Regularizer,
-                             Kind::Loss,        Kind::Optimizer,
-                             Kind::Schedule,    Kind::Metric};
+static const Kind kinds[] = {
+    Kind::Section,     Kind::DataSource,  Kind::Layer, Kind::Activation,
+    Kind::Initializer, Kind::Regularizer, Kind::Loss,  Kind::Optimizer,
+    Kind::Schedule,    Kind::Metric};
 
 static Diagnostics diagnostics("test");
 

@@ -38,9 +38,8 @@ TEST_CASE("hostile text is refused, and soon", "[hostile]") {
     staircase += std::string(depth, ' ') + "a:\n";
   std::string bomb = "a: &a [x, x]\n";
   for (char c = 'b'; c < 'z'; ++c)
-    bomb += std::string(1, c) + ": &" + c + " [*" +
-            static_cast<char>(c - 1) + ", *" + static_cast<char>(c - 1) +
-            "]\n";
+    bomb += std::string(1, c) + ": &" + c + " [*" + static_cast<char>(c - 1) +
+            ", *" + static_cast<char>(c - 1) + "]\n";
   const std::string texts[] = {
       repeat("[", 200000),
       repeat("{a: ", 50000),
@@ -81,8 +80,8 @@ TEST_CASE("hostile text is refused, and soon", "[hostile]") {
     INFO(text.substr(0, 40));
     auto start = std::chrono::steady_clock::now();
     CHECK(errorsOf(text) > 0);
-    auto seconds = std::chrono::duration<double>(
-        std::chrono::steady_clock::now() - start);
+    auto seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start);
     CHECK(seconds.count() < 5);
   }
 }
