@@ -56,7 +56,7 @@ public:
     writeConstant("batch_bound", record.batchBound);
     writeForward("init", "sinter_init_state", builder.getVoidTy(),
                  {pointer, i64});
-    ArrayRef<Type *> fileArguments = {pointer, pointer, pointer, i64};
+    SmallVector<Type *> fileArguments = {pointer, pointer, pointer, i64};
     writeForward("load", "sinter_load_weights", i32, fileArguments);
     writeForward("save", "sinter_save_weights", i32, fileArguments);
   }

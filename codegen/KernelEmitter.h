@@ -22,6 +22,8 @@
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <array>
+
 namespace sinter {
 
 /// What is fixed for the whole model.
@@ -82,6 +84,13 @@ public:
 
   /// Values emitted inside `body` are forgotten after it: its block ends.
   template <typename Body> void scope(Body body) {
+    auto saved = randomBlocks;
+    point(body);
+    randomBlocks = std::move(saved);
+  }
+  /// The same for another point in the same block: random numbers made for it
+  /// can serve its neighbours.
+  template <typename Body> void point(Body body) {
     auto saved = memo;
     body();
     memo = std::move(saved);
@@ -119,9 +128,12 @@ private:
              mlir::RankedTensorType type, mlir::ValueRange features);
   mlir::Value spread(mlir::Value scalar);
   mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
-  mlir::Value emitRandom(mlir::Operation *op, mlir::Value seed,
-                         mlir::Value step, int64_t stream,
-                         mlir::ValueRange features);
+  mlir::Value emitUniformNumbers(RandomUniformOp op, mlir::ValueRange features);
+  mlir::Value emitNormalNumbers(RandomNormalOp op, mlir::ValueRange features);
+  std::array<mlir::Value, 4> emitWords(mlir::Value seed, mlir::Value step,
+                                       int64_t stream, mlir::Value element);
+  mlir::Value elementIndex(mlir::RankedTensorType type,
+                           mlir::ValueRange features);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
   mlir::Value basePointer(mlir::Value tensor, int64_t &offset);
   bool isFlattened(mlir::RankedTensorType type) const;
@@ -137,6 +149,16 @@ private:
     mlir::Value value;
   };
   llvm::SmallVector<Emitted> memo;
+  /// Four consecutive features take their uniform numbers from one block of
+  /// Philox: number `block` behind `base`.
+  struct RandomBlock {
+    mlir::Operation *op;
+    mlir::Value base;
+    int64_t block;
+    mlir::Value sample;
+    std::array<mlir::Value, 4> words;
+  };
+  llvm::SmallVector<RandomBlock> randomBlocks;
   llvm::DenseMap<mlir::Value, mlir::Value> seeds;
   // Memrefs made so far: [0] of the tensors' shapes, [1] flat.
   llvm::DenseMap<mlir::Value, mlir::Value> memories[2];

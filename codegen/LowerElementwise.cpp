@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -255,12 +256,10 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
         return spread(arith::SIToFPOp::create(b, b.getF32Type(), count));
       })
       .Case<RandomUniformOp>([&](RandomUniformOp random) {
-        return emitRandom(random, random.getSeed(), random.getStep(),
-                          random.getStream(), features);
+        return emitUniformNumbers(random, features);
       })
       .Case<RandomNormalOp>([&](RandomNormalOp random) {
-        return emitRandom(random, random.getSeed(), random.getStep(),
-                          random.getStream(), features);
+        return emitNormalNumbers(random, features);
       })
       .Default([&](Operation *) -> Value {
         llvm_unreachable("checkLowerable admits no other op");
@@ -297,36 +296,78 @@ Value KernelEmitter::emitConcatenate(ConcatenateOp op, ValueRange features) {
   return emitFrom(emitFrom, 0, 0);
 }
 
-Value KernelEmitter::emitRandom(Operation *op, Value seedTensor,
-                                Value stepTensor, int64_t stream,
-                                ValueRange features) {
-  // The element's row-major index among its sample's features.
-  Value element = index(0);
-  ArrayRef<int64_t> shape = featureShape(tensorTypeOf(op->getResult(0)));
-  for (auto [feature, size] : llvm::zip_equal(features, shape)) {
-    element = mul(element, size);
-    element = arith::AddIOp::create(b, element, feature);
-  }
-  auto word = [&](Value scalar) {
-    return spread(arith::IndexCastOp::create(b, b.getI32Type(), scalar));
+/// The element's row-major index among its sample's features.
+Value KernelEmitter::elementIndex(RankedTensorType type, ValueRange features) {
+  Value element;
+  for (auto [feature, size] : llvm::zip_equal(features, featureShape(type)))
+    element = element ? arith::AddIOp::create(b, mul(element, size), feature)
+                            .getResult()
+                      : feature;
+  return element ? element : index(0);
+}
+
+/// Philox with counter (element, sample, step, stream), see SinterOps.td.
+PhiloxWords KernelEmitter::emitWords(Value seed, Value step, int64_t stream,
+                                     Value element) {
+  auto word = [&](Value number) {
+    return spread(arith::IndexCastOp::create(b, b.getI32Type(), number));
   };
-  Value low = emit(seedTensor, ValueRange{index(0)});
-  Value high = emit(seedTensor, ValueRange{index(1)});
-  Value step = emit(stepTensor, {});
-  Value samples = arith::AddIOp::create(
-      b, word(sample), laneNumbers(b, lanes()));
-  Value streamWord = spread(arith::ConstantOp::create(
-      b, b.getI32IntegerAttr(static_cast<int32_t>(stream))));
-  if (isa<RandomNormalOp>(op)) {
-    PhiloxWords words = emitPhilox(
-        b, {word(element), samples, step, streamWord}, {low, high});
-    return emitNormal(b, words[0], words[1]);
-  }
-  Value four = index(4);
-  Value block = arith::DivUIOp::create(b, element, four);
-  Value which = arith::RemUIOp::create(b, element, four);
+  Value samples =
+      arith::AddIOp::create(b, word(sample), laneNumbers(b, lanes()));
+  return emitPhilox(
+      b, {word(element), samples, emit(step, {}), word(index(stream))},
+      {emit(seed, ValueRange{index(0)}), emit(seed, ValueRange{index(1)})});
+}
+
+Value KernelEmitter::emitNormalNumbers(RandomNormalOp op,
+                                       ValueRange features) {
+  Value element = elementIndex(tensorTypeOf(op.getResult()), features);
   PhiloxWords words =
-      emitPhilox(b, {word(block), samples, step, streamWord}, {low, high});
+      emitWords(op.getSeed(), op.getStep(), op.getStream(), element);
+  return emitNormal(b, words[0], words[1]);
+}
+
+/// `value` as base + constant, where the base is a multiple of 4.
+static std::optional<std::pair<Value, int64_t>> splitByFour(Value value) {
+  int64_t constant = 0;
+  if (auto add = value.getDefiningOp<arith::AddIOp>())
+    if (std::optional<int64_t> rhs = getConstantIntValue(add.getRhs())) {
+      value = add.getLhs();
+      constant = *rhs;
+    }
+  auto product = value.getDefiningOp<arith::MulIOp>();
+  if (!product)
+    return std::nullopt;
+  std::optional<int64_t> factor = getConstantIntValue(product.getRhs());
+  if (!factor || *factor % 4 != 0)
+    return std::nullopt;
+  return std::pair(value, constant);
+}
+
+Value KernelEmitter::emitUniformNumbers(RandomUniformOp op,
+                                        ValueRange features) {
+  Value element = elementIndex(tensorTypeOf(op.getResult()), features);
+  auto makeWords = [&](Value block) {
+    return emitWords(op.getSeed(), op.getStep(), op.getStream(), block);
+  };
+  // Neighbours in a register tile share a block.
+  if (auto split = splitByFour(element)) {
+    auto [base, offset] = *split;
+    auto known = llvm::find_if(randomBlocks, [&](const RandomBlock &r) {
+      return r.op == op && r.base == base && r.block == offset / 4 &&
+             r.sample == sample;
+    });
+    if (known == randomBlocks.end()) {
+      Value block = arith::DivUIOp::create(b, base, index(4));
+      randomBlocks.push_back({op, base, offset / 4, sample,
+                              makeWords(add(block, offset / 4))});
+      known = std::prev(randomBlocks.end());
+    }
+    return emitUniform(b, known->words[offset % 4]);
+  }
+  PhiloxWords words =
+      makeWords(arith::DivUIOp::create(b, element, index(4)));
+  Value which = arith::RemUIOp::create(b, element, index(4));
   Value chosen = words[0];
   for (int i = 1; i < 4; ++i) {
     Value isIt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which,
@@ -335,4 +376,3 @@ Value KernelEmitter::emitRandom(Operation *op, Value seedTensor,
   }
   return emitUniform(b, chosen);
 }
-

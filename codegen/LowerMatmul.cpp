@@ -58,6 +58,10 @@ FailureOr<int64_t> MatmulNest::build() {
   // Samples are padded to whole tiles of vectors, or the tile is one vector.
   while (vectors % tile.vectors)
     --tile.vectors;
+  // Random numbers come in blocks of four rows.
+  auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
+  if (!random.empty() && tile.rows > 4)
+    tile.rows -= tile.rows % 4;
 
   int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
@@ -127,13 +131,15 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
 
 void MatmulNest::buildTile(Value m, Value n, int64_t rows) {
   SmallVector<Value> acc = accumulate(m, n, rows);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < tile.vectors; ++v)
-      e.scope([&] {
-        e.setSample(e.add(n, v * e.lanes()));
+  for (int64_t v = 0; v < tile.vectors; ++v) {
+    e.setSample(e.add(n, v * e.lanes()));
+    for (int64_t r = 0; r < rows; ++r)
+      e.point([&] {
         e.seed(matmul.getResult(), acc[r * tile.vectors + v]);
-        e.storeAll(ValueRange{e.add(m, r)}, [](RankedTensorType) { return true; });
+        e.storeAll(ValueRange{e.add(m, r)},
+                   [](RankedTensorType) { return true; });
       });
+  }
 }
 
 FailureOr<int64_t> sinter::lowerMatmul(KernelEmitter &e) {

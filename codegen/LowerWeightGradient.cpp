@@ -136,7 +136,7 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
       });
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < vectors; ++v)
-      e.scope([&] {
+      e.point([&] {
         e.setMask(v == vectors - 1 ? lastMask : Value());
         e.seed(matmul.getResult(), acc[r * vectors + v]);
         e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},

@@ -159,11 +159,18 @@ static std::string inferLayer(LayerRecord &record,
 }
 
 Tensor ModelBuilder::layer(Config config, llvm::ArrayRef<Tensor> inputs) {
-  broken = true; // until the end of this function
-  assert((config.name == "input") == records.empty() &&
-         "the input comes first, and once");
+  Tensor result = tryLayer(std::move(config), inputs);
+  broken |= !result;
+  return result;
+}
+
+Tensor ModelBuilder::tryLayer(Config config, llvm::ArrayRef<Tensor> inputs) {
   if (!completeConfig(config, Kind::Layer, *reports))
     return {};
+  if (config.name == "input" && !records.empty()) {
+    reports->error(config.loc, "expected one input, got a second one");
+    return {};
+  }
   std::string name;
   if (config.isNull("name"))
     name = namer.fresh(tableOf(Kind::Layer).find(config.name)->className);
@@ -184,7 +191,6 @@ Tensor ModelBuilder::layer(Config config, llvm::ArrayRef<Tensor> inputs) {
     return {};
   }
   records.push_back(std::move(record));
-  broken = false;
   return Tensor(records.size() - 1);
 }
 

@@ -133,6 +133,7 @@ public:
 private:
   friend class GraphEmitter;
 
+  Tensor tryLayer(Config config, llvm::ArrayRef<Tensor> inputs);
   void checkUses();
   void checkLoss();
   void checkMetrics();
@@ -144,7 +145,7 @@ private:
   int64_t batchBound = 32;
   LayerNamer namer;
   std::vector<LayerRecord> records;
-  bool broken = false; // a layer failed: the last record is not the output
+  bool broken = false; // a layer failed: uses and output say nothing
   bool checked = false;
   std::optional<Config> loss, optimizer;
   std::vector<MetricRecord> metrics;

@@ -12,6 +12,7 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/CommandLine.h"
 
@@ -34,6 +35,7 @@ static bool parseMlirFlags(std::vector<std::string> &arguments) {
   mlir::registerAsmPrinterCLOptions();
   mlir::registerMLIRContextCLOptions();
   mlir::registerPassManagerCLOptions();
+  mlir::registerDefaultTimingManagerCLOptions();
   bool ok = llvm::cl::ParseCommandLineOptions(
       static_cast<int>(mlirFlags.size()), mlirFlags.data(), "", &llvm::errs());
   arguments = std::move(ours);
@@ -140,10 +142,8 @@ private:
   }
 
   void addCpu(CLI::App *command) {
-    command
-        ->add_option("--target-cpu", options.targetCpu,
-                     "Processor to compile for")
-        ->capture_default_str();
+    command->add_option("--target-cpu", options.targetCpu,
+                        "Processor to compile for [native]");
   }
   void addTriple(CLI::App *command) {
     command->add_option("--target", options.target,

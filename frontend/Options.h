@@ -22,8 +22,8 @@ struct Options {
   Command command = Command::Summary;
   std::string spec; // path of the spec file
   // compile, run, check, dump
-  std::string targetCpu = "native";
-  std::string target; // triple; empty: this machine's
+  std::string targetCpu; // empty: this machine's, or --target's oldest
+  std::string target;    // triple; empty: this machine's
   bool timeReport = false;
   // compile
   std::string output; // empty: named after the model

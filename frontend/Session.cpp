@@ -11,8 +11,8 @@
 using namespace sinter;
 using namespace sinter::frontend;
 
-static mlir::MLIRContext::Threading kThreading =
-    mlir::MLIRContext::Threading::DISABLED; // one model: threads cost more
+// One small model: starting threads would cost more than they bring.
+static constexpr auto kThreading = mlir::MLIRContext::Threading::DISABLED;
 
 static mlir::DialectRegistry allDialects() {
   mlir::DialectRegistry registry;

@@ -149,10 +149,7 @@ static int run(const Options &options) {
   return kFailed;
 }
 
-int main(int argc, char **argv) {
-  Options options;
-  if (std::optional<int> status = parseOptions(argc, argv, options))
-    return *status;
+static int runCommand(const Options &options) {
   switch (options.command) {
   case Command::Compile:
     return compile(options);
@@ -168,4 +165,20 @@ int main(int argc, char **argv) {
     printCatalog(llvm::outs());
     return kDone;
   }
+  llvm_unreachable("all commands are listed");
+}
+
+int main(int argc, char **argv) {
+  Options options;
+  if (std::optional<int> status = parseOptions(argc, argv, options))
+    return *status;
+  int status = runCommand(options);
+  // LLVM would abort over output that could not be written.
+  llvm::outs().flush();
+  if (!llvm::outs().has_error())
+    return status;
+  llvm::errs() << "cannot write to stdout: " << llvm::outs().error().message()
+               << "\n";
+  llvm::outs().clear_error();
+  return kFailed;
 }

@@ -341,12 +341,14 @@ LogicalResult OptimizerBuilder::expand(MutableArrayRef<UpdateOp> updates) {
   }
   clip(parameters);
   double weightDecay = config.number("weight_decay", 0);
+  Location whole = loc;
   for (auto [p, update] : llvm::zip_equal(parameters, updates)) {
     loc = update.getLoc();
     if (weightDecay > 0)
       p.w = sub(p.w, mul(mul(p.w, weightDecay), rate));
     (this->*rule)(p);
   }
+  loc = whole;
   Value one = ConstantOp::create(
       b, loc, iteration.getType(),
       DenseElementsAttr::get(tensorTypeOf(iteration), int32_t(1)));

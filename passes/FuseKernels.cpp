@@ -30,6 +30,7 @@
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Debug.h"
 
 #define DEBUG_TYPE "sinter-fuse-kernels"
@@ -522,25 +523,24 @@ LogicalResult Fuser::run() {
 // Kernels
 //===----------------------------------------------------------------------===//
 
-/// "hidden: matmul+add+maximum".
+/// "hidden: matmul+add+maximum"; "hidden: matmul+update" if it writes states.
 static std::string kernelName(ArrayRef<Operation *> ops) {
-  std::string name;
-  unsigned shown = 0;
-  for (Operation *op : ops) {
-    if (isLeaf(op) || isa<YieldOp, WriteOp>(op))
-      continue;
-    if (name.empty()) {
-      StringRef layer = layerName(op->getLoc());
-      name = layer.empty() ? "" : (layer + ": ").str();
-    } else if (shown == 5) {
-      return name + "+...";
-    } else if (shown > 0) {
-      name += '+';
-    }
-    name += op->getName().stripDialect();
-    ++shown;
+  constexpr size_t most = 5;
+  SmallVector<StringRef> parts;
+  for (Operation *op : ops)
+    if (!isa<WriteOp>(op))
+      parts.push_back(op->getName().stripDialect());
+  if (parts.empty())
+    parts.push_back("copy");
+  if (llvm::any_of(ops, [](Operation *op) { return isa<WriteOp>(op); })) {
+    parts.resize(1);
+    parts.push_back("update");
+  } else if (parts.size() > most) {
+    parts.resize(most);
+    parts.push_back("...");
   }
-  return name.empty() ? "copy" : name;
+  StringRef layer = layerName(ops.front()->getLoc());
+  return (layer.empty() ? "" : layer.str() + ": ") + llvm::join(parts, "+");
 }
 
 void Fuser::emitKernel(Group &group, OpBuilder &builder,

@@ -23,6 +23,9 @@ template <typename Lanes>
   Lanes sums[chains] = {}, factors = {}, terms = {};
   factors += factor;
   terms += term;
+  // Chains that start alike would be one chain to the compiler.
+  for (int i = 0; i < chains; ++i)
+    sums[i] += factor + static_cast<float>(i);
   for (int64_t round = 0; round < rounds; ++round)
 #pragma GCC unroll 12
     for (int i = 0; i < chains; ++i)

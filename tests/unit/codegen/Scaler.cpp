@@ -58,9 +58,7 @@ void buildKernel(ImplicitLocOpBuilder &b, func::FuncOp kernel) {
 
 std::string buildLoops() {
   std::unique_ptr<MLIRContext> context = createContext();
-  context->loadDialect<arith::ArithDialect, func::FuncDialect,
-                       LLVM::LLVMDialect, memref::MemRefDialect,
-                       scf::SCFDialect, vector::VectorDialect>();
+  context->loadAllAvailableDialects();
   Location loc = UnknownLoc::get(context.get());
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   ImplicitLocOpBuilder b(loc, context.get());

@@ -138,3 +138,14 @@ TEST_CASE("a model for inference needs no loss", "[builder]") {
   b.dense(b.input({4}), {.units = 2});
   CHECK(graphOf(b).find("loss") == std::string::npos);
 }
+
+TEST_CASE("layers before the input, and a second input", "[builder]") {
+  ModelBuilder b("m");
+  b.flatten(Tensor());
+  CHECK(reportsOf(b) == "");
+  b.layer("flatten", {});
+  b.input({4});
+  b.input({4}, {.name = "other"});
+  CHECK(reportsOf(b) == "m: error: flatten_1: expected 1 input, got 0\n"
+                        "m: error: expected one input, got a second one\n");
+}

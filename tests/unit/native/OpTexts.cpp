@@ -1,0 +1,289 @@
+//===- OpTexts.cpp - small functions that use every op -------------------===//
+//
+// The samples of the gradient tests have one form of each op at tiny shapes.
+// Here are sizes around the vector width and the register tile, ops without a
+// gradient, integers, random numbers, state, several results, and combinations
+// that share a kernel.
+//
+// Texts are templates: @1, @2, ... stand for numbers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/unit/native/OpTexts.h"
+
+#include "tests/unit/ir/Program.h"
+
+#include <catch2/catch.hpp>
+
+using namespace mlir;
+using namespace sinter;
+using namespace sinter::test;
+
+/// `pattern` with @1, @2, ... replaced.
+static std::string fillIn(std::string pattern,
+                          const std::vector<int64_t> &numbers) {
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    std::string key = "@" + std::to_string(i + 1);
+    for (size_t at; (at = pattern.find(key)) != std::string::npos;)
+      pattern.replace(at, key.size(), std::to_string(numbers[i]));
+  }
+  return pattern;
+}
+
+static std::vector<OpText> samples() {
+  std::vector<OpText> texts;
+  auto program = Program::load("gradients/samples.mlir");
+  for (func::FuncOp function : program->functions()) {
+    std::string name = function.getName().str();
+    // Inserted by layout assignment, and so part of every other test.
+    if (name == "relayout")
+      continue;
+    function.setName("predict");
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    function->print(stream, OpPrintingFlags().useLocalScope());
+    function.setName(name);
+    texts.push_back({name, "", text});
+  }
+  return texts;
+}
+
+namespace {
+struct Form {
+  const char *name;
+  std::vector<std::vector<int64_t>> sizes;
+  const char *function;
+  const char *states = "";
+};
+} // namespace
+
+static const std::vector<std::vector<int64_t>> widths = {{1}, {5}, {16}, {33}};
+// Contracted and produced features.
+static const std::vector<std::vector<int64_t>> matrices = {
+    {1, 1}, {3, 17}, {17, 1}, {16, 32}, {33, 15}};
+static const std::vector<std::vector<int64_t>> once = {{}};
+
+// clang-format off
+static const Form forms[] = {
+    // ---- Contractions
+    {"dense", matrices, R"(func.func @predict(%x: tensor<?x@1xf32>, %w: tensor<@1x@2xf32>, %b: tensor<@2xf32>) -> tensor<?x@2xf32> {
+      %m = sinter.matmul %x, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
+      %z = sinter.add %m, %b : (tensor<?x@2xf32>, tensor<@2xf32>) -> tensor<?x@2xf32>
+      %y = sinter.relu %z : tensor<?x@2xf32>
+      return %y : tensor<?x@2xf32> })"},
+    {"input_gradient", matrices, R"(func.func @predict(%x: tensor<?x@1xf32>, %w: tensor<@2x@1xf32>) -> (tensor<?x@2xf32>, tensor<?x@2xf32>) {
+      %m = sinter.matmul %x, %w transposed : (tensor<?x@1xf32>, tensor<@2x@1xf32>) -> tensor<?x@2xf32>
+      %y = sinter.tanh %m : tensor<?x@2xf32>
+      return %m, %y : tensor<?x@2xf32>, tensor<?x@2xf32> })"},
+    {"weight_gradient", matrices, R"(func.func @predict(%x: tensor<?x@1xf32>, %d: tensor<?x@2xf32>, %w: tensor<@1x@2xf32>) -> (tensor<@1x@2xf32>, tensor<@1x@2xf32>) {
+      %g = sinter.matmul %x transposed, %d : (tensor<?x@1xf32>, tensor<?x@2xf32>) -> tensor<@1x@2xf32>
+      %y = sinter.sub %w, %g : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
+      return %g, %y : tensor<@1x@2xf32>, tensor<@1x@2xf32> })"},
+    {"matmul_of_state", {{17, 5}}, R"(func.func @predict(%x: tensor<?x@1xf32>) -> tensor<?x@2xf32> {
+      %w = sinter.read @w : tensor<@1x@2xf32>
+      %e = sinter.exp %x : tensor<?x@1xf32>
+      %y = sinter.matmul %e, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
+      return %y : tensor<?x@2xf32> })",
+     "sinter.state parameter @w : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+    {"two_layers", {{20, 18}}, R"(func.func @predict(%x: tensor<?x2x10xf32>) -> tensor<?x3x6xf32> {
+      %w = sinter.read @w : tensor<@1x@2xf32>
+      %f = sinter.reshape %x : tensor<?x2x10xf32> -> tensor<?x@1xf32>
+      %h = sinter.matmul %f, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
+      %s = sinter.sigmoid %h : tensor<?x@2xf32>
+      %g = sinter.matmul %s, %w transposed : (tensor<?x@2xf32>, tensor<@1x@2xf32>) -> tensor<?x@1xf32>
+      %a = sinter.matmul %g, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
+      %p = sinter.mul %a, %s : (tensor<?x@2xf32>, tensor<?x@2xf32>) -> tensor<?x@2xf32>
+      %y = sinter.reshape %p : tensor<?x@2xf32> -> tensor<?x3x6xf32>
+      return %y : tensor<?x3x6xf32> })",
+     "sinter.state parameter @w : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+
+    // ---- Reductions
+    {"softmax", widths, R"(func.func @predict(%x: tensor<?x@1xf32>) -> tensor<?x@1xf32> {
+      %y = sinter.softmax %x : tensor<?x@1xf32>
+      return %y : tensor<?x@1xf32> })"},
+    {"cross_entropy", widths, R"(func.func @predict(%x: tensor<?x@1xf32>, %t: tensor<?xi32>) -> (tensor<?xf32>, tensor<f32>) attributes {classes = @1} {
+      %o = sinter.one_hot %t classes @1 : (tensor<?xi32>) -> tensor<?x@1xf32>
+      %l = sinter.softmax_cross_entropy %x, %o : (tensor<?x@1xf32>, tensor<?x@1xf32>) -> tensor<?xf32>
+      %s = sinter.reduce_sum %l axes [0] : (tensor<?xf32>) -> tensor<f32>
+      %n = sinter.batch_size : tensor<f32>
+      %m = sinter.div %s, %n : (tensor<f32>, tensor<f32>) -> tensor<f32>
+      return %l, %m : tensor<?xf32>, tensor<f32> })"},
+    {"argmax", widths, R"(func.func @predict(%x: tensor<?x@1xf32>) -> tensor<?xi32> {
+      %y = sinter.argmax %x : (tensor<?x@1xf32>) -> tensor<?xi32>
+      return %y : tensor<?xi32> })"},
+    {"argmax_rows", {{3, 7}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<?x@1xi32> {
+      %y = sinter.argmax %x : (tensor<?x@1x@2xf32>) -> tensor<?x@1xi32>
+      return %y : tensor<?x@1xi32> })"},
+    {"argmax_unbatched", {{19}}, R"(func.func @predict(%x: tensor<@1xf32>, %m: tensor<3x@1xf32>) -> (tensor<i32>, tensor<3xi32>) {
+      %y = sinter.argmax %x : (tensor<@1xf32>) -> tensor<i32>
+      %z = sinter.argmax %m : (tensor<3x@1xf32>) -> tensor<3xi32>
+      return %y, %z : tensor<i32>, tensor<3xi32> })"},
+    {"batch_sum", widths, R"(func.func @predict(%x: tensor<?x@1xf32>, %b: tensor<@1xf32>) -> (tensor<@1xf32>, tensor<@1xf32>) {
+      %e = sinter.mul %x, %x : (tensor<?x@1xf32>, tensor<?x@1xf32>) -> tensor<?x@1xf32>
+      %s = sinter.reduce_sum %x axes [0] : (tensor<?x@1xf32>) -> tensor<@1xf32>
+      %q = sinter.reduce_sum %e axes [0] : (tensor<?x@1xf32>) -> tensor<@1xf32>
+      %y = sinter.sub %b, %q : (tensor<@1xf32>, tensor<@1xf32>) -> tensor<@1xf32>
+      return %s, %y : tensor<@1xf32>, tensor<@1xf32> })"},
+    {"batch_and_last_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<@1xf32> {
+      %y = sinter.reduce_sum %x axes [0, 2] : (tensor<?x@1x@2xf32>) -> tensor<@1xf32>
+      return %y : tensor<@1xf32> })"},
+    {"batch_and_middle_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<@2xf32> {
+      %y = sinter.reduce_sum %x axes [0, 1] : (tensor<?x@1x@2xf32>) -> tensor<@2xf32>
+      return %y : tensor<@2xf32> })"},
+    {"everything_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<f32> {
+      %e = sinter.abs %x : tensor<?x@1x@2xf32>
+      %y = sinter.reduce_sum %e axes [0, 1, 2] : (tensor<?x@1x@2xf32>) -> tensor<f32>
+      return %y : tensor<f32> })"},
+    {"centre", widths, R"(func.func @predict(%x: tensor<?x@1xf32>) -> (tensor<?x@1xf32>, tensor<?x1xf32>) {
+      %e = sinter.abs %x : tensor<?x@1xf32>
+      %s = sinter.reduce_max %e axes [1] keep_dims : (tensor<?x@1xf32>) -> tensor<?x1xf32>
+      %c = sinter.constant dense<1.5> : tensor<f32>
+      %d = sinter.add %s, %c : (tensor<?x1xf32>, tensor<f32>) -> tensor<?x1xf32>
+      %y = sinter.div %x, %d : (tensor<?x@1xf32>, tensor<?x1xf32>) -> tensor<?x@1xf32>
+      return %y, %d : tensor<?x@1xf32>, tensor<?x1xf32> })"},
+    {"norm_unbatched", {{1, 1}, {1, 16}, {7, 5}, {5, 33}}, R"(func.func @predict(%x: tensor<@1x@2xf32>) -> tensor<@1x@2xf32> {
+      %q = sinter.mul %x, %x : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
+      %s = sinter.reduce_sum %q axes [0, 1] : (tensor<@1x@2xf32>) -> tensor<f32>
+      %c = sinter.constant dense<1.0> : tensor<f32>
+      %d = sinter.add %s, %c : (tensor<f32>, tensor<f32>) -> tensor<f32>
+      %n = sinter.sqrt %d : tensor<f32>
+      %y = sinter.div %x, %n : (tensor<@1x@2xf32>, tensor<f32>) -> tensor<@1x@2xf32>
+      return %y : tensor<@1x@2xf32> })"},
+    {"parts_unbatched", {{5, 33}}, R"(func.func @predict(%x: tensor<@1x@2xf32>) -> (tensor<@1xf32>, tensor<@2xf32>, tensor<@1x1xf32>, tensor<f32>) {
+      %a = sinter.reduce_sum %x axes [1] : (tensor<@1x@2xf32>) -> tensor<@1xf32>
+      %b = sinter.reduce_sum %x axes [0] : (tensor<@1x@2xf32>) -> tensor<@2xf32>
+      %c = sinter.reduce_max %x axes [1] keep_dims : (tensor<@1x@2xf32>) -> tensor<@1x1xf32>
+      %d = sinter.reduce_max %x axes [0, 1] : (tensor<@1x@2xf32>) -> tensor<f32>
+      return %a, %b, %c, %d : tensor<@1xf32>, tensor<@2xf32>, tensor<@1x1xf32>, tensor<f32> })"},
+    {"softmax_unbatched_rows", {{4, 19}}, R"(func.func @predict(%x: tensor<@1x@2xf32>) -> tensor<@1x@2xf32> {
+      %y = sinter.softmax %x : tensor<@1x@2xf32>
+      return %y : tensor<@1x@2xf32> })"},
+
+    // ---- Unbatched elementwise: lanes over columns
+    {"columns", {{1, 3}, {7, 16}, {5, 33}}, R"(func.func @predict(%x: tensor<@1x@2xf32>, %b: tensor<@2xf32>, %c: tensor<@1x1xf32>) -> (tensor<@1x@2xf32>, tensor<@1x@2xf32>) {
+      %a = sinter.add %x, %b : (tensor<@1x@2xf32>, tensor<@2xf32>) -> tensor<@1x@2xf32>
+      %m = sinter.mul %a, %c : (tensor<@1x@2xf32>, tensor<@1x1xf32>) -> tensor<@1x@2xf32>
+      %y = sinter.neg %m : tensor<@1x@2xf32>
+      return %m, %y : tensor<@1x@2xf32>, tensor<@1x@2xf32> })"},
+    {"flat", {{1, 3}, {7, 16}, {5, 33}, {100, 100}}, R"(func.func @predict(%x: tensor<@1x@2xf32>, %z: tensor<@1x@2xf32>, %k: tensor<f32>) -> tensor<@1x@2xf32> {
+      %m = sinter.mul %x, %k : (tensor<@1x@2xf32>, tensor<f32>) -> tensor<@1x@2xf32>
+      %e = sinter.sin %z : tensor<@1x@2xf32>
+      %y = sinter.add %m, %e : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
+      return %y : tensor<@1x@2xf32> })"},
+
+    // ---- Shapes
+    {"join", {{1, 5, 7}, {16, 3, 35}, {17, 16, 50}}, R"(func.func @predict(%a: tensor<?x@1xf32>, %b: tensor<?x@2xf32>) -> tensor<?x@3xf32> {
+      %t = sinter.tanh %a : tensor<?x@1xf32>
+      %n = sinter.neg %b : tensor<?x@2xf32>
+      %y = sinter.concatenate %t, %n, %t axis 1 : (tensor<?x@1xf32>, tensor<?x@2xf32>, tensor<?x@1xf32>) -> tensor<?x@3xf32>
+      return %y : tensor<?x@3xf32> })"},
+    {"cut_and_fill", {{9}}, R"(func.func @predict(%a: tensor<?x@1xf32>) -> (tensor<?x12xf32>, tensor<?x4xf32>) {
+      %e = sinter.abs %a : tensor<?x@1xf32>
+      %s = sinter.slice %e axis 1 from 3 size 4 : (tensor<?x@1xf32>) -> tensor<?x4xf32>
+      %p = sinter.pad %s axis 1 low 5 high 3 : (tensor<?x4xf32>) -> tensor<?x12xf32>
+      %c = sinter.concatenate %a, %s axis 1 : (tensor<?x@1xf32>, tensor<?x4xf32>) -> tensor<?x13xf32>
+      %d = sinter.slice %c axis 1 from 1 size 12 : (tensor<?x13xf32>) -> tensor<?x12xf32>
+      %y = sinter.add %p, %d : (tensor<?x12xf32>, tensor<?x12xf32>) -> tensor<?x12xf32>
+      return %y, %s : tensor<?x12xf32>, tensor<?x4xf32> })"},
+    {"views", once, R"(func.func @predict(%a: tensor<?x2x9xf32>, %k: tensor<3x6xf32>) -> (tensor<?x18xf32>, tensor<?x6x3xf32>, tensor<18xf32>) {
+      %e = sinter.exp %a : tensor<?x2x9xf32>
+      %v = sinter.reshape %e : tensor<?x2x9xf32> -> tensor<?x18xf32>
+      %n = sinter.neg %v : tensor<?x18xf32>
+      %w = sinter.reshape %n : tensor<?x18xf32> -> tensor<?x6x3xf32>
+      %l = sinter.reshape %k : tensor<3x6xf32> -> tensor<18xf32>
+      %y = sinter.add %v, %l : (tensor<?x18xf32>, tensor<18xf32>) -> tensor<?x18xf32>
+      return %y, %w, %l : tensor<?x18xf32>, tensor<?x6x3xf32>, tensor<18xf32> })"},
+    {"shared_results", {{5}}, R"(func.func @predict(%a: tensor<?x@1xf32>, %b: tensor<@1xf32>) -> (tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<@1xf32>, tensor<f32>) {
+      %c = sinter.constant dense<2.5> : tensor<f32>
+      %y = sinter.add %a, %b : (tensor<?x@1xf32>, tensor<@1xf32>) -> tensor<?x@1xf32>
+      return %y, %y, %a, %b, %c : tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<@1xf32>, tensor<f32> })"},
+    {"one_per_sample", once, R"(func.func @predict(%a: tensor<?xf32>, %b: tensor<?x1xf32>, %x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x1xf32>, tensor<f32>) {
+      %r = sinter.reshape %a : tensor<?xf32> -> tensor<?x1xf32>
+      %s = sinter.add %r, %b : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+      %y = sinter.mul %x, %s : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+      %t = sinter.reduce_sum %a axes [0] : (tensor<?xf32>) -> tensor<f32>
+      return %y, %s, %t : tensor<?x4xf32>, tensor<?x1xf32>, tensor<f32> })"},
+    {"choose", {{17}}, R"(func.func @predict(%a: tensor<?x@1xf32>, %b: tensor<@1xf32>, %c: tensor<?x1xf32>) -> tensor<?x@1xf32> {
+      %g = sinter.greater %a, %c : (tensor<?x@1xf32>, tensor<?x1xf32>) -> tensor<?x@1xf32>
+      %h = sinter.greater %c, %b : (tensor<?x1xf32>, tensor<@1xf32>) -> tensor<?x@1xf32>
+      %s = sinter.select %g, %b, %a : (tensor<?x@1xf32>, tensor<@1xf32>, tensor<?x@1xf32>) -> tensor<?x@1xf32>
+      %y = sinter.select %h, %s, %c : (tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<?x1xf32>) -> tensor<?x@1xf32>
+      return %y : tensor<?x@1xf32> })"},
+
+    // ---- Integers
+    {"integers", {{5}}, R"(func.func @predict(%a: tensor<?x@1xi32>, %b: tensor<@1xi32>, %n: tensor<i32>) -> (tensor<?x@1xi32>, tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<f32>) attributes {classes = 4} {
+      %s = sinter.add %a, %b : (tensor<?x@1xi32>, tensor<@1xi32>) -> tensor<?x@1xi32>
+      %g = sinter.greater %s, %b : (tensor<?x@1xi32>, tensor<@1xi32>) -> tensor<?x@1xf32>
+      %e = sinter.equal %a, %b : (tensor<?x@1xi32>, tensor<@1xi32>) -> tensor<?x@1xf32>
+      %f = sinter.cast %s : tensor<?x@1xi32> -> tensor<?x@1xf32>
+      %y = sinter.sub %f, %g : (tensor<?x@1xf32>, tensor<?x@1xf32>) -> tensor<?x@1xf32>
+      %c = sinter.cast %n : tensor<i32> -> tensor<f32>
+      return %s, %e, %y, %c : tensor<?x@1xi32>, tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<f32> })"},
+    {"labels", {{1}, {3}, {20}}, R"(func.func @predict(%a: tensor<?xi32>) -> tensor<?x@1xf32> attributes {classes = @1} {
+      %y = sinter.one_hot %a classes @1 : (tensor<?xi32>) -> tensor<?x@1xf32>
+      return %y : tensor<?x@1xf32> })"},
+    {"batch_size", {{3}}, R"(func.func @predict(%a: tensor<?x@1xf32>) -> (tensor<?x@1xf32>, tensor<f32>) {
+      %n = sinter.batch_size : tensor<f32>
+      %y = sinter.div %a, %n : (tensor<?x@1xf32>, tensor<f32>) -> tensor<?x@1xf32>
+      return %y, %n : tensor<?x@1xf32>, tensor<f32> })"},
+
+    // ---- Random numbers
+    {"uniform", {{1}, {5}, {34}}, R"(func.func @predict(%a: tensor<?x@1xf32>) -> tensor<?x@1xf32> {
+      %s = sinter.read @seed : tensor<2xi32>
+      %i = sinter.read @iteration : tensor<i32>
+      %y = sinter.random_uniform %s, %i stream 7 : (tensor<2xi32>, tensor<i32>) -> tensor<?x@1xf32>
+      return %y : tensor<?x@1xf32> })",
+     "sinter.state seed @seed : tensor<2xi32> = constant(0.0, 0.0)\n"
+     "sinter.state iteration @iteration : tensor<i32> = constant(0.0, 0.0)"},
+    {"uniform_rows", once, R"(func.func @predict(%a: tensor<?x3x5xf32>, %s: tensor<2xi32>, %i: tensor<i32>) -> (tensor<?x3x5xf32>, tensor<?xf32>) attributes {classes = 1000} {
+      %u = sinter.random_uniform %s, %i stream 0 : (tensor<2xi32>, tensor<i32>) -> tensor<?x3x5xf32>
+      %y = sinter.mul %u, %a : (tensor<?x3x5xf32>, tensor<?x3x5xf32>) -> tensor<?x3x5xf32>
+      %v = sinter.random_uniform %s, %i stream 1000000000 : (tensor<2xi32>, tensor<i32>) -> tensor<?xf32>
+      return %y, %v : tensor<?x3x5xf32>, tensor<?xf32> })"},
+    {"normal", {{1}, {5}, {34}}, R"(func.func @predict(%a: tensor<?x@1xf32>, %s: tensor<2xi32>, %i: tensor<i32>) -> tensor<?x@1xf32> attributes {classes = 1000} {
+      %y = sinter.random_normal %s, %i stream 3 : (tensor<2xi32>, tensor<i32>) -> tensor<?x@1xf32>
+      return %y : tensor<?x@1xf32> })"},
+
+    // ---- State
+    {"running", {{1, 5}, {3, 33}}, R"(func.func @predict(%x: tensor<?x@2xf32>) -> tensor<f32> {
+      %m = sinter.read @m : tensor<@2xf32>
+      %w = sinter.read @w : tensor<@1x@2xf32>
+      %s = sinter.reduce_sum %x axes [0] : (tensor<?x@2xf32>) -> tensor<@2xf32>
+      %n = sinter.add %m, %s : (tensor<@2xf32>, tensor<@2xf32>) -> tensor<@2xf32>
+      sinter.write @m, %n : tensor<@2xf32>
+      %v = sinter.add %w, %m : (tensor<@1x@2xf32>, tensor<@2xf32>) -> tensor<@1x@2xf32>
+      sinter.write @w, %v : tensor<@1x@2xf32>
+      %q = sinter.mul %w, %w : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
+      %t = sinter.reduce_sum %q axes [0, 1] : (tensor<@1x@2xf32>) -> tensor<f32>
+      return %t : tensor<f32> })",
+     "sinter.state parameter @w : tensor<@1x@2xf32> = uniform(-1.0, 1.0)\n"
+     "sinter.state slot @m : tensor<@2xf32> = constant(0.5, 0.0)"},
+    {"count", once, R"(func.func @predict(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+      %i = sinter.read @iteration : tensor<i32>
+      %one = sinter.constant dense<1> : tensor<i32>
+      %n = sinter.add %i, %one : (tensor<i32>, tensor<i32>) -> tensor<i32>
+      sinter.write @iteration, %n : tensor<i32>
+      %f = sinter.cast %i : tensor<i32> -> tensor<f32>
+      %y = sinter.mul %x, %f : (tensor<?x2xf32>, tensor<f32>) -> tensor<?x2xf32>
+      return %y : tensor<?x2xf32> })",
+     "sinter.state iteration @iteration : tensor<i32> = constant(0.0, 0.0)"},
+};
+// clang-format on
+
+std::vector<OpText> sinter::test::opTexts() {
+  std::vector<OpText> texts = samples();
+  for (const Form &form : forms)
+    for (const std::vector<int64_t> &sizes : form.sizes) {
+      std::string name = std::string(form.name) + "_of";
+      for (int64_t size : sizes)
+        name += "_" + std::to_string(size);
+      texts.push_back({name, fillIn(form.states, sizes), fillIn(form.function, sizes)});
+    }
+  return texts;
+}
+
+std::string sinter::test::modelText(const OpText &text, int64_t batchBound) {
+  return "sinter.model @" + text.name + " batch_bound " +
+         std::to_string(batchBound) + " {\n" + text.states + "\n" +
+         text.function + "\n}\n";
+}

@@ -1,0 +1,26 @@
+//===- OpTexts.h - small functions that use every op ---------------------===//
+
+#ifndef SINTER_TESTS_UNIT_NATIVE_OPTEXTS_H
+#define SINTER_TESTS_UNIT_NATIVE_OPTEXTS_H
+
+#include <string>
+#include <vector>
+
+namespace sinter::test {
+
+/// A function of any number of inputs and results, and the states it uses.
+struct OpText {
+  std::string name;
+  std::string states;
+  std::string function; // called @predict
+};
+
+/// The functions of tests/gradients/samples.mlir, and OpTexts.cpp's own.
+std::vector<OpText> opTexts();
+
+/// `text` as a model.
+std::string modelText(const OpText &text, int64_t batchBound);
+
+} // namespace sinter::test
+
+#endif // SINTER_TESTS_UNIT_NATIVE_OPTEXTS_H
