@@ -27,7 +27,7 @@ struct VectorMathBound {
 };
 
 inline constexpr VectorMathBound vectorMathBounds[] = {
-    {"exp", 1.5},  {"expm1", 1.5}, {"log", 1.5}, {"log1p", 2.5},
+    {"exp", 1.0},  {"expm1", 1.5}, {"log", 1.0}, {"log1p", 1.5},
     {"tanh", 2.5}, {"erf", 1.5},   {"sin", 2.0}, {"cos", 2.0},
 };
 

@@ -149,8 +149,9 @@ private:
           return;
         SmallVector<int64_t> axes = llvm::to_vector(
             llvm::seq<int64_t>(0, state.getTensorType().getRank()));
-        Value sum =
-            ReduceSumOp::create(builder, at, makeTerm(), axes, false);
+        Value sum = makeTerm();
+        if (!axes.empty())
+          sum = ReduceSumOp::create(builder, at, sum, axes, false);
         Value term =
             MulOp::create(builder, at, sum, scalar(builder, at, factor));
         loss = AddOp::create(builder, at, loss, term);
@@ -180,6 +181,11 @@ struct BuildSteps : sinter::impl::BuildStepsBase<BuildSteps> {
     if (forward.getNumArguments() != 1 || forward.getNumResults() != 1) {
       forward.emitError("expected one input and one output, got ")
           << forward.getNumArguments() << " and " << forward.getNumResults();
+      return signalPassFailure();
+    }
+    if (!isBatched(forward.front().getTerminator()->getOperand(0))) {
+      forward.emitError("expected a batched output, got ")
+          << forward.getResultTypes().front();
       return signalPassFailure();
     }
     if (failed(StepBuilder(model, forward).build()))

@@ -210,6 +210,13 @@ private:
   Value piecewiseConstant(Config c) {
     SmallVector<double> boundaries = c.numbers("boundaries");
     SmallVector<double> values = c.numbers("values");
+    if (values.size() != boundaries.size() + 1) {
+      emitError(model.getLoc())
+          << "expected one value more than boundaries, got " << values.size()
+          << " for " << boundaries.size();
+      bad = true;
+      return number(0);
+    }
     Value current = number(values.front());
     for (auto [boundary, value] :
          llvm::zip(boundaries, ArrayRef(values).drop_front())) {

@@ -87,12 +87,24 @@ static bool isReduce(Operation *op) {
   return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isBatchReduce(op);
 }
 
+/// The state that `value` shows, itself or through views; or null.
+static ReadOp stateBehind(Value value) {
+  while (Operation *op = value.getDefiningOp()) {
+    if (!isView(op))
+      return dyn_cast<ReadOp>(op);
+    value = op->getOperand(0);
+  }
+  return {};
+}
+
 /// A reduction that a sweep has a place for: of trailing features of each
 /// sample, or of an unbatched tensor to a scalar. Others get a kernel each.
 static bool isSweepReduce(Operation *op) {
   if (!isReduce(op))
     return false;
   RankedTensorType type = tensorTypeOf(op->getOperand(0));
+  if (loopShape(type) == loopShape(tensorTypeOf(op->getResult(0))))
+    return false; // of nothing but 1s: it has no loop to stand in
   if (isa<ArgMaxOp>(op))
     return isBatched(type) || type.getRank() == 1;
   ArrayRef<int64_t> axes = isa<ReduceSumOp>(op)
@@ -146,6 +158,7 @@ private:
   void place(Operation *op);
   void placeBatchReduce(ReduceSumOp op);
   void placeWrite(WriteOp op);
+  void reshapeSumsOfOne();
   void copySharedResults();
   LogicalResult emit();
   void emitKernel(Group &group, OpBuilder &builder,
@@ -205,11 +218,17 @@ bool Fuser::waitsThroughOthers(Group &last, Group &first) const {
 
 SmallVector<Group *> Fuser::readersOf(StringRef state) const {
   llvm::SmallSetVector<Group *, 4> readers;
+  SmallVector<Value> values; // the state, and views of it
   for (ReadOp read : block.getOps<ReadOp>())
     if (read.getState() == state)
-      for (Operation *user : read->getUsers())
-        if (Group *group = groups.lookup(user))
-          readers.insert(group);
+      values.push_back(read);
+  while (!values.empty())
+    for (Operation *user : values.pop_back_val().getUsers()) {
+      if (isView(user))
+        values.push_back(user->getResult(0));
+      else if (Group *group = groups.lookup(user))
+        readers.insert(group);
+    }
   return readers.takeVector();
 }
 
@@ -284,6 +303,15 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
     });
     if (!plain)
       return false;
+    // Operands of the contraction are read in another order: from memory.
+    bool feedsContraction = llvm::any_of(into.ops, [&](Operation *op) {
+      return isa<MatmulOp>(op) &&
+             llvm::any_of(op->getOperands(), [&](Value operand) {
+               return groupOf(operand) == &from;
+             });
+    });
+    if (feedsContraction)
+      return false;
   } else if (into.kind == KernelKind::Sweep) {
     if (!canTakeShape(into, from.full) ||
         (from.prefix && ArrayRef(from.full) != ArrayRef(into.full) ) ||
@@ -307,7 +335,9 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
       return false;
     break;
   case KernelKind::Sweep:
-    if (group.batched)
+    // What lies outside of the inner loops may be stored more than once.
+    if (group.batched ||
+        loopShape(tensorTypeOf(write.getValue())) != ArrayRef(group.full))
       return false;
     break;
   case KernelKind::Matmul:
@@ -317,9 +347,9 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
   // The kernel reads the state only where it is about to write it.
   for (Operation *op : group.ops)
     for (Value operand : op->getOperands())
-      if (auto read = operand.getDefiningOp<ReadOp>())
+      if (ReadOp read = stateBehind(operand))
         if (read.getState() == write.getState() &&
-            !(op->hasTrait<Elementwise>() &&
+            !(operand == read && op->hasTrait<Elementwise>() &&
               tensorTypeOf(op->getResult(0)).getShape() == shape))
           return false;
   // All other readers can run before.
@@ -479,12 +509,29 @@ void Fuser::placeWrite(WriteOp op) {
     ++numFused;
   } else {
     LLVM_DEBUG(llvm::dbgs() << "copies into @" << op.getState() << '\n');
-    home = &create(KernelKind::Sweep, op);
+    home = groups.lookup(op);
+    if (!home)
+      home = &create(KernelKind::Sweep, op);
     home->full.assign(loopShape(tensorTypeOf(op.getValue())));
   }
   for (Group *reader : readersOf(op.getState()))
     if (reader != home)
       home->after.insert(reader);
+}
+
+/// A reduction over axes of size 1 changes the shape alone.
+void Fuser::reshapeSumsOfOne() {
+  for (Operation &op : llvm::make_early_inc_range(block)) {
+    if (!isa<ReduceSumOp, ReduceMaxOp>(op) || isBatchReduce(&op))
+      continue;
+    Value x = op.getOperand(0), result = op.getResult(0);
+    if (featureCount(tensorTypeOf(x)) != featureCount(tensorTypeOf(result)))
+      continue;
+    OpBuilder builder(&op);
+    result.replaceAllUsesWith(
+        ReshapeOp::create(builder, op.getLoc(), result.getType(), x));
+    op.erase();
+  }
 }
 
 /// Every result of the function gets memory of its own: one that is a leaf, an
@@ -508,12 +555,17 @@ void Fuser::copySharedResults() {
 }
 
 LogicalResult Fuser::run() {
+  reshapeSumsOfOne();
   copySharedResults();
   for (auto [i, op] : llvm::enumerate(block))
     position[&op] = i;
   for (Operation &op : block.without_terminator())
     if (!isLeaf(&op) && !isa<WriteOp>(op))
       place(&op);
+  // A write of another state reads that state: known before any is placed.
+  for (WriteOp write : block.getOps<WriteOp>())
+    if (!groupOf(write.getValue()))
+      create(KernelKind::Sweep, write);
   for (WriteOp write : block.getOps<WriteOp>())
     placeWrite(write);
   return emit();

@@ -45,10 +45,15 @@ public:
 private:
   void findPredecessors() {
     llvm::DenseMap<StringAttr, SmallVector<KernelOp>> stateReaders;
-    for (KernelOp kernel : kernels)
-      kernel.walk([&](ReadOp read) {
+    for (KernelOp kernel : kernels) {
+      auto reads = [&](ReadOp read) {
         stateReaders[read.getStateAttr().getAttr()].push_back(kernel);
-      });
+      };
+      kernel.walk(reads);
+      for (Value captured : kernel.getCaptured())
+        if (auto read = storageOf(captured).getDefiningOp<ReadOp>())
+          reads(read); // through a view
+    }
     for (KernelOp kernel : kernels) {
       auto &before = predecessors[kernel];
       for (Value captured : kernel.getCaptured())

@@ -24,9 +24,39 @@ using namespace sinter;
 /// Cache lines; also the widest vector.
 static constexpr int64_t kAlignment = 64;
 
+/// A type's loops: its features without trailing 1s.
+static ArrayRef<int64_t> loopsOf(Type type) {
+  ArrayRef<int64_t> shape = featureShape(cast<RankedTensorType>(type));
+  while (!shape.empty() && shape.back() == 1)
+    shape = shape.drop_back();
+  return shape;
+}
+
+/// Does `kernel` store results of `type` once, in its innermost loop, and read
+/// what it makes itself only where it makes it? Then an element's loads come
+/// before its store, and reductions come before both.
+static bool storesInPlace(KernelOp kernel, Type type) {
+  for (Operation &op : kernel.getBody().front()) {
+    // A part of what the kernel makes is made again for each reader.
+    if (isa<SliceOp, PadOp, ConcatenateOp>(op) &&
+        llvm::any_of(op.getOperands(), [&](Value operand) {
+          Operation *producer = operand.getDefiningOp();
+          return producer && producer->getParentOp() == kernel;
+        }))
+      return false;
+    if (kernel.getKind() != KernelKind::Sweep)
+      continue;
+    for (TypeRange types : {TypeRange(op.getOperandTypes()),
+                            TypeRange(op.getResultTypes())})
+      for (Type other : types)
+        if (loopsOf(other).size() > loopsOf(type).size())
+          return false;
+  }
+  return true;
+}
+
 /// Does `kernel` read `operand` only at the index that it is about to store?
-/// Then a result of the same type may take its place: within one element all
-/// loads come before the store, and reductions come before both.
+/// Then a result of the same type may take its place.
 static bool readsInPlace(KernelOp kernel, Value operand) {
   for (Operation *user : operand.getUsers()) {
     if (user->getParentOp() != kernel)
@@ -88,6 +118,8 @@ private:
   Value dyingOperand(KernelOp kernel, Value result, int64_t step,
                      const llvm::DenseMap<Value, int64_t> &lastUse,
                      const llvm::SmallDenseSet<Value> &taken) {
+    if (!storesInPlace(kernel, result.getType()))
+      return {};
     for (Value operand : kernel.getCaptured()) {
       Value storage = storageOf(operand);
       if (!isInArena(storage) || taken.contains(storage) ||

@@ -2,9 +2,8 @@
 
 #include "tests/unit/native/Compare.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
+#include <sstream>
 
 using namespace sinter;
 using namespace sinter::reference;
@@ -27,7 +26,8 @@ std::string sinter::test::difference(const Tensor &actual,
     if (std::isfinite(value))
       largest = std::max(largest, std::abs(value));
   size_t wrong = 0;
-  std::string first;
+  std::ostringstream text;
+  text.precision(9);
   for (size_t i = 0; i < expected.values.size(); ++i) {
     double a = actual.values.flat(i), e = expected.values.flat(i);
     if (a == e || (std::isnan(a) && std::isnan(e)))
@@ -39,12 +39,11 @@ std::string sinter::test::difference(const Tensor &actual,
                          tolerance.absolute * largest))
       continue;
     if (wrong++ == 0)
-      first = fmt::format("element {}: expected {}, got {}", i, e, a);
+      text << "element " << i << ": expected " << e << ", got " << a;
   }
-  if (!wrong)
-    return "";
-  return fmt::format("{}; {} of {} are wrong", first, wrong,
-                     expected.values.size());
+  if (wrong)
+    text << "; " << wrong << " of " << expected.values.size() << " are wrong";
+  return text.str();
 }
 
 std::string sinter::test::difference(const std::vector<Tensor> &actual,
@@ -55,7 +54,7 @@ std::string sinter::test::difference(const std::vector<Tensor> &actual,
   for (size_t i = 0; i < actual.size(); ++i) {
     std::string text = difference(actual[i], expected[i], tolerance);
     if (!text.empty())
-      return fmt::format("result {}, {}", i, text);
+      return "result " + std::to_string(i) + ", " + text;
   }
   return "";
 }
@@ -68,7 +67,7 @@ std::string sinter::test::difference(const State &actual, const State &expected,
                            ? "not there"
                            : difference(found->second, tensor, tolerance);
     if (!text.empty())
-      return fmt::format("state {}, {}", name, text);
+      return "state " + name + ", " + text;
   }
   return "";
 }

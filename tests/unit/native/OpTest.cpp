@@ -1,0 +1,187 @@
+//===- OpTest.cpp - every op, compiled, against the reference ------------===//
+//
+// Each function of OpTexts.h becomes a model of its own, is compiled, and runs
+// with batches of 1, 7, the bound less one, and the bound. The interpreter runs
+// the function as it was written, with ordinary inputs and with awkward ones:
+// zeros of both signs, large numbers, infinities, denormals, NaN.
+//
+// Bounds: a single op of exact arithmetic gives the reference's very bits, one
+// of VectorMath.h's functions keeps its bound, all else 1e-5 of the value plus
+// 1e-6 of the tensor's largest.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/VectorMath.h"
+#include "tests/unit/ir/Program.h"
+#include "tests/unit/native/Compare.h"
+#include "tests/unit/native/Models.h"
+#include "tests/unit/native/NativeModels.h"
+#include "tests/unit/native/OpTexts.h"
+#include "tests/unit/native/TrainTexts.h"
+
+#include <catch2/catch.hpp>
+
+using namespace mlir;
+using namespace sinter;
+using namespace sinter::reference;
+using namespace sinter::test;
+
+//===----------------------------------------------------------------------===//
+// Inputs and bounds
+//===----------------------------------------------------------------------===//
+
+/// The ops that a function applies to its inputs.
+static std::vector<Operation *> computingOps(func::FuncOp function) {
+  std::vector<Operation *> ops;
+  for (Operation &op : function.front().without_terminator())
+    if (!isa<ConstantOp, ReadOp, WriteOp, CastOp, BatchSizeOp, ReshapeOp,
+             BroadcastOp>(op))
+      ops.push_back(&op);
+  return ops;
+}
+
+static bool isExact(Operation *op) {
+  return isa<AddOp, SubOp, MulOp, DivOp, MaximumOp, MinimumOp, GreaterOp,
+             EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, SqrtOp, OneHotOp,
+             ConcatenateOp, SliceOp, PadOp, ReduceMaxOp, ArgMaxOp,
+             RandomUniformOp, ReluOp>(op);
+}
+
+static Tolerance toleranceOf(func::FuncOp function) {
+  std::vector<Operation *> ops = computingOps(function);
+  if (ops.size() <= 1 && llvm::all_of(ops, isExact))
+    return {};
+  if (ops.size() == 1)
+    for (VectorMathBound bound : vectorMathBounds)
+      if (ops[0]->getName().stripDialect() == bound.function)
+        return {.ulps = bound.ulps + 0.5}; // the reference is rounded, too
+  return {.relative = 1e-5, .absolute = 1e-6};
+}
+
+/// Inputs that make trouble.
+static std::vector<Tensor> awkwardInputs(func::FuncOp function, size_t batch) {
+  std::vector<double> numbers = {0.0,   -0.0, 1,   -1,  NAN,  0.5,
+                                 -1e-3, 30,   -30, 2.5, -2.5, 88};
+  std::vector<Operation *> ops = computingOps(function);
+  // One op has nothing to cancel.
+  if (ops.size() == 1 && !isa<ArgMaxOp>(ops[0])) {
+    if (ops[0]->hasTrait<Elementwise>() && !isa<Expandable>(ops[0]))
+      numbers.insert(numbers.end(),
+                     {INFINITY, -INFINITY, 1e7, -1e7, 1e-40, -1e-40, 0x1p-149});
+    if (isExact(ops[0]))
+      numbers.insert(numbers.end(), {3e38, -3e38});
+  }
+  // An index of NaN is nobody's.
+  if (llvm::any_of(ops, [](Operation *op) { return isa<ArgMaxOp>(op); }))
+    numbers[4] = 4;
+  const double integers[] = {0, 1, 2, -1, 7, 16777217, -2147483648.0, 3};
+  std::vector<Tensor> inputs;
+  size_t next = 0;
+  for (Type type : function.getArgumentTypes()) {
+    auto tensor = cast<RankedTensorType>(type);
+    bool isFloat = tensor.getElementType().isF32();
+    // Steps that share no factor: all pairs come up.
+    inputs.push_back(fill(tensor, batch, [&]() -> double {
+      ++next;
+      return isFloat ? static_cast<float>(numbers[next * next % 23 %
+                                                  numbers.size()])
+                     : integers[next * 3 % std::size(integers)];
+    }));
+  }
+  return inputs;
+}
+
+//===----------------------------------------------------------------------===//
+// The tests
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct CompiledText {
+  OpText text;
+  ModuleRef original, planned;
+  size_t model;
+};
+} // namespace
+
+static void checkText(NativeModels &native, CompiledText &compiled,
+                      size_t batch) {
+  func::FuncOp original = findFunction(*compiled.original, "predict");
+  func::FuncOp planned = findFunction(*compiled.planned, "predict");
+  Tolerance tolerance = toleranceOf(original);
+  auto check = [&](func::FuncOp function, const std::vector<Tensor> &inputs) {
+    State expectedState = startState(*compiled.planned);
+    State actualState = expectedState;
+    std::vector<Tensor> expected =
+        interpretOrFail(function, inputs, expectedState, batch);
+    std::vector<Tensor> actual =
+        native.run(compiled.model, "predict", inputs, actualState, batch);
+    CHECK(difference(actual, expected, tolerance) == "");
+    CHECK(difference(actualState, expectedState, tolerance) == "");
+  };
+  INFO("@" << compiled.text.name << ", batch " << batch);
+  std::mt19937_64 random(batch);
+  {
+    INFO("ordinary inputs");
+    check(original, randomInputs(original, batch, random));
+  }
+  // Composites are exact for ordinary numbers only: what their expansions do.
+  INFO("awkward inputs");
+  check(planned, awkwardInputs(original, batch));
+}
+
+static void checkTexts(const std::string &cpu, int64_t bound,
+                       llvm::function_ref<bool(size_t)> wanted) {
+  INFO(cpu << ", batches of up to " << bound);
+  std::unique_ptr<MLIRContext> context = createContext();
+  NativeModels native(*context, cpu);
+  std::vector<CompiledText> all;
+  size_t number = 0;
+  for (OpText &text : opTexts()) {
+    if (!wanted(number++))
+      continue;
+    INFO("@" << text.name);
+    CompiledText compiled;
+    compiled.original = parse(*context, modelText(text, bound));
+    compiled.planned = planSteps(*context, modelText(text, bound));
+    compiled.model = native.add(*compiled.planned);
+    compiled.text = std::move(text);
+    all.push_back(std::move(compiled));
+  }
+  native.compile();
+  for (CompiledText &compiled : all)
+    for (int64_t batch : {int64_t(1), int64_t(7), bound - 1, bound})
+      checkText(native, compiled, static_cast<size_t>(batch));
+}
+
+static bool everyText(size_t) { return true; }
+
+TEST_CASE("every op computes what the reference does") {
+  checkTexts("native", 19, everyText);
+}
+
+TEST_CASE("ops with batches of whole vectors and of several") {
+  checkTexts("native", 16, [](size_t number) { return number % 3 == 0; });
+  checkTexts("native", 32, [](size_t number) { return number % 3 == 1; });
+  checkTexts("native", 48, [](size_t number) { return number % 3 == 2; });
+}
+
+TEST_CASE("ops on processors with narrower vectors") {
+  checkTexts("x86-64-v3", 19, [](size_t number) { return number % 2 == 0; });
+  checkTexts("x86-64", 19, [](size_t number) { return number % 2 == 1; });
+}
+
+TEST_CASE("every op that computes is compiled by a test") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  std::set<std::string> covered;
+  for (const OpText &text : opTexts()) {
+    collectOpNames(*parse(*context, modelText(text, 16)), covered);
+    collectOpNames(*planSteps(*context, modelText(text, 16)), covered);
+  }
+  for (const TrainText &text : trainTexts())
+    collectOpNames(*parse(*context, text.model), covered);
+  for (RegisteredOperationName op : registeredOps()) {
+    INFO(op.getStringRef().str()
+         << " is in no function of OpTexts.cpp or TrainTexts.cpp");
+    CHECK((op.hasTrait<Structure>() || covered.count(op.getStringRef().str())));
+  }
+}

@@ -1,0 +1,185 @@
+//===- TrainTest.cpp - whole training steps, compiled --------------------===//
+//
+// Five steps with batches of several sizes: compiled code, and the interpreter
+// at the stages train, fused and planned, each from its own state on. Losses,
+// metrics, predictions and every state must agree after every step: 1e-4 of the
+// value plus 1e-5 of the tensor's largest.
+//
+//===----------------------------------------------------------------------===//
+
+#include "tests/unit/ir/Program.h"
+#include "tests/unit/native/Compare.h"
+#include "tests/unit/native/Models.h"
+#include "tests/unit/native/NativeModels.h"
+#include "tests/unit/native/TrainTexts.h"
+
+#include <catch2/catch.hpp>
+
+using namespace mlir;
+using namespace sinter;
+using namespace sinter::reference;
+using namespace sinter::test;
+
+static constexpr Tolerance tolerance{.relative = 1e-4, .absolute = 1e-5};
+
+static std::vector<size_t> batchesOf(const TrainText &text) {
+  auto bound = static_cast<size_t>(text.batchBound);
+  return {bound, 1, std::min<size_t>(7, bound),
+          std::max<size_t>(1, bound - 1), bound};
+}
+
+/// An input and a target for the step function.
+static std::vector<Tensor> makeBatch(func::FuncOp step, const TrainText &text,
+                                     size_t samples, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  auto uniform = [&](double from, double to) {
+    return static_cast<float>(
+        from + (to - from) * std::ldexp(double(random() >> 11), -53));
+  };
+  auto type = [&](unsigned i) {
+    return cast<RankedTensorType>(step.getArgumentTypes()[i]);
+  };
+  Tensor input = fill(type(0), samples, [&] { return uniform(-1, 1); });
+  bool isLabels = !type(1).getElementType().isF32();
+  Tensor target = fill(type(1), samples, [&]() -> double {
+    return isLabels ? static_cast<double>(random() %
+                                          static_cast<uint64_t>(text.classes))
+                    : uniform(text.from, text.to);
+  });
+  return {input, target};
+}
+
+/// What a step gives to the user: predictions and evaluation before it, losses
+/// and metrics of it.
+using Results = std::vector<Tensor>;
+
+static void append(Results &all, const Results &more) {
+  all.insert(all.end(), more.begin(), more.end());
+}
+
+static Results interpretStep(ModuleOp module, const std::vector<Tensor> &batch,
+                             State &state) {
+  size_t samples = batch[0].values.shape(0);
+  Results results;
+  append(results, interpretOrFail(findFunction(module, "predict"), {batch[0]},
+                                  state, samples));
+  append(results, interpretOrFail(findFunction(module, "eval_step"), batch,
+                                  state, samples));
+  append(results, interpretOrFail(findFunction(module, "train_step"), batch,
+                                  state, samples));
+  return results;
+}
+
+static Results nativeStep(NativeModels &native, size_t model,
+                          const std::vector<Tensor> &batch, State &state,
+                          sinter_pool *pool = nullptr) {
+  size_t samples = batch[0].values.shape(0);
+  Results results;
+  append(results,
+         native.run(model, "predict", {batch[0]}, state, samples, pool));
+  State before = state;
+  append(results,
+         native.run(model, "eval_step", batch, state, samples, pool));
+  CHECK(difference(state, before, {}) == "");
+  append(results,
+         native.run(model, "train_step", batch, state, samples, pool));
+  return results;
+}
+
+static void trainEverywhere(const std::vector<TrainText> &texts,
+                            const std::string &cpu) {
+  INFO(cpu);
+  std::unique_ptr<MLIRContext> context = createContext();
+  NativeModels native(*context, cpu);
+  struct Trained {
+    ModuleRef stages[3];
+    size_t model;
+  };
+  std::vector<Trained> all;
+  for (const TrainText &text : texts) {
+    Trained trained;
+    Stage stages[] = {Stage::Train, Stage::Fused, Stage::Planned};
+    for (size_t i = 0; i < 3; ++i)
+      trained.stages[i] = compileTo(*context, text.model, stages[i]);
+    trained.model = native.add(*trained.stages[2]);
+    all.push_back(std::move(trained));
+  }
+  native.compile();
+
+  for (auto [text, trained] : llvm::zip_equal(texts, all)) {
+    INFO(text.model);
+    State states[4];
+    for (State &state : states)
+      state = startState(*trained.stages[2]);
+    func::FuncOp trainStep = findFunction(*trained.stages[0], "train_step");
+    size_t step = 0;
+    for (size_t samples : batchesOf(text)) {
+      INFO("step " << step << ", batch " << samples);
+      std::vector<Tensor> batch = makeBatch(trainStep, text, samples, ++step);
+      Results expected = interpretStep(*trained.stages[0], batch, states[0]);
+      for (size_t i = 1; i < 3; ++i) {
+        INFO("interpreted at stage " << i);
+        Results actual = interpretStep(*trained.stages[i], batch, states[i]);
+        CHECK(difference(actual, expected, tolerance) == "");
+        CHECK(difference(states[i], states[0], tolerance) == "");
+      }
+      INFO("compiled");
+      Results actual = nativeStep(native, trained.model, batch, states[3]);
+      CHECK(difference(actual, expected, tolerance) == "");
+      CHECK(difference(states[3], states[0], tolerance) == "");
+    }
+  }
+}
+
+TEST_CASE("training steps follow the interpreter at every stage") {
+  trainEverywhere(trainTexts(), "native");
+}
+
+TEST_CASE("training steps on processors with narrower vectors") {
+  std::vector<TrainText> texts = trainTexts();
+  trainEverywhere({texts[1], texts[5], texts[8]}, "x86-64-v3");
+  trainEverywhere({texts[0], texts[6], texts[13]}, "x86-64");
+}
+
+TEST_CASE("any number of threads gives the same bits") {
+  TrainText text = wideTrainText();
+  std::unique_ptr<MLIRContext> context = createContext();
+  ModuleRef planned = compileTo(*context, text.model, Stage::Planned);
+  NativeModels native(*context);
+  size_t model = native.add(*planned);
+  native.compile();
+
+  std::map<std::string, int64_t> mostTasks;
+  for (const KernelRecord &kernel : native.record(model).trainStep.kernels)
+    mostTasks[kernel.kind] = std::max(mostTasks[kernel.kind], kernel.tasks);
+  CHECK(mostTasks["matmul"] > 2);
+  CHECK(mostTasks["weight_gradient"] > 2);
+
+  func::FuncOp trainStep = findFunction(*planned, "train_step");
+  State interpreted = startState(*planned);
+  State alone = interpreted;
+  std::map<int, State> states;
+  using Pool = std::unique_ptr<sinter_pool, void (*)(sinter_pool *)>;
+  std::map<int, Pool> pools;
+  for (int threads : {1, 2, 3}) {
+    states[threads] = alone;
+    pools.emplace(threads,
+                  Pool(sinter_pool_create(threads), sinter_pool_destroy));
+  }
+  uint64_t seed = 0;
+  for (size_t samples : {48, 31, 1}) {
+    INFO("batch " << samples);
+    std::vector<Tensor> batch = makeBatch(trainStep, text, samples, ++seed);
+    Results expected = nativeStep(native, model, batch, alone);
+    CHECK(difference(expected, interpretStep(*planned, batch, interpreted),
+                     tolerance) == "");
+    CHECK(difference(alone, interpreted, tolerance) == "");
+    for (auto &[threads, pool] : pools) {
+      INFO(threads << " threads");
+      Results actual =
+          nativeStep(native, model, batch, states[threads], pool.get());
+      CHECK(difference(actual, expected, {}) == "");
+      CHECK(difference(states[threads], alone, {}) == "");
+    }
+  }
+}
