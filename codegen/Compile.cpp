@@ -77,7 +77,11 @@ writeFile(Location loc, StringRef file,
   std::error_code error;
   llvm::ToolOutputFile output(file, error, llvm::sys::fs::OF_None);
   if (!error) {
-    write(output.os());
+    {
+      // Objects are written out of order, which stdout may not allow.
+      llvm::buffer_ostream buffer(output.os());
+      write(buffer);
+    }
     output.os().flush();
     error = output.os().error();
     output.os().clear_error();

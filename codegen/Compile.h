@@ -1,7 +1,9 @@
 //===- Compile.h - code generation's front door --------------------------===//
 //
-//   planned model --lowerToLoops--> loops --addLowerToLLVMPasses--> LLVM dialect
-//     --translateToLLVM--> LLVM IR (+ table, entry points) --> object --> output
+//   planned model --lowerToLoops--> loops --addLowerToLLVMPasses--> LLVM
+//   dialect
+//     --translateToLLVM--> LLVM IR (+ table, entry points) --> object -->
+//     output
 //
 //===----------------------------------------------------------------------===//
 

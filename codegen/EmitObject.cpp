@@ -1,8 +1,8 @@
 //===- EmitObject.cpp - LLVM dialect to machine code ---------------------===//
 //
 // LLVM's new pass manager for the optimisation, its old one for the selection
-// of instructions, which has no other. Every function says which processor it is
-// for: passes ask the function, not the target machine.
+// of instructions, which has no other. Every function says which processor it
+// is for: passes ask the function, not the target machine.
 //
 // Known weakness: one thread. Kernels are independent and could be compiled in
 // parallel.

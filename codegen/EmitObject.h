@@ -22,8 +22,7 @@ void optimize(llvm::Module &module, const TargetInfo &target);
 
 /// Writes an object or assembly file.
 void emitMachineCode(llvm::Module &module, const TargetInfo &target,
-                     llvm::CodeGenFileType type,
-                     llvm::raw_pwrite_stream &out);
+                     llvm::CodeGenFileType type, llvm::raw_pwrite_stream &out);
 
 } // namespace sinter
 

@@ -120,9 +120,8 @@ private:
       values.push_back(&argument);
     ArrayRef<Value *> tensors = ArrayRef(values).drop_front(3).drop_back();
 
-    Value *call =
-        builder.CreateAlloca(ArrayType::get(builder.getInt8Ty(),
-                                            sizeof(sinter_call)));
+    Value *call = builder.CreateAlloca(
+        ArrayType::get(builder.getInt8Ty(), sizeof(sinter_call)));
     cast<AllocaInst>(call)->setAlignment(Align(alignof(sinter_call)));
     auto store = [&](size_t offset, Value *value) {
       builder.CreateStore(value, builder.CreateConstInBoundsGEP1_64(

@@ -1,6 +1,7 @@
 //===- EntryPoints.h - a library's C functions ---------------------------===//
 //
-// What NAME.h declares (EmitHeader.cpp) and libNAME.a defines (EntryPoints.cpp):
+// What NAME.h declares (EmitHeader.cpp) and libNAME.a defines
+// (EntryPoints.cpp):
 //
 //   NAME_predict        (state, arena, batch, input, prediction, pool)
 //   NAME_evaluate_step  (state, arena, batch, input, target, loss, ..., pool)

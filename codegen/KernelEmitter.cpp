@@ -164,9 +164,14 @@ void KernelEmitter::storeAll(
       return;
     Indices at(features);
     if (!isFlattened(type)) {
-      // Trailing 1s that the loops do not have; scalars.
-      at.resize(std::min<size_t>(at.size(), featureShape(type).size()));
-      at.resize(featureShape(type).size(), index(0));
+      // Trailing 1s that the loops do not have; scalars; single elements beside
+      // a flat domain.
+      ArrayRef<int64_t> shape = featureShape(type);
+      at.resize(std::min<size_t>(at.size(), shape.size()));
+      at.resize(shape.size(), index(0));
+      for (auto [i, size] : llvm::zip_equal(at, shape))
+        if (size == 1)
+          i = index(0);
     }
     pending.push_back({emit(inside, at), memref, type, at});
   };

@@ -5,8 +5,8 @@
 //
 // Idea: call that compiler as a linker; any C or C++ one will do. A shared
 // library needs no start files, so where there is no compiler lld serves. An
-// archive needs no tool: LLVM writes it. The runtime's archives are found beside
-// this program, in the build folder as after installation.
+// archive needs no tool: LLVM writes it. The runtime's archives are found
+// beside this program, in the build folder as after installation.
 //
 // Known weakness: links for the machine it runs on only.
 //
@@ -40,14 +40,13 @@ namespace sinter {
 static SmallVector<std::string> runtimeFolders() {
   if (auto folder = llvm::sys::Process::GetEnv("SINTER_RUNTIME_DIR"))
     return {*folder};
-  std::string program = fs::getMainExecutable(
-      nullptr, reinterpret_cast<void *>(&runtimeFolders));
+  std::string program =
+      fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&runtimeFolders));
   StringRef prefix = path::parent_path(path::parent_path(program));
   return {(prefix + "/lib").str(), (prefix + "/lib/sinter").str()};
 }
 
-static FailureOr<std::string> findRuntimeArchive(Location loc,
-                                                 StringRef name) {
+static FailureOr<std::string> findRuntimeArchive(Location loc, StringRef name) {
   SmallVector<std::string> folders = runtimeFolders();
   for (StringRef folder : folders) {
     SmallString<128> file(folder);
@@ -90,7 +89,8 @@ static std::string findLld() {
 static LogicalResult runLinker(Location loc, StringRef program,
                                ArrayRef<StringRef> arguments) {
   SmallString<128> log;
-  if (std::error_code error = fs::createTemporaryFile("sinter-link", "log", log))
+  if (std::error_code error =
+          fs::createTemporaryFile("sinter-link", "log", log))
     return emitError(loc, "cannot create a temporary file: ")
            << error.message();
   llvm::FileRemover remover(log);
@@ -114,8 +114,7 @@ static LogicalResult runLinker(Location loc, StringRef program,
   return diagnostic;
 }
 
-LogicalResult linkExecutable(Location loc, StringRef object,
-                             StringRef output) {
+LogicalResult linkExecutable(Location loc, StringRef object, StringRef output) {
   auto trainer = findRuntimeArchive(loc, "libsinter_trainer.a");
   auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
   if (failed(trainer) || failed(runtime))
@@ -154,8 +153,8 @@ LogicalResult linkShared(Location loc, StringRef object, StringRef output) {
   if (std::string lld = findLld(); !lld.empty())
     return runLinker(loc, lld,
                      {"-shared", object, "--whole-archive", *runtime,
-                      "--no-whole-archive", "-Bsymbolic", "--gc-sections",
-                      "-o", output});
+                      "--no-whole-archive", "-Bsymbolic", "--gc-sections", "-o",
+                      output});
   return emitError(loc, "expected a C compiler (cc, gcc, clang, ... on the "
                         "PATH, or CC) or ld.lld to link with, found neither; "
                         "--emit obj and --emit lib need none");
@@ -175,7 +174,8 @@ static llvm::Error readMembers(StringRef file,
   if (!archive)
     return archive.takeError();
   llvm::Error error = llvm::Error::success();
-  for (const llvm::object::Archive::Child &child : (*archive)->children(error)) {
+  for (const llvm::object::Archive::Child &child :
+       (*archive)->children(error)) {
     auto member =
         llvm::NewArchiveMember::getOldMember(child, /*Deterministic=*/true);
     if (!member)

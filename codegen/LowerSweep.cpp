@@ -93,18 +93,18 @@ public:
       value = arith::SelectOp::create(e.b, mask, value, start()[0]);
     if (isa<ReduceSumOp>(op))
       return {arith::AddFOp::create(e.b, acc[0], value)};
+    if (isa<ReduceMaxOp>(op)) // keeps a NaN
+      return {arith::MaximumFOp::create(e.b, acc[0], value)};
     Value wins = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, value,
                                        acc[0]);
     Value best = arith::SelectOp::create(e.b, wins, value, acc[0]);
-    if (isa<ReduceMaxOp>(op))
-      return {best};
     return {best, arith::SelectOp::create(e.b, wins, position, acc[1])};
   }
 
   /// All lanes together, as a scalar.
   Value acrossLanes(Value vector) {
     auto kind = isa<ReduceSumOp>(op) ? vector::CombiningKind::ADD
-                                     : vector::CombiningKind::MAXNUMF;
+                                     : vector::CombiningKind::MAXIMUMF;
     // A tree of lanes, the same every time.
     return vector::ReductionOp::create(e.b, kind, vector,
                                        arith::FastMathFlags::reassoc);
@@ -131,8 +131,7 @@ private:
   SmallVector<Value> carry(ArrayRef<int64_t> shape, ValueRange outer,
                            Operation *op);
   bool canFlatten();
-  void flatLoop(Value low, Value high, bool hasTail,
-                llvm::function_ref<void(Value, Value)> body);
+  void flatTail(llvm::function_ref<void(Value, Value)> body);
   double cycles(int64_t elements) {
     return static_cast<double>(elements) / e.lanes() * operations;
   }
@@ -290,13 +289,11 @@ bool SweepNest::canFlatten() {
   return true;
 }
 
-/// body(i, mask) for i in low..high in whole vectors, then, if wanted, for the
-/// elements after the last whole vector of the domain.
-void SweepNest::flatLoop(Value low, Value high, bool hasTail,
-                         llvm::function_ref<void(Value, Value)> body) {
-  e.loop(low, high, e.lanes(), [&](Value i) { body(i, {}); });
+/// body(i, mask) for the elements after the domain's last whole vector, if
+/// there are any; in the current block, so that it may carry values on.
+void SweepNest::flatTail(llvm::function_ref<void(Value, Value)> body) {
   int64_t total = product(full), whole = total / e.lanes() * e.lanes();
-  if (!hasTail || whole == total)
+  if (whole == total)
     return;
   Value mask = vector::ConstantMaskOp::create(
       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
@@ -327,16 +324,18 @@ int64_t SweepNest::buildFlat() {
   if (reductions.empty()) {
     int64_t tasks = chooseTasks(vectors, cycles(total));
     auto [low, high] = e.taskRange(vectors, tasks);
-    auto storeAt = [&](Value i, Value) { e.storeAll(ValueRange{i}, all); };
-    flatLoop(e.mul(low, e.lanes()), e.mul(high, e.lanes()), tasks == 1,
-             storeAt);
-    if (tasks > 1 && whole < total) {
+    auto storeAt = [&](Value i) { e.storeAll(ValueRange{i}, all); };
+    auto storeTail = [&](Value i, Value) { storeAt(i); };
+    e.loop(e.mul(low, e.lanes()), e.mul(high, e.lanes()), e.lanes(), storeAt);
+    if (tasks == 1) {
+      flatTail(storeTail);
+    } else if (whole < total) {
       Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
                                            e.task, e.index(tasks - 1));
       auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/false);
       OpBuilder::InsertionGuard guard(e.b);
       e.b.setInsertionPointToStart(branch.thenBlock());
-      flatLoop(e.index(whole), e.index(whole), true, storeAt);
+      flatTail(storeTail);
     }
     return tasks;
   }
@@ -350,7 +349,7 @@ int64_t SweepNest::buildFlat() {
           return accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}),
                                   {});
         });
-    flatLoop(e.index(whole), e.index(whole), true, [&](Value i, Value mask) {
+    flatTail([&](Value i, Value mask) {
       acc = accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}), {},
                              mask);
     });
@@ -360,9 +359,9 @@ int64_t SweepNest::buildFlat() {
                e.b, e.elementVector(e.b.getF32Type()), scalar));
   }
   e.storeAll({}, [&](RankedTensorType type) { return !isFull(type); });
-  flatLoop(e.index(0), e.index(whole), true, [&](Value i, Value) {
-    e.storeAll(ValueRange{i}, isFull);
-  });
+  e.loop(e.index(0), e.index(whole), e.lanes(),
+         [&](Value i) { e.storeAll(ValueRange{i}, isFull); });
+  flatTail([&](Value i, Value) { e.storeAll(ValueRange{i}, isFull); });
   return 1;
 }
 

@@ -63,6 +63,7 @@ public:
   explicit LowerVectors(vector::VectorTransposeLowering transposes)
       : transposes(transposes) {}
 
+  StringRef getName() const override { return "LowerVectors"; }
   StringRef getArgument() const override { return "sinter-lower-vectors"; }
   StringRef getDescription() const override {
     return "Rewrites vector and math ops into those that LLVM has";
@@ -152,6 +153,7 @@ class ConvertToLLVM
 public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertToLLVM)
 
+  StringRef getName() const override { return "ConvertToLLVM"; }
   StringRef getArgument() const override { return "sinter-convert-to-llvm"; }
   StringRef getDescription() const override {
     return "Converts loops to the LLVM dialect, all dialects at once";
@@ -183,8 +185,8 @@ public:
     index::populateIndexToLLVMConversionPatterns(converter, patterns);
     ub::populateUBToLLVMConversionPatterns(converter, patterns);
 
-    if (failed(applyFullConversion(getOperation(), target,
-                                   std::move(patterns))))
+    if (failed(
+            applyFullConversion(getOperation(), target, std::move(patterns))))
       signalPassFailure();
   }
 };

@@ -12,6 +12,8 @@
 //         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
+// Products of two matrices without a batch come here, too: a plain loop.
+//
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
@@ -145,6 +147,33 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
       });
 }
 
+/// Two matrices without a batch, in any form: rare and small, so in scalars.
+static int64_t lowerUnbatched(KernelEmitter &e, MatmulOp matmul) {
+  bool transposeA = matmul.getTransposeA(), transposeB = matmul.getTransposeB();
+  int64_t inner = tensorTypeOf(matmul.getA()).getDimSize(transposeA ? 0 : 1);
+  e.setLanes(Lanes::None);
+  e.loops(tensorTypeOf(matmul.getResult()).getShape(), [&](ValueRange at) {
+    auto element = [&](Value matrix, Value row, Value column, bool transposed) {
+      return transposed ? e.emit(matrix, ValueRange{column, row})
+                        : e.emit(matrix, ValueRange{row, column});
+    };
+    SmallVector<Value> sum = e.loop(
+        e.index(0), e.index(inner), 1, e.vectorConstant(0),
+        [&](Value k, ValueRange acc) -> SmallVector<Value> {
+          Value a = element(matmul.getA(), at[0], k, transposeA);
+          Value b = element(matmul.getB(), k, at[1], transposeB);
+          Value product = arith::MulFOp::create(e.b, a, b);
+          return {arith::AddFOp::create(e.b, acc[0], product)};
+        });
+    e.seed(matmul.getResult(), sum[0]);
+    e.storeAll(at, [](RankedTensorType) { return true; });
+  });
+  return 1;
+}
+
 FailureOr<int64_t> sinter::lowerWeightGradient(KernelEmitter &e) {
+  MatmulOp matmul = *e.kernel.getBody().front().getOps<MatmulOp>().begin();
+  if (!isBatched(matmul.getA()) && !isBatched(matmul.getB()))
+    return lowerUnbatched(e, matmul);
   return WeightGradientNest(e).build();
 }

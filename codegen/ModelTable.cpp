@@ -5,8 +5,8 @@
 //
 // Idea: each struct is written as a list of (offset, value) with the offsets
 // taken from the C struct itself, and compared with the layout that LLVM gives.
-// A field that moves or changes its size is found at once; a field that is added
-// at the end is found by the size.
+// A field that moves or changes its size is found at once; a field that is
+// added at the end is found by the size.
 //
 // Known weakness: the offsets are those of the compiler's own platform. All
 // targets that TargetInfo admits are 64-bit and little-endian and agree.
@@ -68,7 +68,8 @@ private:
   Constant *string(StringRef text) {
     Constant *&known = strings[text];
     if (!known)
-      known = addConstant(ConstantDataArray::getString(context, text), Align(1));
+      known =
+          addConstant(ConstantDataArray::getString(context, text), Align(1));
     return known;
   }
   Constant *shape(ArrayRef<int64_t> dims) {
@@ -90,8 +91,7 @@ private:
     SmallVector<Constant *> elements;
     for (const Record &record : records)
       elements.push_back((this->*write)(record));
-    auto *type =
-        ArrayType::get(elements.front()->getType(), elements.size());
+    auto *type = ArrayType::get(elements.front()->getType(), elements.size());
     return addConstant(ConstantArray::get(type, elements), Align(8));
   }
   Constant *function(StringRef symbol) {
@@ -222,8 +222,7 @@ GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
   return model;
 }
 
-GlobalVariable *sinter::addModelTable(Module &module,
-                                      const ModelRecord &record,
+GlobalVariable *sinter::addModelTable(Module &module, const ModelRecord &record,
                                       const TableOptions &options) {
   return TableWriter(module).writeModel(record, options);
 }

@@ -13,8 +13,8 @@ namespace sinter {
 /// What the table says beyond the model itself.
 struct TableOptions {
   std::string targetCpu;
-  std::string recipe;        // for the trainer; see runtime/trainer/recipe.h
-  bool isMainModel = false;  // also `sinter_main_model`, for the trainer
+  std::string recipe;       // for the trainer; see runtime/trainer/recipe.h
+  bool isMainModel = false; // also `sinter_main_model`, for the trainer
 };
 
 /// Adds the constant `sinter_model_NAME`, laid out as runtime/sinter_runtime.h

@@ -55,8 +55,8 @@ static Value loadInvariant(OpBuilder &builder, Location loc, Type type,
 
 Value loadCallField(OpBuilder &builder, Location loc, Value call,
                     CallField field) {
-  Type type = field == CallField::Batch ? Type(builder.getI64Type())
-                                        : call.getType();
+  Type type =
+      field == CallField::Batch ? Type(builder.getI64Type()) : call.getType();
   return loadInvariant(builder, loc, type, call, offsetOf(field));
 }
 
@@ -92,10 +92,10 @@ void createParallelFor(OpBuilder &builder, Location loc, Value call,
           .getResult(0);
   Value count =
       arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(tasks));
-  auto module = builder.getInsertionBlock()
-                    ->getParentOp()
-                    ->getParentOfType<ModuleOp>();
-  func::CallOp::create(builder, loc, declareRuntimeCall(module, "sinter_parallel_for"),
+  auto module =
+      builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  func::CallOp::create(builder, loc,
+                       declareRuntimeCall(module, "sinter_parallel_for"),
                        ValueRange{call, address, count});
 }
 

@@ -5,7 +5,8 @@
 //
 // Idea: at the loops stage a memref is born by one readable op,
 //
-//   %x = builtin.unrealized_conversion_cast %p : !llvm.ptr to memref<784x32xf32>
+//   %x = builtin.unrealized_conversion_cast %p : !llvm.ptr to
+//   memref<784x32xf32>
 //
 // which LowerToLLVM turns into a constant descriptor, so that every access
 // becomes one GEP from %p. Likewise a kernel's address is func.constant, cast
@@ -49,8 +50,7 @@ mlir::Value createMemRef(mlir::OpBuilder &builder, mlir::Location loc,
 /// tasks 0 .. tasks-1 on the call's threads. Declares the runtime's function
 /// where the module lacks it.
 void createParallelFor(mlir::OpBuilder &builder, mlir::Location loc,
-                       mlir::Value call, llvm::StringRef kernel,
-                       int64_t tasks);
+                       mlir::Value call, llvm::StringRef kernel, int64_t tasks);
 
 } // namespace sinter
 

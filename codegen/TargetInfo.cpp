@@ -54,8 +54,8 @@ static std::string suggestNames(StringRef name, ArrayRef<StringRef> known) {
   near.truncate(std::min<size_t>(near.size(), count));
   if (near.empty())
     return "";
-  return "; did you mean " +
-         llvm::join(llvm::make_second_range(near), " or ") + "?";
+  return "; did you mean " + llvm::join(llvm::make_second_range(near), " or ") +
+         "?";
 }
 
 /// Object layouts are written for 64-bit, little-endian ELF.
@@ -65,8 +65,7 @@ static const llvm::Target *findTarget(Location loc, const Triple &triple) {
       llvm::TargetRegistry::lookupTarget(triple, reason);
   if (!target) {
     SmallVector<StringRef> known;
-    for (const llvm::Target &candidate :
-         llvm::TargetRegistry::targets())
+    for (const llvm::Target &candidate : llvm::TargetRegistry::targets())
       known.push_back(candidate.getName());
     emitError(loc, "expected a target triple such as 'x86_64-linux-gnu' or "
                    "'aarch64-linux-gnu', got '")
@@ -136,8 +135,8 @@ FailureOr<TargetInfo> createTarget(Location loc, StringRef cpu,
   if (!target)
     return failure();
 
-  bool isHost = triple.getArch() == host.getArch() &&
-                triple.getOS() == host.getOS();
+  bool isHost =
+      triple.getArch() == host.getArch() && triple.getOS() == host.getOS();
   if (cpu == "native" && !isHost)
     return emitError(loc, "expected the name of a processor of ")
            << triple.getArchName() << ", as this machine is none, got 'native'";
@@ -157,8 +156,8 @@ FailureOr<TargetInfo> createTarget(Location loc, StringRef cpu,
   options.FunctionSections = true;
   options.DataSections = true;
   TargetInfo info;
-  info.machine.reset(target->createTargetMachine(
-      triple, cpu, features, options, llvm::Reloc::PIC_));
+  info.machine.reset(target->createTargetMachine(triple, cpu, features, options,
+                                                 llvm::Reloc::PIC_));
   info.shape = shapeOf(*info.machine);
   info.isHost = isHost;
   return info;

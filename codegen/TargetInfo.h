@@ -23,9 +23,8 @@ struct TargetInfo {
 /// operating system grants, an empty triple for this platform. With another
 /// platform's triple the default is its oldest processor. Unknown names are
 /// errors at `loc` that list near matches.
-mlir::FailureOr<TargetInfo> createTarget(mlir::Location loc,
-                                         llvm::StringRef cpu,
-                                         llvm::StringRef triple);
+mlir::FailureOr<TargetInfo>
+createTarget(mlir::Location loc, llvm::StringRef cpu, llvm::StringRef triple);
 
 } // namespace sinter
 

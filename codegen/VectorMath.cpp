@@ -1,14 +1,15 @@
 //===- VectorMath.cpp - exp, log, tanh, ... as vector code ---------------===//
 //
-// Problem: a call into libm costs a lane at a time what a whole vector may cost;
-// and its result depends on the machine's libm.
+// Problem: a call into libm costs a lane at a time what a whole vector may
+// cost; and its result depends on the machine's libm.
 //
 // Idea: every function is reduced to a polynomial on a short interval, without
 // branches and tables, so that all lanes run the same instructions. Reductions
 // are the classic ones of Cody and Waite ("Software Manual for the Elementary
 // Functions", 1980); tanh goes through expm1, erf(x) = 1 - e^-p(x) away from 0.
 // Coefficients come from fit_polynomials.py beside this file. Special values
-// come out of the arithmetic itself where possible, else of a select at the end.
+// come out of the arithmetic itself where possible, else of a select at the
+// end.
 //
 // Multiply-adds are fused where the target has such an instruction; the bounds
 // in VectorMath.h hold with and without.
@@ -69,8 +70,8 @@ struct Term {
         *builder, shaped(builder->getIntegerType(width)), value));
   }
   Term asF32() const {
-    return with(arith::BitcastOp::create(
-        *builder, shaped(builder->getF32Type()), value));
+    return with(arith::BitcastOp::create(*builder,
+                                         shaped(builder->getF32Type()), value));
   }
 };
 
@@ -132,8 +133,8 @@ static Term operator==(const Term &a, double b) {
 }
 
 static Term select(const Term &condition, const Term &a, const Term &b) {
-  return a.with(arith::SelectOp::create(*a.builder, condition.value, a.value,
-                                        b.value));
+  return a.with(
+      arith::SelectOp::create(*a.builder, condition.value, a.value, b.value));
 }
 
 /// NaN stays NaN: the comparison is false for it.
@@ -148,17 +149,15 @@ static Term abs(const Term &x) {
   return x.with(math::AbsFOp::create(*x.builder, x.value));
 }
 static Term copySign(const Term &magnitude, const Term &sign) {
-  return magnitude.with(math::CopySignOp::create(
-      *magnitude.builder, magnitude.value, sign.value));
+  return magnitude.with(math::CopySignOp::create(*magnitude.builder,
+                                                 magnitude.value, sign.value));
 }
 
 /// a * b + c; fused where that is one instruction.
 static Term fma(const Term &a, const Term &b, const Term &c) {
   if (isa<VectorType>(a.type()))
-    return a.with(
-        vector::FMAOp::create(*a.builder, a.value, b.value, c.value));
-  return a.with(
-      LLVM::FMulAddOp::create(*a.builder, a.value, b.value, c.value));
+    return a.with(vector::FMAOp::create(*a.builder, a.value, b.value, c.value));
+  return a.with(LLVM::FMulAddOp::create(*a.builder, a.value, b.value, c.value));
 }
 static Term fma(const Term &a, double b, const Term &c) {
   return fma(a, a.constant(b), c);
@@ -185,7 +184,7 @@ namespace {
 constexpr float ln2High = 0x1.62e4p-1f, ln2Low = 0x1.7f7d1cp-20f;
 
 struct ReducedExponent {
-  Term n;        // i32
+  Term n;         // i32
   Term remainder; // |r| <= ln 2 / 2
 };
 
@@ -260,8 +259,8 @@ static Term exponentOf(const Term &x) {
 
 /// e ln 2 + ln(1 + f)
 static Term combineLog(const Term &e, const Term &f) {
-  Term exponent = f.with(
-      arith::SIToFPOp::create(*f.builder, f.type(), e.value));
+  Term exponent =
+      f.with(arith::SIToFPOp::create(*f.builder, f.type(), e.value));
   Term tail = polynomial(f, {0.333333164f, -0.250008106f, 0.20002301f,
                              -0.166245535f, 0.141809836f, -0.131286368f,
                              0.128825411f, -0.0786056891f});
@@ -276,12 +275,11 @@ static Term selectLogSpecials(const Term &argument, const Term &result) {
   constexpr double infinity = std::numeric_limits<float>::infinity();
   Term finite = select(argument == infinity, argument, result);
   Term atPole = select(argument == 0, argument.constant(-infinity), finite);
-  Term isNumber = argument.with(arith::CmpFOp::create(
-      *argument.builder, arith::CmpFPredicate::OGE, argument.value,
-      argument.constant(0).value));
-  return select(
-      isNumber, atPole,
-      argument.constant(std::numeric_limits<float>::quiet_NaN()));
+  Term isNumber = argument.with(
+      arith::CmpFOp::create(*argument.builder, arith::CmpFPredicate::OGE,
+                            argument.value, argument.constant(0).value));
+  return select(isNumber, atPole,
+                argument.constant(std::numeric_limits<float>::quiet_NaN()));
 }
 
 static Term buildLog(const Term &x) {
@@ -337,27 +335,26 @@ static ReducedAngle reduceAngle(const Term &x) {
 /// The sine of n quarter turns and a remainder.
 static Term buildSineOf(const Term &x, const Term &quadrant, const Term &r) {
   Term square = r * r;
-  Term sine = fma(square * r,
-                  polynomial(square, {-0.166666552f, 0.0083321901f,
-                                      -0.000195184082f}),
-                  r);
-  Term cosine = fma(square * square,
-                    polynomial(square, {0.0416666456f, -0.00138873013f,
-                                        2.44306684e-05f}),
-                    fma(square, -0.5, x.constant(1)));
-  Term isOdd = quadrant.with(arith::CmpIOp::create(
-      *x.builder, arith::CmpIPredicate::ne, (quadrant & 1).value,
-      quadrant.constant(0).value));
+  Term sine = fma(
+      square * r,
+      polynomial(square, {-0.166666552f, 0.0083321901f, -0.000195184082f}), r);
+  Term cosine =
+      fma(square * square,
+          polynomial(square, {0.0416666456f, -0.00138873013f, 2.44306684e-05f}),
+          fma(square, -0.5, x.constant(1)));
+  Term isOdd = quadrant.with(
+      arith::CmpIOp::create(*x.builder, arith::CmpIPredicate::ne,
+                            (quadrant & 1).value, quadrant.constant(0).value));
   // The half turn, moved to the sign bit.
   Term sign = (quadrant & 2) << 30;
   Term result = select(isOdd, cosine, sine);
   Term bits = result.bits();
-  Term turned = x.with(arith::XOrIOp::create(*x.builder, bits.value,
-                                             sign.value));
+  Term turned =
+      x.with(arith::XOrIOp::create(*x.builder, bits.value, sign.value));
   // Not true for NaN, which gives NaN.
-  Term isInRange = x.with(arith::CmpFOp::create(
-      *x.builder, arith::CmpFPredicate::OLE, abs(x).value,
-      x.constant(sinter::trigonometricLimit).value));
+  Term isInRange = x.with(
+      arith::CmpFOp::create(*x.builder, arith::CmpFPredicate::OLE, abs(x).value,
+                            x.constant(sinter::trigonometricLimit).value));
   return select(isInRange, turned.asF32(),
                 x.constant(std::numeric_limits<float>::quiet_NaN()));
 }

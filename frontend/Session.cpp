@@ -22,8 +22,9 @@ static mlir::DialectRegistry allDialects() {
 
 Session::Session(const Options &options)
     : commandLine(options), context(allDialects(), kThreading) {
-  clock.setEnabled(options.timeReport);
-  mlir::applyDefaultTimingManagerCLOptions(clock);
+  mlir::applyDefaultTimingManagerCLOptions(clock); // --mlir-timing
+  if (options.timeReport)
+    clock.setEnabled(true);
   total = clock.getRootScope();
 }
 

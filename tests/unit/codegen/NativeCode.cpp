@@ -40,8 +40,7 @@ NativeCode::NativeCode(const std::string &loops, const std::string &cpu,
   std::unique_ptr<MLIRContext> context = createContext();
   auto module = parseSourceString<ModuleOp>(loops, context.get());
   REQUIRE(module);
-  auto target =
-      sinter::createTarget(module->getLoc(), cpu, /*tripleName=*/"");
+  auto target = sinter::createTarget(module->getLoc(), cpu, /*tripleName=*/"");
   REQUIRE(succeeded(target));
 
   PassManager passes(context.get());

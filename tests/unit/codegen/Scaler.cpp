@@ -32,21 +32,19 @@ void buildKernel(ImplicitLocOpBuilder &b, func::FuncOp kernel) {
   auto vector = VectorType::get({features}, b.getF32Type());
   auto row = MemRefType::get({features}, b.getF32Type());
   auto rows = MemRefType::get({batchBound, features}, b.getF32Type());
-  Value state =
-      sinter::loadCallField(b, loc, call, sinter::CallField::State);
+  Value state = sinter::loadCallField(b, loc, call, sinter::CallField::State);
   Value scale = sinter::createMemRef(b, loc, state, scaleOffset, row);
-  Value x = sinter::createMemRef(b, loc, sinter::loadInput(b, loc, call, 0), 0,
+  Value x =
+      sinter::createMemRef(b, loc, sinter::loadInput(b, loc, call, 0), 0, rows);
+  Value y = sinter::createMemRef(b, loc, sinter::loadOutput(b, loc, call, 0), 0,
                                  rows);
-  Value y = sinter::createMemRef(b, loc, sinter::loadOutput(b, loc, call, 0),
-                                 0, rows);
-  Value batch =
-      sinter::loadCallField(b, loc, call, sinter::CallField::Batch);
+  Value batch = sinter::loadCallField(b, loc, call, sinter::CallField::Batch);
   Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::slt,
                                        kernel.getArgument(1), batch);
   auto guard = scf::IfOp::create(b, inside, /*withElseRegion=*/false);
   b.setInsertionPointToStart(guard.thenBlock());
-  Value sample = arith::IndexCastOp::create(b, b.getIndexType(),
-                                            kernel.getArgument(1));
+  Value sample =
+      arith::IndexCastOp::create(b, b.getIndexType(), kernel.getArgument(1));
   Value zero = arith::ConstantIndexOp::create(b, 0);
   Value product = arith::MulFOp::create(
       b, vector::LoadOp::create(b, vector, scale, zero),

@@ -25,8 +25,7 @@ std::string errorFor(const std::string &cpu, const std::string &triple) {
   return message;
 }
 
-sinter::TargetShape shapeOf(const std::string &cpu,
-                            const std::string &triple) {
+sinter::TargetShape shapeOf(const std::string &cpu, const std::string &triple) {
   std::unique_ptr<MLIRContext> context = createContext();
   auto target =
       sinter::createTarget(UnknownLoc::get(context.get()), cpu, triple);

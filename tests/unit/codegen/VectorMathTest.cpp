@@ -72,11 +72,15 @@ private:
         %y = builtin.unrealized_conversion_cast %py : !llvm.ptr to memref<1024xf32>
         %begin = arith.constant 0 : index
         %end = arith.constant 1024 : index
-        %step = arith.constant )" + step + R"( : index
+        %step = arith.constant )" +
+           step + R"( : index
         scf.for %i = %begin to %end step %step {
-          %a = )" + load + R"( %x[%i] : memref<1024xf32>)" + suffix + R"(
-          %b = math.)" + name + R"( %a : )" + type + R"(
-          )" + store + R"( %b, %y[%i] : memref<1024xf32>)" + suffix + R"(
+          %a = )" +
+           load + R"( %x[%i] : memref<1024xf32>)" + suffix + R"(
+          %b = math.)" +
+           name + R"( %a : )" + type + R"(
+          )" +
+           store + R"( %b, %y[%i] : memref<1024xf32>)" + suffix + R"(
         }
         return
       })";

@@ -3,6 +3,7 @@
 #include "tests/unit/native/NativeModels.h"
 
 #include "mlir/IR/SymbolTable.h"
+#include "mlir/IR/Verifier.h"
 
 #include <catch2/catch.hpp>
 
@@ -34,6 +35,8 @@ size_t NativeModels::add(ModuleOp planned) {
   OwningOpRef<ModuleOp> copy = planned.clone();
   FailureOr<ModelRecord> record = lowerToLoops(*copy, target.shape);
   REQUIRE(succeeded(record));
+  INFO(record->name);
+  CHECK(succeeded(verify(*copy)));
   records.push_back(std::move(*record));
   // Several models declare the same functions of the runtime.
   for (Operation &op : llvm::make_early_inc_range(*copy->getBody()))

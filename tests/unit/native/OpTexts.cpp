@@ -124,16 +124,19 @@ static const Form forms[] = {
       %q = sinter.reduce_sum %e axes [0] : (tensor<?x@1xf32>) -> tensor<@1xf32>
       %y = sinter.sub %b, %q : (tensor<@1xf32>, tensor<@1xf32>) -> tensor<@1xf32>
       return %s, %y : tensor<@1xf32>, tensor<@1xf32> })"},
-    {"batch_and_last_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<@1xf32> {
-      %y = sinter.reduce_sum %x axes [0, 2] : (tensor<?x@1x@2xf32>) -> tensor<@1xf32>
-      return %y : tensor<@1xf32> })"},
-    {"batch_and_middle_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<@2xf32> {
-      %y = sinter.reduce_sum %x axes [0, 1] : (tensor<?x@1x@2xf32>) -> tensor<@2xf32>
+    {"batch_then_last_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> (tensor<@1x@2xf32>, tensor<@1xf32>) {
+      %s = sinter.reduce_sum %x axes [0] : (tensor<?x@1x@2xf32>) -> tensor<@1x@2xf32>
+      %y = sinter.reduce_sum %s axes [1] : (tensor<@1x@2xf32>) -> tensor<@1xf32>
+      return %s, %y : tensor<@1x@2xf32>, tensor<@1xf32> })"},
+    {"middle_then_batch_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<@2xf32> {
+      %m = sinter.reduce_sum %x axes [1] : (tensor<?x@1x@2xf32>) -> tensor<?x@2xf32>
+      %y = sinter.reduce_sum %m axes [0] : (tensor<?x@2xf32>) -> tensor<@2xf32>
       return %y : tensor<@2xf32> })"},
-    {"everything_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> tensor<f32> {
+    {"everything_sum", {{3, 17}}, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> (tensor<f32>, tensor<?xf32>) {
       %e = sinter.abs %x : tensor<?x@1x@2xf32>
-      %y = sinter.reduce_sum %e axes [0, 1, 2] : (tensor<?x@1x@2xf32>) -> tensor<f32>
-      return %y : tensor<f32> })"},
+      %s = sinter.reduce_sum %e axes [1, 2] : (tensor<?x@1x@2xf32>) -> tensor<?xf32>
+      %y = sinter.reduce_sum %s axes [0] : (tensor<?xf32>) -> tensor<f32>
+      return %y, %s : tensor<f32>, tensor<?xf32> })"},
     {"centre", widths, R"(func.func @predict(%x: tensor<?x@1xf32>) -> (tensor<?x@1xf32>, tensor<?x1xf32>) {
       %e = sinter.abs %x : tensor<?x@1xf32>
       %s = sinter.reduce_max %e axes [1] keep_dims : (tensor<?x@1xf32>) -> tensor<?x1xf32>
@@ -170,6 +173,10 @@ static const Form forms[] = {
       %e = sinter.sin %z : tensor<@1x@2xf32>
       %y = sinter.add %m, %e : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
       return %y : tensor<@1x@2xf32> })"},
+    {"single_beside_flat", {{5, 33}, {1, 16}}, R"(func.func @predict(%x: tensor<@1x@2xf32>, %k: tensor<1x1xf32>) -> (tensor<1x1xf32>, tensor<@1x@2xf32>) {
+      %n = sinter.neg %k : tensor<1x1xf32>
+      %y = sinter.mul %x, %n : (tensor<@1x@2xf32>, tensor<1x1xf32>) -> tensor<@1x@2xf32>
+      return %n, %y : tensor<1x1xf32>, tensor<@1x@2xf32> })"},
 
     // ---- Shapes
     {"join", {{1, 5, 7}, {16, 3, 35}, {17, 16, 50}}, R"(func.func @predict(%a: tensor<?x@1xf32>, %b: tensor<?x@2xf32>) -> tensor<?x@3xf32> {

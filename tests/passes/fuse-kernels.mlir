@@ -1,0 +1,381 @@
+// RUN: sinter-opt %s --split-input-file --verify-diagnostics --sinter-fuse-kernels | FileCheck %s
+
+// Which ops share a kernel, told by the kernels' names, and why others do not.
+// Layouts do not matter to fusion: tensors are row-major here to keep types
+// short.
+
+// A matmul takes what follows it element by element, and what that needs.
+// CHECK-LABEL: func.func @epilogue(
+// CHECK-NOT: sinter.kernel
+// CHECK: sinter.kernel matmul "matmul+add+maximum+random_uniform+greater+..." -> tensor<?x4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x4xf32> = constant(0.0, 0.0)
+  sinter.state parameter @b : tensor<4xf32> = constant(0.0, 0.0)
+  sinter.state seed @seed : tensor<2xi32> = constant(0.0, 0.0)
+  sinter.state iteration @i : tensor<i32> = constant(0.0, 0.0)
+  func.func @epilogue(%x: tensor<?x3xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<3x4xf32>
+    %b = sinter.read @b : tensor<4xf32>
+    %seed = sinter.read @seed : tensor<2xi32>
+    %i = sinter.read @i : tensor<i32>
+    %zero = sinter.constant dense<0.0> : tensor<f32>
+    %m = sinter.matmul %x, %w : (tensor<?x3xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+    %a = sinter.add %m, %b : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    %r = sinter.maximum %a, %zero : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+    %u = sinter.random_uniform %seed, %i stream 0 : (tensor<2xi32>, tensor<i32>) -> tensor<?x4xf32>
+    %k = sinter.greater %u, %zero : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+    %y = sinter.mul %r, %k : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// Softmax: reductions over features stand in the sweep; the exponentials, which
+// only the sweep reads, are not stored. A matmul has no place for reductions.
+// CHECK-LABEL: func.func @softmax(
+// CHECK: sinter.kernel matmul "matmul" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel sweep "reduce_max+sub+exp+reduce_sum+div" -> tensor<?x4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x4xf32> = constant(0.0, 0.0)
+  func.func @softmax(%x: tensor<?x3xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<3x4xf32>
+    %m = sinter.matmul %x, %w : (tensor<?x3xf32>, tensor<3x4xf32>) -> tensor<?x4xf32>
+    %max = sinter.reduce_max %m axes [1] keep_dims : (tensor<?x4xf32>) -> tensor<?x1xf32>
+    %s = sinter.sub %m, %max : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+    %e = sinter.exp %s : tensor<?x4xf32>
+    %sum = sinter.reduce_sum %e axes [1] keep_dims : (tensor<?x4xf32>) -> tensor<?x1xf32>
+    %y = sinter.div %e, %sum : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// A weight gradient takes the whole update: the gradient is never stored. The
+// bias gradient's sum likewise, with the chain that makes what it sums.
+// CHECK-LABEL: func.func @update(
+// CHECK: sinter.kernel weight_gradient "matmul+update" {
+// CHECK: sinter.matmul
+// CHECK: sinter.mul
+// CHECK: sinter.sub
+// CHECK: sinter.write @w,
+// CHECK: sinter.kernel batch_reduce "mul+update" {
+// CHECK: sinter.reduce_sum
+// CHECK: sinter.sub
+// CHECK: sinter.write @b,
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x4xf32> = constant(0.0, 0.0)
+  sinter.state parameter @b : tensor<4xf32> = constant(0.0, 0.0)
+  func.func @update(%x: tensor<?x3xf32>, %dy: tensor<?x4xf32>) {
+    %rate = sinter.constant dense<0.5> : tensor<f32>
+    %w = sinter.read @w : tensor<3x4xf32>
+    %g = sinter.matmul %x transposed, %dy : (tensor<?x3xf32>, tensor<?x4xf32>) -> tensor<3x4xf32>
+    %d = sinter.mul %g, %rate : (tensor<3x4xf32>, tensor<f32>) -> tensor<3x4xf32>
+    %new = sinter.sub %w, %d : (tensor<3x4xf32>, tensor<3x4xf32>) -> tensor<3x4xf32>
+    sinter.write @w, %new : tensor<3x4xf32>
+    %b = sinter.read @b : tensor<4xf32>
+    %h = sinter.mul %dy, %rate : (tensor<?x4xf32>, tensor<f32>) -> tensor<?x4xf32>
+    %sum = sinter.reduce_sum %h axes [0] : (tensor<?x4xf32>) -> tensor<4xf32>
+    %newb = sinter.sub %b, %sum : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+    sinter.write @b, %newb : tensor<4xf32>
+    return
+  }
+}
+
+// -----
+
+// Sums over the batch of one shape share a loop, whoever makes what they sum.
+// CHECK-LABEL: func.func @sums(
+// CHECK: sinter.kernel batch_reduce "exp+reduce_sum+reduce_sum" -> tensor<4xf32>, tensor<4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @sums(%x: tensor<?x4xf32>, %y: tensor<?x4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %a = sinter.reduce_sum %e axes [0] : (tensor<?x4xf32>) -> tensor<4xf32>
+    %b = sinter.reduce_sum %y axes [0] : (tensor<?x4xf32>) -> tensor<4xf32>
+    return %a, %b : tensor<4xf32>, tensor<4xf32>
+  }
+}
+
+// -----
+
+// The exponential has two readers, in two kernels: it is stored once and made
+// once.
+// CHECK-LABEL: func.func @second_reader(
+// CHECK: [[E:%.+]] = sinter.kernel sweep "exp" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel matmul "matmul+add" -> tensor<?x4xf32> {
+// CHECK: sinter.matmul [[E]]
+// CHECK: sinter.add %{{.+}}, [[E]]
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<4x4xf32> = constant(0.0, 0.0)
+  func.func @second_reader(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<4x4xf32>
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %m = sinter.matmul %e, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    %y = sinter.add %m, %e : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// In the first matmul's kernel the addition would wait for the second matmul,
+// which waits for the first: it joins the second.
+// CHECK-LABEL: func.func @circle(
+// CHECK: [[A:%.+]] = sinter.kernel matmul "matmul" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel matmul "matmul+add" -> tensor<?x4xf32> {
+// CHECK: sinter.matmul [[A]]
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<4x4xf32> = constant(0.0, 0.0)
+  func.func @circle(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<4x4xf32>
+    %a = sinter.matmul %x, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    %b = sinter.matmul %a, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    %y = sinter.add %a, %b : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// Two branches that meet again: both sides join one sweep, because nothing
+// stands between them that would have to wait for one and come before the other.
+// CHECK-LABEL: func.func @diamond(
+// CHECK: sinter.kernel sweep "exp+tanh+abs+mul" -> tensor<?x4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @diamond(%x: tensor<?x4xf32>, %z: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %a = sinter.tanh %e : tensor<?x4xf32>
+    %b = sinter.abs %z : tensor<?x4xf32>
+    %y = sinter.mul %a, %b : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// Another shape: 2 of 4 features are another domain. A single one is the outer
+// part of the domain and does stand in the sweep.
+// CHECK-LABEL: func.func @shapes(
+// CHECK: sinter.kernel sweep "exp+slice+mul" -> tensor<?x4xf32>, tensor<?x4xf32> {
+// CHECK: sinter.kernel sweep "slice" -> tensor<?x2xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @shapes(%x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x2xf32>) {
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %one = sinter.slice %e axis 1 from 2 size 1 : (tensor<?x4xf32>) -> tensor<?x1xf32>
+    %y = sinter.mul %e, %one : (tensor<?x4xf32>, tensor<?x1xf32>) -> tensor<?x4xf32>
+    %z = sinter.slice %e axis 1 from 0 size 2 : (tensor<?x4xf32>) -> tensor<?x2xf32>
+    return %y, %z : tensor<?x4xf32>, tensor<?x2xf32>
+  }
+}
+
+// -----
+
+// A view changes the indices: it ends a kernel, and is none itself. One that
+// adds a trailing 1 changes nothing and stays inside.
+// CHECK-LABEL: func.func @views(
+// CHECK: [[E:%.+]] = sinter.kernel sweep "exp+reshape+abs" -> tensor<?x2x3x1xf32> {
+// CHECK: [[V:%.+]] = sinter.reshape [[E]]
+// CHECK: sinter.kernel sweep "tanh" -> tensor<?x6xf32> {
+// CHECK: sinter.tanh [[V]]
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @views(%x: tensor<?x2x3xf32>) -> tensor<?x6xf32> {
+    %e = sinter.exp %x : tensor<?x2x3xf32>
+    %u = sinter.reshape %e : tensor<?x2x3xf32> -> tensor<?x2x3x1xf32>
+    %a = sinter.abs %u : tensor<?x2x3x1xf32>
+    %v = sinter.reshape %a : tensor<?x2x3x1xf32> -> tensor<?x6xf32>
+    %y = sinter.tanh %v : tensor<?x6xf32>
+    return %y : tensor<?x6xf32>
+  }
+}
+
+// -----
+
+// A sum that is no suffix of the sample has a kernel to itself: closed to what
+// makes its operand and to what reads it.
+// CHECK-LABEL: func.func @closed(
+// CHECK: sinter.kernel sweep "exp" -> tensor<?x2x3xf32> {
+// CHECK: sinter.kernel sweep "reduce_sum" -> tensor<?x3xf32> {
+// CHECK: sinter.kernel sweep "tanh" -> tensor<?x3xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @closed(%x: tensor<?x2x3xf32>) -> tensor<?x3xf32> {
+    %e = sinter.exp %x : tensor<?x2x3xf32>
+    %s = sinter.reduce_sum %e axes [1] : (tensor<?x2x3xf32>) -> tensor<?x3xf32>
+    %y = sinter.tanh %s : tensor<?x3xf32>
+    return %y : tensor<?x3xf32>
+  }
+}
+
+// -----
+
+// A sum over one element is a change of shape, so it does not keep the sum over
+// the batch from fusing. argmax of one element stays, alone.
+// CHECK-LABEL: func.func @sum_of_one(
+// CHECK: sinter.kernel batch_reduce "mul+reshape+reduce_sum" -> tensor<f32> {
+// CHECK-NOT: axes [1]
+// CHECK: sinter.kernel sweep "argmax" -> tensor<?xi32> {
+// CHECK: sinter.kernel batch_reduce "cast+reduce_sum" -> tensor<f32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @sum_of_one(%x: tensor<?x1xf32>) -> (tensor<f32>, tensor<f32>) {
+    %e = sinter.mul %x, %x : (tensor<?x1xf32>, tensor<?x1xf32>) -> tensor<?x1xf32>
+    %s = sinter.reduce_sum %e axes [1] : (tensor<?x1xf32>) -> tensor<?xf32>
+    %y = sinter.reduce_sum %s axes [0] : (tensor<?xf32>) -> tensor<f32>
+    %a = sinter.argmax %x : (tensor<?x1xf32>) -> tensor<?xi32>
+    %c = sinter.cast %a : tensor<?xi32> -> tensor<?xf32>
+    %z = sinter.reduce_sum %c axes [0] : (tensor<?xf32>) -> tensor<f32>
+    return %y, %z : tensor<f32>, tensor<f32>
+  }
+}
+
+// -----
+
+// Another kernel needs the old weight, and this gradient: the update cannot be
+// written by the kernel that makes the gradient, so it is copied behind.
+// CHECK-LABEL: func.func @late_reader(
+// CHECK: [[NEW:%.+]] = sinter.kernel weight_gradient "matmul+sub" -> tensor<4x4xf32> {
+// CHECK: sinter.kernel matmul "matmul" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel matmul "matmul" -> tensor<?x4xf32> {
+// CHECK: sinter.read @w
+// CHECK: sinter.kernel sweep "copy+update" {
+// CHECK: sinter.write @w, [[NEW]]
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<4x4xf32> = constant(0.0, 0.0)
+  func.func @late_reader(%x: tensor<?x4xf32>, %dy: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<4x4xf32>
+    %g = sinter.matmul %x transposed, %dy : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<4x4xf32>
+    %new = sinter.sub %w, %g : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+    sinter.write @w, %new : tensor<4x4xf32>
+    %a = sinter.matmul %x, %new : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    %y = sinter.matmul %a, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// A reader that can run before does: the update stays in the kernel and the
+// kernel behind the reader, which reads the weight through a view here.
+// CHECK-LABEL: func.func @early_reader(
+// CHECK: sinter.kernel sweep "exp" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel matmul "matmul" -> tensor<?x4xf32> {
+// CHECK: sinter.kernel batch_reduce "reduce_sum+update" {
+// CHECK: sinter.write @w,
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<16xf32> = constant(0.0, 0.0)
+  func.func @early_reader(%x: tensor<?x4xf32>, %dy: tensor<?x16xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<16xf32>
+    %g = sinter.reduce_sum %dy axes [0] : (tensor<?x16xf32>) -> tensor<16xf32>
+    %new = sinter.sub %w, %g : (tensor<16xf32>, tensor<16xf32>) -> tensor<16xf32>
+    sinter.write @w, %new : tensor<16xf32>
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %v = sinter.reshape %w : tensor<16xf32> -> tensor<4x4xf32>
+    %y = sinter.matmul %e, %v : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// A scalar state that the kernel reads outside of its loops would be read again
+// after the write: written behind instead.
+// CHECK-LABEL: func.func @outer_write(
+// CHECK: sinter.kernel sweep "mul+update" -> tensor<f32> {
+// CHECK: sinter.write @w,
+// CHECK: sinter.kernel sweep "copy+update" {
+// CHECK: sinter.write @scale,
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state slot @scale : tensor<f32> = constant(1.0, 0.0)
+  sinter.state parameter @w : tensor<64xf32> = constant(0.0, 0.0)
+  func.func @outer_write() {
+    %half = sinter.constant dense<0.5> : tensor<f32>
+    %s = sinter.read @scale : tensor<f32>
+    %w = sinter.read @w : tensor<64xf32>
+    %t = sinter.mul %s, %half : (tensor<f32>, tensor<f32>) -> tensor<f32>
+    %new = sinter.mul %w, %t : (tensor<64xf32>, tensor<f32>) -> tensor<64xf32>
+    sinter.write @scale, %t : tensor<f32>
+    sinter.write @w, %new : tensor<64xf32>
+    return
+  }
+}
+
+// -----
+
+// Every result has memory of its own: an argument, a constant, a state and a
+// second name of a result are copied.
+// CHECK-LABEL: func.func @results(
+// CHECK: [[R:%.+]]:2 = sinter.kernel sweep "exp+broadcast" -> tensor<?x4xf32>, tensor<?x4xf32> {
+// CHECK: [[X:%.+]] = sinter.kernel sweep "broadcast" -> tensor<?x4xf32> {
+// CHECK: [[C:%.+]] = sinter.kernel sweep "broadcast" -> tensor<4xf32> {
+// CHECK: sinter.constant dense<1.000000e+00>
+// CHECK: [[S:%.+]] = sinter.kernel sweep "broadcast" -> tensor<4xf32> {
+// CHECK: sinter.read @s
+// CHECK-NOT: sinter.kernel
+// CHECK: return [[R]]#0, [[R]]#1, [[X]], [[C]], [[S]]
+sinter.model @m batch_bound 8 {
+  sinter.state frozen @s : tensor<4xf32> = constant(0.0, 0.0)
+  func.func @results(%x: tensor<?x4xf32>)
+      -> (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) {
+    %e = sinter.exp %x : tensor<?x4xf32>
+    %c = sinter.constant dense<1.0> : tensor<4xf32>
+    %s = sinter.read @s : tensor<4xf32>
+    return %e, %e, %x, %c, %s : tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>
+  }
+}
+
+// -----
+
+// The layer gives a kernel its name.
+// CHECK-LABEL: func.func @named(
+// CHECK: sinter.kernel matmul "hidden: matmul" -> tensor<?x4xf32> {
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<4x4xf32> = constant(0.0, 0.0)
+  func.func @named(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %w = sinter.read @w : tensor<4x4xf32>
+    %y = sinter.matmul %x, %w : (tensor<?x4xf32>, tensor<4x4xf32>) -> tensor<?x4xf32> loc("hidden")
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
+// Two states that trade places would need a third place.
+sinter.model @m batch_bound 8 {
+  sinter.state slot @a : tensor<4xf32> = constant(0.0, 0.0)
+  sinter.state slot @b : tensor<4xf32> = constant(0.0, 0.0)
+  func.func @swap() {
+    %a = sinter.read @a : tensor<4xf32>
+    %b = sinter.read @b : tensor<4xf32>
+    // expected-error@+1 {{expected states that can be written in some order, got updates that wait for each other}}
+    sinter.write @a, %b : tensor<4xf32>
+    sinter.write @b, %a : tensor<4xf32>
+    return
+  }
+}
