@@ -33,10 +33,9 @@ std::string sinter::test::difference(const Tensor &actual,
     if (a == e || (std::isnan(a) && std::isnan(e)))
       continue;
     if (std::isfinite(a) && std::isfinite(e) &&
-        std::abs(a - e) <=
-            std::max(tolerance.ulps * ulpOf(e),
-                     tolerance.relative * std::abs(e) +
-                         tolerance.absolute * largest))
+        std::abs(a - e) <= std::max(tolerance.ulps * ulpOf(e),
+                                    tolerance.relative * std::abs(e) +
+                                        tolerance.absolute * largest))
       continue;
     if (wrong++ == 0)
       text << "element " << i << ": expected " << e << ", got " << a;

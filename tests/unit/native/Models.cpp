@@ -67,9 +67,8 @@ func::FuncOp sinter::test::findFunction(ModuleOp module, StringRef name) {
 
 void sinter::test::collectOpNames(ModuleOp module,
                                   std::set<std::string> &names) {
-  module->walk([&](Operation *op) {
-    names.insert(op->getName().getStringRef().str());
-  });
+  module->walk(
+      [&](Operation *op) { names.insert(op->getName().getStringRef().str()); });
 }
 
 State sinter::test::startState(ModuleOp module) {
@@ -93,7 +92,8 @@ std::vector<Tensor>
 sinter::test::interpretOrFail(func::FuncOp function,
                               const std::vector<Tensor> &inputs, State &state,
                               size_t batch) {
-  auto results = interpret(function, inputs, state, {Precision::Float32, batch});
+  auto results =
+      interpret(function, inputs, state, {Precision::Float32, batch});
   REQUIRE(succeeded(results));
   return *results;
 }

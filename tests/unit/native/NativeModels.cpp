@@ -40,8 +40,7 @@ size_t NativeModels::add(ModuleOp planned) {
   records.push_back(std::move(*record));
   // Several models declare the same functions of the runtime.
   for (Operation &op : llvm::make_early_inc_range(*copy->getBody()))
-    if (!SymbolTable::lookupSymbolIn(*loops,
-                                     SymbolTable::getSymbolName(&op)))
+    if (!SymbolTable::lookupSymbolIn(*loops, SymbolTable::getSymbolName(&op)))
       op.moveBefore(loops->getBody(), loops->getBody()->end());
   return records.size() - 1;
 }
@@ -114,10 +113,9 @@ private:
 static std::vector<uint32_t> toWords(const Tensor &tensor) {
   std::vector<uint32_t> words;
   for (double value : tensor.values)
-    words.push_back(
-        tensor.element == Element::F32
-            ? llvm::bit_cast<uint32_t>(static_cast<float>(value))
-            : static_cast<uint32_t>(static_cast<int32_t>(value)));
+    words.push_back(tensor.element == Element::F32
+                        ? llvm::bit_cast<uint32_t>(static_cast<float>(value))
+                        : static_cast<uint32_t>(static_cast<int32_t>(value)));
   return words;
 }
 
@@ -143,6 +141,14 @@ static Tensor toTensor(const char *bytes, sinter_dtype dtype,
 // Calling
 //===----------------------------------------------------------------------===//
 
+const FunctionRecord &NativeModels::step(size_t model,
+                                         StringRef function) const {
+  const ModelRecord &record = records[model];
+  if (function == "predict")
+    return record.predict;
+  return function == "eval_step" ? record.evalStep : record.trainStep;
+}
+
 static bool sameBits(const Tensor &a, const Tensor &b) {
   return toWords(a) == toWords(b);
 }
@@ -152,10 +158,7 @@ std::vector<Tensor> NativeModels::run(size_t model, StringRef function,
                                       State &state, size_t batch,
                                       sinter_pool *pool) {
   const ModelRecord &record = records[model];
-  const FunctionRecord &step = function == "predict" ? record.predict
-                               : function == "eval_step"
-                                   ? record.evalStep
-                                   : record.trainStep;
+  const FunctionRecord &step = this->step(model, function);
   auto entry = code->lookup<sinter_function>(step.symbol);
 
   std::vector<std::unique_ptr<GuardedInput>> guarded;

@@ -39,6 +39,10 @@ public:
 
   const ModelRecord &record(size_t model) const { return records[model]; }
 
+  bool has(size_t model, llvm::StringRef function) const {
+    return !step(model, function).symbol.empty();
+  }
+
   /// Calls @predict, @eval_step or @train_step; `state` is updated.
   std::vector<reference::Tensor>
   run(size_t model, llvm::StringRef function,
@@ -46,6 +50,8 @@ public:
       size_t batch, sinter_pool *pool = nullptr);
 
 private:
+  const FunctionRecord &step(size_t model, llvm::StringRef function) const;
+
   std::string cpu;
   TargetInfo target;
   mlir::OwningOpRef<mlir::ModuleOp> loops;

@@ -284,7 +284,8 @@ std::vector<OpText> sinter::test::opTexts() {
       std::string name = std::string(form.name) + "_of";
       for (int64_t size : sizes)
         name += "_" + std::to_string(size);
-      texts.push_back({name, fillIn(form.states, sizes), fillIn(form.function, sizes)});
+      texts.push_back(
+          {name, fillIn(form.states, sizes), fillIn(form.function, sizes)});
     }
   return texts;
 }

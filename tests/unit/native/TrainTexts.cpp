@@ -51,9 +51,9 @@ public:
     std::string w = emit("sinter.read @\"" + name + "/kernel\" : " + kernel);
     std::string b = emit("sinter.read @\"" + name + "/bias\" : " + bias);
     // Keeps the pre-activations near 1 for weights on (-1, 1).
-    Layer scaled = make(x.width, "sinter.mul " + x.value + ", %small : (" +
-                                     x.type() + ", tensor<f32>) -> " +
-                                     x.type());
+    Layer scaled =
+        make(x.width, "sinter.mul " + x.value + ", %small : (" + x.type() +
+                          ", tensor<f32>) -> " + x.type());
     Layer product = make(width, "sinter.matmul " + scaled.value + ", " + w +
                                     " : (" + x.type() + ", " + kernel +
                                     ") -> tensor<?x" + number(width) + "xf32>");
@@ -64,8 +64,8 @@ public:
 
   /// An op of one operand and the same type: "tanh", "dropout" "stream 0 {..}".
   Layer apply(Layer x, const std::string &op, const std::string &rest = "") {
-    return make(x.width, "sinter." + op + " " + x.value + " " + rest + " : " +
-                             x.type());
+    return make(x.width,
+                "sinter." + op + " " + x.value + " " + rest + " : " + x.type());
   }
 
   /// add, mul, sub, maximum of two values of one shape.
@@ -175,8 +175,8 @@ static std::string deep(const std::string &name, int64_t bound, int64_t width,
                         const std::string &loss, const std::string &optimizer,
                         const std::string &metrics = "") {
   Network n;
-  Layer h = n.apply(n.dense(n.input(5), 33), "leaky_relu",
-                    "{alpha = 0.3 : f32}");
+  Layer h =
+      n.apply(n.dense(n.input(5), 33), "leaky_relu", "{alpha = 0.3 : f32}");
   h = n.apply(n.dense(h, 7), "selu");
   h = n.apply(n.dense(h, 1), "gelu", "{approximate}");
   h = n.apply(n.dense(h, 16), "hard_sigmoid");
@@ -206,35 +206,40 @@ std::vector<TrainText> sinter::test::trainTexts() {
     return "name = \"sgd\", learning_rate = {" + schedule + "}";
   };
   return {
-      {"t0",
-       chain("t0", 20, 5, "relu", "softmax", sparse, adam, sparseMetrics), 20,
-       5, 0, 1},
+      {"t0", chain("t0", 20, 5, "relu", "softmax", sparse, adam, sparseMetrics),
+       20, 5, 0, 1},
       {"t1",
-       chain("t1", 48, 17, "tanh", "softmax",
-             categorical + ", label_smoothing = 0.1",
-             R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, epsilon = 1.0e-7)",
-             classMetrics),
+       chain(
+           "t1", 48, 17, "tanh", "softmax",
+           categorical + ", label_smoothing = 0.1",
+           R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, epsilon = 1.0e-7)",
+           classMetrics),
        48, 2, 0, 1},
       {"t2",
-       chain("t2", 20, 3, "relu", "sigmoid", binary, sgd + ", momentum = 0.9, nesterov = true",
+       chain("t2", 20, 3, "relu", "sigmoid", binary,
+             sgd + ", momentum = 0.9, nesterov = true",
              R"({name = "binary_accuracy", threshold = 0.5})"),
        20, 2, 0, 1},
       {"t3",
-       chain("t3", 16, 4, "silu", "", mse,
-             R"(name = "adagrad", learning_rate = 0.05, initial_accumulator_value = 0.1, epsilon = 1.0e-7)",
-             R"({name = "mean_absolute_error"}, {name = "huber", delta = 0.7})"),
+       chain(
+           "t3", 16, 4, "silu", "", mse,
+           R"(name = "adagrad", learning_rate = 0.05, initial_accumulator_value = 0.1, epsilon = 1.0e-7)",
+           R"({name = "mean_absolute_error"}, {name = "huber", delta = 0.7})"),
        16, 2, -1, 1},
       {"t4",
-       branches("t4", 20, 3, "", R"(name = "mean_absolute_error")",
-                R"(name = "adadelta", learning_rate = 1.0, rho = 0.95, epsilon = 1.0e-7)"),
+       branches(
+           "t4", 20, 3, "", R"(name = "mean_absolute_error")",
+           R"(name = "adadelta", learning_rate = 1.0, rho = 0.95, epsilon = 1.0e-7)"),
        20, 2, -1, 1},
       {"t5",
-       branches("t5", 33, 17, "", R"(name = "huber", delta = 0.5)",
-                R"(name = "nadam", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7)"),
+       branches(
+           "t5", 33, 17, "", R"(name = "huber", delta = 0.5)",
+           R"(name = "nadam", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7)"),
        33, 2, -2, 2},
       {"t6",
-       branches("t6", 20, 1, "tanh", R"(name = "hinge")",
-                R"(name = "adamw", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7, weight_decay = 0.01)"),
+       branches(
+           "t6", 20, 1, "tanh", R"(name = "hinge")",
+           R"(name = "adamw", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7, weight_decay = 0.01)"),
        20, 2, -1, 1},
       {"t7", shared("t7", 20, 2, "", mse, sgd + ", clipnorm = 0.1"), 20, 2, -1,
        1},
@@ -246,25 +251,34 @@ std::vector<TrainText> sinter::test::trainTexts() {
        branches("t9", 20, 6, "softplus", sparse, sgd + ", clipvalue = 0.02"),
        20, 6, 0, 1},
       {"t10",
-       chain("t10", 20, 4, "sin", "softplus", categorical,
-             R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, momentum = 0.9, centered = true, epsilon = 1.0e-3)"),
+       chain(
+           "t10", 20, 4, "sin", "softplus", categorical,
+           R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, momentum = 0.9, centered = true, epsilon = 1.0e-3)"),
        20, 2, 0, 1},
       {"t11",
-       chain("t11", 20, 1, "tanh", "sigmoid", binary,
-             scheduled(R"(name = "exponential_decay", initial_learning_rate = 0.1, decay_steps = 2, decay_rate = 0.5)")),
+       chain(
+           "t11", 20, 1, "tanh", "sigmoid", binary,
+           scheduled(
+               R"(name = "exponential_decay", initial_learning_rate = 0.1, decay_steps = 2, decay_rate = 0.5)")),
        20, 2, 0, 1},
       {"t12",
-       chain("t12", 7, 1, "tanh", "", mse,
-             scheduled(R"(name = "cosine_decay", initial_learning_rate = 0.01, decay_steps = 3, warmup_target = 0.1, warmup_steps = 2)")),
+       chain(
+           "t12", 7, 1, "tanh", "", mse,
+           scheduled(
+               R"(name = "cosine_decay", initial_learning_rate = 0.01, decay_steps = 3, warmup_target = 0.1, warmup_steps = 2)")),
        7, 2, 0, 1},
       {"t13",
-       deep("t13", 20, 3, sparse + ", from_logits = true",
-            scheduled(R"(name = "piecewise_constant_decay", boundaries = [1, 2], values = [0.1, 0.02, 0.3])")),
+       deep(
+           "t13", 20, 3, sparse + ", from_logits = true",
+           scheduled(
+               R"(name = "piecewise_constant_decay", boundaries = [1, 2], values = [0.1, 0.02, 0.3])")),
        20, 3, 0, 1},
       {"t14",
-       chain("t14", 20, 3, "tanh", "hard_sigmoid",
-             binary + ", label_smoothing = 0.2",
-             scheduled(R"(name = "exponential_decay", initial_learning_rate = 0.1, decay_steps = 2, decay_rate = 0.5, staircase = true)")),
+       chain(
+           "t14", 20, 3, "tanh", "hard_sigmoid",
+           binary + ", label_smoothing = 0.2",
+           scheduled(
+               R"(name = "exponential_decay", initial_learning_rate = 0.1, decay_steps = 2, decay_rate = 0.5, staircase = true)")),
        20, 2, 0, 1},
       {"t15", deep("t15", 1, 2, mse, adam), 1, 2, 0, 1},
   };
@@ -276,9 +290,14 @@ TrainText sinter::test::wideTrainText() {
   h = n.apply(h, "dropout", "stream 0 {rate = 0.5 : f32}");
   h = n.apply(n.dense(h, 90), "tanh");
   Layer y = n.apply(n.dense(h, 10), "softmax");
-  return {"wide",
-          n.model("wide", 48, y, R"(name = "sparse_categorical_crossentropy")",
-                  R"(name = "adam", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7, global_clipnorm = 1.0)",
-                  R"({name = "sparse_categorical_accuracy"})"),
-          48, 10, 0, 1};
+  return {
+      "wide",
+      n.model(
+          "wide", 48, y, R"(name = "sparse_categorical_crossentropy")",
+          R"(name = "adam", learning_rate = 0.01, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1.0e-7, global_clipnorm = 1.0)",
+          R"({name = "sparse_categorical_accuracy"})"),
+      48,
+      10,
+      0,
+      1};
 }
