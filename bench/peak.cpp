@@ -2,8 +2,8 @@
 //
 // Problem: "87 GFLOP/s" says nothing without the machine's ceiling, and data
 // sheets give clocks that a core with wide vectors does not hold.
-// Idea: enough independent accumulators to hide the latency of an FMA (4 cycles,
-// 2 a cycle: 8; 24 fill AVX-512's registers well, 12 AVX2's), no memory
+// Idea: enough independent accumulators to hide the latency of an FMA (4
+// cycles, 2 a cycle: 8; 24 fill AVX-512's registers well, 12 AVX2's), no memory
 // traffic, for a few milliseconds, several times; the best time is the peak.
 // The widest instruction set that the CPU has is used and named.
 // Known weakness: one thread; neighbours on a shared host lower the result, so
@@ -21,9 +21,9 @@ namespace {
 constexpr long kRounds = 1 << 21;
 constexpr int kRepetitions = 9;
 
-/// kRounds times one multiply-add on each of `sizeof...(chain)` vectors. On these
-/// types a * x + b is one FMA instruction; indices known at compile time keep
-/// all chains in registers.
+/// kRounds times one multiply-add on each of `sizeof...(chain)` vectors. On
+/// these types a * x + b is one FMA instruction; indices known at compile time
+/// keep all chains in registers.
 template <typename Vector, int... chain>
 [[gnu::always_inline]] inline float
 multiplyAdd(float seed, std::integer_sequence<int, chain...>) {

@@ -1,4 +1,5 @@
-// The MLIR headers that most of the compiler includes; precompiled once per library.
+// The MLIR headers that most of the compiler includes; precompiled once per
+// library.
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"

@@ -51,8 +51,8 @@ Value KernelEmitter::basePointer(Value tensor, int64_t &offset) {
     return loadCallField(b, b.getLoc(), call, CallField::State);
   }
   auto result = cast<OpResult>(tensor);
-  int64_t place =
-      (*cast<KernelOp>(result.getOwner()).getOffsets())[result.getResultNumber()];
+  int64_t place = (*cast<KernelOp>(result.getOwner())
+                        .getOffsets())[result.getResultNumber()];
   if (place < 0)
     return loadOutput(b, b.getLoc(), call, -1 - place);
   offset = place;
@@ -109,7 +109,8 @@ bool KernelEmitter::isFlattened(RankedTensorType type) const {
 /// Do the lanes run along this tensor, rather than repeat one element of it?
 bool KernelEmitter::hasColumns(RankedTensorType type) const {
   return lanesMode == Lanes::Columns &&
-         (isFlattened(type) || (type.getRank() > 0 && type.getShape().back() > 1));
+         (isFlattened(type) ||
+          (type.getRank() > 0 && type.getShape().back() > 1));
 }
 
 Value KernelEmitter::load(Value memref, RankedTensorType type,
@@ -175,8 +176,8 @@ void KernelEmitter::storeAll(
     }
     pending.push_back({emit(inside, at), memref, type, at});
   };
-  for (auto [inside, result] : llvm::zip_equal(kernel.getYield().getValues(),
-                                               kernel.getResults()))
+  for (auto [inside, result] :
+       llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
     compute(inside, memory(result, isFlattened(tensorTypeOf(result))));
   for (WriteOp write : kernel.getBody().front().getOps<WriteOp>())
     compute(write.getValue(),

@@ -124,8 +124,8 @@ private:
                           mlir::ValueRange features);
   mlir::Value load(mlir::Value memref, mlir::RankedTensorType type,
                    mlir::ValueRange features);
-  void store(mlir::Value value, mlir::Value memref,
-             mlir::RankedTensorType type, mlir::ValueRange features);
+  void store(mlir::Value value, mlir::Value memref, mlir::RankedTensorType type,
+             mlir::ValueRange features);
   mlir::Value spread(mlir::Value scalar);
   mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitUniformNumbers(RandomUniformOp op, mlir::ValueRange features);

@@ -47,8 +47,8 @@ Value KernelEmitter::emit(Value tensor, ValueRange features) {
   if (!inside)
     value = load(memory(tensor, isFlattened(type)), type, features);
   else if (auto read = dyn_cast<ReadOp>(op))
-    value = load(stateMemory(read.getState(), isFlattened(type)), type,
-                 features);
+    value =
+        load(stateMemory(read.getState(), isFlattened(type)), type, features);
   else
     value = emitOp(op, features);
   memo.push_back({tensor, Indices(features), value});
@@ -141,8 +141,7 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       .Case<EqualOp>([&](Operation *) -> Value {
         Value x = operand(0), y = operand(1);
         if (isa<FloatType>(getElementTypeOrSelf(x.getType())))
-          return bit(
-              arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y));
+          return bit(arith::CmpFOp::create(b, arith::CmpFPredicate::OEQ, x, y));
         return bit(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y));
       })
       .Case<SelectOp>([&](SelectOp select) -> Value {
@@ -230,8 +229,8 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
             index(featureShape(tensorTypeOf(pad.getX()))[axis]));
         Value result;
         scope([&] {
-          auto branch = scf::IfOp::create(
-              b, elementVector(b.getF32Type()), inside, true);
+          auto branch =
+              scf::IfOp::create(b, elementVector(b.getF32Type()), inside, true);
           OpBuilder::InsertionGuard guard(b);
           b.setInsertionPointToStart(branch.thenBlock());
           Indices at(features);
@@ -300,9 +299,10 @@ Value KernelEmitter::emitConcatenate(ConcatenateOp op, ValueRange features) {
 Value KernelEmitter::elementIndex(RankedTensorType type, ValueRange features) {
   Value element;
   for (auto [feature, size] : llvm::zip_equal(features, featureShape(type)))
-    element = element ? arith::AddIOp::create(b, mul(element, size), feature)
-                            .getResult()
-                      : feature;
+    element =
+        element
+            ? arith::AddIOp::create(b, mul(element, size), feature).getResult()
+            : feature;
   return element ? element : index(0);
 }
 
@@ -319,8 +319,7 @@ PhiloxWords KernelEmitter::emitWords(Value seed, Value step, int64_t stream,
       {emit(seed, ValueRange{index(0)}), emit(seed, ValueRange{index(1)})});
 }
 
-Value KernelEmitter::emitNormalNumbers(RandomNormalOp op,
-                                       ValueRange features) {
+Value KernelEmitter::emitNormalNumbers(RandomNormalOp op, ValueRange features) {
   Value element = elementIndex(tensorTypeOf(op.getResult()), features);
   PhiloxWords words =
       emitWords(op.getSeed(), op.getStep(), op.getStream(), element);
@@ -359,19 +358,18 @@ Value KernelEmitter::emitUniformNumbers(RandomUniformOp op,
     });
     if (known == randomBlocks.end()) {
       Value block = arith::DivUIOp::create(b, base, index(4));
-      randomBlocks.push_back({op, base, offset / 4, sample,
-                              makeWords(add(block, offset / 4))});
+      randomBlocks.push_back(
+          {op, base, offset / 4, sample, makeWords(add(block, offset / 4))});
       known = std::prev(randomBlocks.end());
     }
     return emitUniform(b, known->words[offset % 4]);
   }
-  PhiloxWords words =
-      makeWords(arith::DivUIOp::create(b, element, index(4)));
+  PhiloxWords words = makeWords(arith::DivUIOp::create(b, element, index(4)));
   Value which = arith::RemUIOp::create(b, element, index(4));
   Value chosen = words[0];
   for (int i = 1; i < 4; ++i) {
-    Value isIt = arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which,
-                                       index(i));
+    Value isIt =
+        arith::CmpIOp::create(b, arith::CmpIPredicate::eq, which, index(i));
     chosen = arith::SelectOp::create(b, isIt, words[i], chosen);
   }
   return emitUniform(b, chosen);

@@ -1,9 +1,9 @@
 //===- LowerMatmul.cpp - activations times weights -----------------------===//
 //
-// y(m, n) = sum(k) w(k, m) x(k, n), lanes over samples n, and the input gradient
-// dx(k, n) = sum(m) w(k, m) dy(m, n), which is the same with w read the other
-// way. Weights are broadcast scalars in the order in which they are stored:
-// nothing is packed.
+// y(m, n) = sum(k) w(k, m) x(k, n), lanes over samples n, and the input
+// gradient dx(k, n) = sum(m) w(k, m) dy(m, n), which is the same with w read
+// the other way. Weights are broadcast scalars in the order in which they are
+// stored: nothing is packed.
 //
 //   for unit in this task's part of (M / R) x (N / (V lanes)):
 //     acc[R][V] = 0
@@ -11,8 +11,8 @@
 //     epilogue on acc[r][v] at (m+r, n+v lanes): bias, activation, dropout, ...
 //     store what is wanted
 //
-// Units of samples past the end of this batch are skipped. Weakness: no blocking
-// of k; x's panel of K x V lanes has to stay in the L2 cache.
+// Units of samples past the end of this batch are skipped. Weakness: no
+// blocking of k; x's panel of K x V lanes has to stay in the L2 cache.
 //
 //===----------------------------------------------------------------------===//
 
@@ -75,13 +75,11 @@ FailureOr<int64_t> MatmulNest::build() {
   e.setLanes(Lanes::Samples);
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
-    Value rowTile =
-        arith::DivUIOp::create(e.b, unit, e.index(sampleTiles));
-    Value sampleTile =
-        arith::RemUIOp::create(e.b, unit, e.index(sampleTiles));
+    Value rowTile = arith::DivUIOp::create(e.b, unit, e.index(sampleTiles));
+    Value sampleTile = arith::RemUIOp::create(e.b, unit, e.index(sampleTiles));
     Value m = e.mul(rowTile, tile.rows), n = e.mul(sampleTile, samplesPerTile);
-    Value hasSamples = arith::CmpIOp::create(
-        e.b, arith::CmpIPredicate::ult, n, e.batch);
+    Value hasSamples =
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, n, e.batch);
     auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
     OpBuilder::InsertionGuard insertion(e.b);
     e.b.setInsertionPointToStart(guard.thenBlock());
@@ -122,8 +120,8 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
               matmul.getTransposeB() ? ValueRange{row, k} : ValueRange{k, row});
           Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
           for (int64_t v = 0; v < tile.vectors; ++v)
-            next.push_back(vector::FMAOp::create(e.b, spread, xs[v],
-                                                 acc[next.size()]));
+            next.push_back(
+                vector::FMAOp::create(e.b, spread, xs[v], acc[next.size()]));
         }
         return next;
       });

@@ -38,8 +38,8 @@ private:
   }
   /// How many of `most` columns of this row exist: none past the batch.
   Value columnsOf(Value row, int64_t most) {
-    Value exists = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, row,
-                                         e.batch);
+    Value exists =
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, row, e.batch);
     return arith::SelectOp::create(e.b, exists, e.index(most), e.index(0));
   }
 
@@ -67,23 +67,20 @@ int64_t RelayoutNest::build() {
   }
   int64_t blocks = features / e.lanes(), rest = features % e.lanes();
   int64_t units = blocks + (rest ? 1 : 0);
-  int64_t tasks =
-      chooseTasks(units, 4.0 * units * e.layout.padded());
+  int64_t tasks = chooseTasks(units, 4.0 * units * e.layout.padded());
   auto [low, high] = e.taskRange(units, tasks);
   auto samples = [&](Value feature, int64_t columns) {
     e.loop(e.index(0), e.batch, e.lanes(),
            [&](Value sample) { block(sample, feature, columns); });
   };
   Value wholeEnd = arith::MinUIOp::create(e.b, high, e.index(blocks));
-  e.loop(low, wholeEnd, 1, [&](Value unit) {
-    samples(e.mul(unit, e.lanes()), e.lanes());
-  });
+  e.loop(low, wholeEnd, 1,
+         [&](Value unit) { samples(e.mul(unit, e.lanes()), e.lanes()); });
   if (rest) {
     // The last, ragged block: a loop of one turn in the task that has it.
     Value first = arith::MaxUIOp::create(e.b, low, e.index(blocks));
-    e.loop(first, high, 1, [&](Value unit) {
-      samples(e.mul(unit, e.lanes()), rest);
-    });
+    e.loop(first, high, 1,
+           [&](Value unit) { samples(e.mul(unit, e.lanes()), rest); });
   }
   return tasks;
 }
@@ -96,8 +93,8 @@ void RelayoutNest::line(Value sample) {
         e.b, vector, from, ValueRange{sample, feature}, live, zero);
     vector::StoreOp::create(e.b, value, to, ValueRange{feature, sample});
   } else {
-    Value value = vector::LoadOp::create(e.b, vector, from,
-                                         ValueRange{feature, sample});
+    Value value =
+        vector::LoadOp::create(e.b, vector, from, ValueRange{feature, sample});
     vector::MaskedStoreOp::create(e.b, to, ValueRange{sample, feature}, live,
                                   value);
   }
@@ -106,8 +103,7 @@ void RelayoutNest::line(Value sample) {
 void RelayoutNest::block(Value sample, Value feature, int64_t columns) {
   auto square =
       VectorType::get({e.lanes(), e.lanes()}, vector.getElementType());
-  Value matrix =
-      arith::ConstantOp::create(e.b, e.b.getZeroAttr(square));
+  Value matrix = arith::ConstantOp::create(e.b, e.b.getZeroAttr(square));
   for (int64_t i = 0; i < (toLanes ? e.lanes() : columns); ++i) {
     Value line;
     if (toLanes) {
@@ -121,8 +117,7 @@ void RelayoutNest::block(Value sample, Value feature, int64_t columns) {
     }
     matrix = vector::InsertOp::create(e.b, line, matrix, ArrayRef{i});
   }
-  matrix =
-      vector::TransposeOp::create(e.b, matrix, ArrayRef<int64_t>{1, 0});
+  matrix = vector::TransposeOp::create(e.b, matrix, ArrayRef<int64_t>{1, 0});
   for (int64_t i = 0; i < (toLanes ? columns : e.lanes()); ++i) {
     Value line = vector::ExtractOp::create(e.b, matrix, ArrayRef{i});
     if (toLanes) {

@@ -95,8 +95,8 @@ public:
       return {arith::AddFOp::create(e.b, acc[0], value)};
     if (isa<ReduceMaxOp>(op)) // keeps a NaN
       return {arith::MaximumFOp::create(e.b, acc[0], value)};
-    Value wins = arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, value,
-                                       acc[0]);
+    Value wins =
+        arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, value, acc[0]);
     Value best = arith::SelectOp::create(e.b, wins, value, acc[0]);
     return {best, arith::SelectOp::create(e.b, wins, position, acc[1])};
   }
@@ -157,8 +157,8 @@ SmallVector<Value> SweepNest::carry(ArrayRef<int64_t> shape, ValueRange at,
       features.resize(featureShape(tensorTypeOf(operand)).size(), e.index(0));
       Value position;
       if (isa<ArgMaxOp>(op)) {
-        position = arith::IndexCastOp::create(e.b, e.b.getI32Type(),
-                                              features.back());
+        position =
+            arith::IndexCastOp::create(e.b, e.b.getI32Type(), features.back());
         if (auto vector =
                 dyn_cast<VectorType>(e.elementVector(e.b.getI32Type())))
           position = vector::BroadcastOp::create(e.b, vector, position);
@@ -208,9 +208,9 @@ FailureOr<int64_t> SweepNest::build() {
   if (reductions.size() == 1 && operations == 1) {
     RankedTensorType type = tensorTypeOf(reductions[0]->getOperand(0));
     SmallVector<int64_t> axes = reducedAxes(reductions[0]);
-    bool suffix = axes.back() == type.getRank() - 1 &&
-                  axes.back() - axes.front() + 1 ==
-                      static_cast<int64_t>(axes.size());
+    bool suffix =
+        axes.back() == type.getRank() - 1 &&
+        axes.back() - axes.front() + 1 == static_cast<int64_t>(axes.size());
     bool whole = static_cast<int64_t>(axes.size()) == type.getRank();
     if (batched ? !suffix : !whole)
       return buildLoneReduce(reductions[0]);
@@ -343,20 +343,20 @@ int64_t SweepNest::buildFlat() {
   auto isFull = [&](RankedTensorType type) { return featureCount(type) > 1; };
   for (Operation *op : reductions) {
     Accumulator accumulator(e, op);
-    SmallVector<Value> acc = e.loop(
-        e.index(0), e.index(whole), e.lanes(), accumulator.start(),
-        [&](Value i, ValueRange acc) {
-          return accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}),
-                                  {});
-        });
+    SmallVector<Value> acc =
+        e.loop(e.index(0), e.index(whole), e.lanes(), accumulator.start(),
+               [&](Value i, ValueRange acc) {
+                 return accumulator.step(
+                     acc, e.emit(op->getOperand(0), ValueRange{i}), {});
+               });
     flatTail([&](Value i, Value mask) {
       acc = accumulator.step(acc, e.emit(op->getOperand(0), ValueRange{i}), {},
                              mask);
     });
     Value scalar = accumulator.acrossLanes(acc[0]);
     e.seed(op->getResult(0),
-           vector::BroadcastOp::create(
-               e.b, e.elementVector(e.b.getF32Type()), scalar));
+           vector::BroadcastOp::create(e.b, e.elementVector(e.b.getF32Type()),
+                                       scalar));
   }
   e.storeAll({}, [&](RankedTensorType type) { return !isFull(type); });
   e.loop(e.index(0), e.index(whole), e.lanes(),
@@ -418,8 +418,8 @@ FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
       if (depth == reduced.size()) {
         Value position;
         if (isa<ArgMaxOp>(op))
-          position = arith::IndexCastOp::create(e.b, e.b.getI32Type(),
-                                                point.back());
+          position =
+              arith::IndexCastOp::create(e.b, e.b.getI32Type(), point.back());
         return accumulator.step(acc, e.emit(op->getOperand(0), point),
                                 position);
       }
@@ -479,8 +479,8 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
       Value i32 = arith::IndexCastOp::create(e.b, e.b.getI32Type(), number);
       return vector::BroadcastOp::create(e.b, vector, i32);
     };
-    Value numbers = arith::AddIOp::create(e.b, spread(sample),
-                                          laneNumbers(e.b, e.lanes()));
+    Value numbers =
+        arith::AddIOp::create(e.b, spread(sample), laneNumbers(e.b, e.lanes()));
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, numbers,
                                  spread(e.batch));
   };
@@ -488,18 +488,18 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
   auto reduceAt = [&](ValueRange at) {
     e.setLanes(Lanes::Samples);
     SmallVector<Value> start(sums.size(), e.vectorConstant(0));
-    SmallVector<Value> acc = e.loop(
-        e.index(0), e.batch, e.lanes(), start,
-        [&](Value sample, ValueRange acc) {
-          e.setSample(sample);
-          Value live = liveLanes(sample);
-          SmallVector<Value> next;
-          for (auto [i, sum] : llvm::enumerate(sums))
-            next.push_back(Accumulator(e, sum).step(
-                acc[i], e.emit(sum.getX(), at), {}, live)[0]);
-          e.storeAll(at, isBatchedType);
-          return next;
-        });
+    SmallVector<Value> acc =
+        e.loop(e.index(0), e.batch, e.lanes(), start,
+               [&](Value sample, ValueRange acc) {
+                 e.setSample(sample);
+                 Value live = liveLanes(sample);
+                 SmallVector<Value> next;
+                 for (auto [i, sum] : llvm::enumerate(sums))
+                   next.push_back(Accumulator(e, sum).step(
+                       acc[i], e.emit(sum.getX(), at), {}, live)[0]);
+                 e.storeAll(at, isBatchedType);
+                 return next;
+               });
     SmallVector<Value> totals;
     for (auto [i, sum] : llvm::enumerate(sums))
       totals.push_back(Accumulator(e, sum).acrossLanes(acc[i]));

@@ -1,9 +1,9 @@
 //===- LowerWeightGradient.cpp - the batch contracted away ---------------===//
 //
-// dW(k, m) = sum(n) x(k, n) dy(n, m), lanes over columns m: x is batch-minor and
-// broadcast, dy row-major. The optimizer's update is the epilogue: a tile of dW
-// goes from registers into the state, so weight and slots are read and written
-// once and the gradient itself is never stored.
+// dW(k, m) = sum(n) x(k, n) dy(n, m), lanes over columns m: x is batch-minor
+// and broadcast, dy row-major. The optimizer's update is the epilogue: a tile
+// of dW goes from registers into the state, so weight and slots are read and
+// written once and the gradient itself is never stored.
 //
 //   for unit in this task's part of K / R rows:
 //     for columns m in steps of V lanes:
@@ -91,9 +91,8 @@ void WeightGradientNest::buildRows(Value k, int64_t rows) {
   int64_t step = tile.vectors * e.lanes();
   int64_t whole = columns / step * step, rest = columns - whole;
   if (whole)
-    e.loop(e.index(0), e.index(whole), step, [&](Value m) {
-      buildTile(k, m, rows, tile.vectors, e.lanes());
-    });
+    e.loop(e.index(0), e.index(whole), step,
+           [&](Value m) { buildTile(k, m, rows, tile.vectors, e.lanes()); });
   if (rest) {
     int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
     buildTile(k, e.index(whole), rows, vectors,
@@ -115,8 +114,8 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
   SmallVector<Value> start(rows * vectors, zero);
-  SmallVector<Value> acc = e.loop(
-      e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
+  SmallVector<Value> acc =
+      e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
         SmallVector<Value> dys, next;
         for (int64_t v = 0; v < vectors; ++v) {
           SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
@@ -131,8 +130,8 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
               memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
           Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
           for (int64_t v = 0; v < vectors; ++v)
-            next.push_back(vector::FMAOp::create(e.b, spread, dys[v],
-                                                 acc[next.size()]));
+            next.push_back(
+                vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
         }
         return next;
       });
@@ -157,14 +156,14 @@ static int64_t lowerUnbatched(KernelEmitter &e, MatmulOp matmul) {
       return transposed ? e.emit(matrix, ValueRange{column, row})
                         : e.emit(matrix, ValueRange{row, column});
     };
-    SmallVector<Value> sum = e.loop(
-        e.index(0), e.index(inner), 1, e.vectorConstant(0),
-        [&](Value k, ValueRange acc) -> SmallVector<Value> {
-          Value a = element(matmul.getA(), at[0], k, transposeA);
-          Value b = element(matmul.getB(), k, at[1], transposeB);
-          Value product = arith::MulFOp::create(e.b, a, b);
-          return {arith::AddFOp::create(e.b, acc[0], product)};
-        });
+    SmallVector<Value> sum =
+        e.loop(e.index(0), e.index(inner), 1, e.vectorConstant(0),
+               [&](Value k, ValueRange acc) -> SmallVector<Value> {
+                 Value a = element(matmul.getA(), at[0], k, transposeA);
+                 Value b = element(matmul.getB(), k, at[1], transposeB);
+                 Value product = arith::MulFOp::create(e.b, a, b);
+                 return {arith::AddFOp::create(e.b, acc[0], product)};
+               });
     e.seed(matmul.getResult(), sum[0]);
     e.storeAll(at, [](RankedTensorType) { return true; });
   });

@@ -237,13 +237,12 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
   if (auto bytes = function->getAttrOfType<IntegerAttr>(names::arenaLowerBound))
     result.arenaLowerBound = bytes.getInt();
   for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    result.inputs.push_back(
-        recordTensor(i == 0 ? "input" : "target", cast<RankedTensorType>(type)));
+    result.inputs.push_back(recordTensor(i == 0 ? "input" : "target",
+                                         cast<RankedTensorType>(type)));
   auto resultNames = function->getAttrOfType<ArrayAttr>(names::resultNames);
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
-    StringRef name = resultNames
-                         ? cast<StringAttr>(resultNames[i]).getValue()
-                         : StringRef("prediction");
+    StringRef name = resultNames ? cast<StringAttr>(resultNames[i]).getValue()
+                                 : StringRef("prediction");
     result.outputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
   }
 
@@ -267,8 +266,8 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
       createParallelFor(inside, loc, call, kernel.symbol, kernel.tasks);
       continue;
     }
-    Value first = arith::ConstantOp::create(inside, loc,
-                                            inside.getI64IntegerAttr(0));
+    Value first =
+        arith::ConstantOp::create(inside, loc, inside.getI64IntegerAttr(0));
     func::CallOp::create(inside, loc, kernel.symbol, TypeRange(),
                          ValueRange{call, first});
   }

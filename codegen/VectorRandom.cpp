@@ -68,10 +68,10 @@ Value sinter::emitUniform(ImplicitLocOpBuilder &b, Value word) {
 Value sinter::emitNormal(ImplicitLocOpBuilder &b, Value word0, Value word1) {
   auto type = cast<VectorType>(word0.getType());
   // 1 - u is in (0, 1]: the logarithm is finite.
-  Value u = arith::SubFOp::create(b, numbers(b, type, 1),
-                                  emitUniform(b, word0));
-  Value squared = arith::MulFOp::create(b, math::LogOp::create(b, u),
-                                        numbers(b, type, -2));
+  Value u =
+      arith::SubFOp::create(b, numbers(b, type, 1), emitUniform(b, word0));
+  Value squared =
+      arith::MulFOp::create(b, math::LogOp::create(b, u), numbers(b, type, -2));
   Value angle = arith::MulFOp::create(
       b, emitUniform(b, word1),
       numbers(b, type, static_cast<float>(2 * std::numbers::pi)));

@@ -282,11 +282,13 @@ std::vector<Argument> SpecReader::toArguments(const YamlNode &node,
                                               const EntryInfo *entry) {
   if (node.isNull())
     return {};
-  // `activation: {leaky_relu: 0.1}`: the map is the main argument's config.
-  bool isMainConfig = entry && entry->mainArg() && node.isMap() &&
-                      node.entries.size() == 1 &&
-                      isConfigType(entry->mainArg()->type) &&
-                      !entry->find(node.entries.front().key);
+  // `activation: {leaky_relu: 0.1}`: the map is the main argument's config,
+  // unless its key is an argument, or nearly one.
+  bool isMainConfig =
+      entry && entry->mainArg() && node.isMap() && node.entries.size() == 1 &&
+      isConfigType(entry->mainArg()->type) &&
+      !entry->find(node.entries.front().key) &&
+      didYouMean(node.entries.front().key, entry->argNames()).empty();
   if (!node.isMap() || isMainConfig)
     return {{"", toValue(node), node.loc}};
   std::vector<Argument> result;

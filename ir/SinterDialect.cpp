@@ -66,8 +66,8 @@ static std::string shapeText(RankedTensorType type) {
   return text;
 }
 
-FailureOr<RankedTensorType> sinter::broadcastTypes(ArrayRef<RankedTensorType> types,
-                                             std::string &error) {
+FailureOr<RankedTensorType>
+sinter::broadcastTypes(ArrayRef<RankedTensorType> types, std::string &error) {
   SmallVector<int64_t> shape;
   Attribute layout;
   for (RankedTensorType type : types) {

@@ -75,8 +75,9 @@ int64_t storedBytes(mlir::RankedTensorType type, int64_t batchBound);
 /// The type of an elementwise result, or failure (with a reason in `error`)
 /// when the shapes do not broadcast. The element type is the first operand's;
 /// a layout carries over from any operand that has one.
-mlir::FailureOr<mlir::RankedTensorType> broadcastTypes(llvm::ArrayRef<mlir::RankedTensorType> types,
-                                           std::string &error);
+mlir::FailureOr<mlir::RankedTensorType>
+broadcastTypes(llvm::ArrayRef<mlir::RankedTensorType> types,
+               std::string &error);
 
 /// `value` summed over whatever broadcasting stretched, so that it has `type`'s
 /// shape: the gradient of broadcasting.

@@ -86,10 +86,8 @@ Value GeluOp::expand(OpBuilder &b) {
   Value x = getX(), inner;
   if (getApproximate()) {
     Value xx = MulOp::create(b, loc, x, x);
-    Value poly =
-        binary<AddOp>(b, loc, binary<MulOp>(b, loc, xx, 0.044715), 1);
-    Value scaled =
-        binary<MulOp>(b, loc, x, std::sqrt(2 / std::numbers::pi));
+    Value poly = binary<AddOp>(b, loc, binary<MulOp>(b, loc, xx, 0.044715), 1);
+    Value scaled = binary<MulOp>(b, loc, x, std::sqrt(2 / std::numbers::pi));
     inner = TanhOp::create(b, loc, MulOp::create(b, loc, scaled, poly));
   } else {
     inner = ErfOp::create(b, loc,
@@ -114,15 +112,15 @@ Value SiluOp::expand(OpBuilder &b) {
 
 Value HardSigmoidOp::expand(OpBuilder &b) {
   Location loc = getLoc();
-  Value line = binary<AddOp>(
-      b, loc, binary<MulOp>(b, loc, getX(), 1.0 / 6.0), 0.5);
+  Value line =
+      binary<AddOp>(b, loc, binary<MulOp>(b, loc, getX(), 1.0 / 6.0), 0.5);
   return binary<MinimumOp>(b, loc, binary<MaximumOp>(b, loc, line, 0), 1);
 }
 
 /// ln(1 + e^-|x|): what softplus and the logistic loss add to a straight line.
 static Value softCorner(OpBuilder &b, Location loc, Value x) {
-  Value decay = ExpOp::create(
-      b, loc, NegOp::create(b, loc, AbsOp::create(b, loc, x)));
+  Value decay =
+      ExpOp::create(b, loc, NegOp::create(b, loc, AbsOp::create(b, loc, x)));
   return Log1pOp::create(b, loc, decay);
 }
 
@@ -159,8 +157,7 @@ Value SoftmaxCrossEntropyOp::expand(OpBuilder &b) {
   Value x = centred(b, loc, getLogits());
   Value sum = ReduceSumOp::create(b, loc, ExpOp::create(b, loc, x),
                                   ArrayRef<int64_t>{1}, true);
-  Value logSoftmax =
-      SubOp::create(b, loc, x, LogOp::create(b, loc, sum));
+  Value logSoftmax = SubOp::create(b, loc, x, LogOp::create(b, loc, sum));
   Value picked = MulOp::create(b, loc, getTargets(), logSoftmax);
   Value total =
       ReduceSumOp::create(b, loc, picked, ArrayRef<int64_t>{1}, false);

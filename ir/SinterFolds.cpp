@@ -15,8 +15,7 @@ using namespace sinter;
 /// Is `attribute` a splat f32 constant equal to `value`?
 static bool isSplat(Attribute attribute, float value) {
   auto elements = dyn_cast_or_null<DenseElementsAttr>(attribute);
-  return elements && elements.isSplat() &&
-         elements.getElementType().isF32() &&
+  return elements && elements.isSplat() && elements.getElementType().isF32() &&
          elements.getSplatValue<float>() == value;
 }
 
@@ -35,9 +34,9 @@ static OpFoldResult foldScalars(Op op, Attribute lhs, Attribute rhs,
   auto type = cast<RankedTensorType>(op.getType());
   if (!a || !b || type.getRank() != 0 || !type.getElementType().isF32())
     return {};
-  return DenseElementsAttr::get(
-      type, compute(a.template getSplatValue<float>(),
-                    b.template getSplatValue<float>()));
+  return DenseElementsAttr::get(type,
+                                compute(a.template getSplatValue<float>(),
+                                        b.template getSplatValue<float>()));
 }
 
 OpFoldResult ConstantOp::fold(FoldAdaptor) { return getValue(); }

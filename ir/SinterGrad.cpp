@@ -58,9 +58,8 @@ public:
   }
   /// Sum over the last axis, kept with size 1.
   Value sumLast(Value value) {
-    return ReduceSumOp::create(builder, loc, value,
-                               ArrayRef{tensorTypeOf(value).getRank() - 1},
-                               true);
+    return ReduceSumOp::create(
+        builder, loc, value, ArrayRef{tensorTypeOf(value).getRank() - 1}, true);
   }
 
   OpBuilder &builder;
@@ -72,26 +71,30 @@ public:
 // Binary
 //===----------------------------------------------------------------------===//
 
-// y = a + b            da = dy            db = dy                  keeps nothing
+// y = a + b            da = dy            db = dy                  keeps
+// nothing
 SmallVector<Value> AddOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   return {f.sumTo(dy, getLhs()), f.sumTo(dy, getRhs())};
 }
 
-// y = a - b            da = dy            db = -dy                 keeps nothing
+// y = a - b            da = dy            db = -dy                 keeps
+// nothing
 SmallVector<Value> SubOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   return {f.sumTo(dy, getLhs()), f.sumTo(f.neg(dy), getRhs())};
 }
 
-// y = a b              da = dy b          db = dy a                keeps a and b
+// y = a b              da = dy b          db = dy a                keeps a and
+// b
 SmallVector<Value> MulOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   return {f.sumTo(f.mul(dy, getRhs()), getLhs()),
           f.sumTo(f.mul(dy, getLhs()), getRhs())};
 }
 
-// y = a / b            da = dy / b        db = -dy y / b           keeps b and y
+// y = a / b            da = dy / b        db = -dy y / b           keeps b and
+// y
 SmallVector<Value> DivOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value da = f.div(dy, getRhs());
@@ -99,7 +102,8 @@ SmallVector<Value> DivOp::buildGradient(OpBuilder &builder, Value dy) {
           f.sumTo(f.neg(f.mul(da, getResult())), getRhs())};
 }
 
-// y = max(a, b)        da = b > a ? 0 : dy    db = b > a ? dy : 0  keeps a and b
+// y = max(a, b)        da = b > a ? 0 : dy    db = b > a ? dy : 0  keeps a and
+// b
 SmallVector<Value> MaximumOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value right = f.greater(getRhs(), getLhs());
@@ -107,7 +111,8 @@ SmallVector<Value> MaximumOp::buildGradient(OpBuilder &builder, Value dy) {
           f.sumTo(f.select(right, dy, f.zero()), getRhs())};
 }
 
-// y = min(a, b)        da = a > b ? 0 : dy    db = a > b ? dy : 0  keeps a and b
+// y = min(a, b)        da = a > b ? 0 : dy    db = a > b ? dy : 0  keeps a and
+// b
 SmallVector<Value> MinimumOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value right = f.greater(getLhs(), getRhs());
@@ -127,7 +132,8 @@ SmallVector<Value> SelectOp::buildGradient(OpBuilder &builder, Value dy) {
 // Unary primitives
 //===----------------------------------------------------------------------===//
 
-// y = -x               dx = -dy                                    keeps nothing
+// y = -x               dx = -dy                                    keeps
+// nothing
 SmallVector<Value> NegOp::buildGradient(OpBuilder &builder, Value dy) {
   return {Formula(builder, getLoc()).neg(dy)};
 }
@@ -208,7 +214,8 @@ SmallVector<Value> LeakyReluOp::buildGradient(OpBuilder &builder, Value dy) {
   return {f.select(getX(), dy, f.mul(dy, getAlpha().convertToFloat()))};
 }
 
-// y = elu x            dx = x > 0 ? dy : dy (y + alpha)            keeps x and y
+// y = elu x            dx = x > 0 ? dy : dy (y + alpha)            keeps x and
+// y
 SmallVector<Value> EluOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value alpha = f.number(getAlpha().convertToFloat());
@@ -216,7 +223,8 @@ SmallVector<Value> EluOp::buildGradient(OpBuilder &builder, Value dy) {
 }
 
 // y = selu x           dx = x > 0 ? scale dy : dy (y + scale alpha)
-//                                                                  keeps x and y
+//                                                                  keeps x and
+//                                                                  y
 SmallVector<Value> SeluOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value scaleAlpha = f.number(1.0507009873554805 * 1.6732632423543772);
@@ -240,15 +248,16 @@ SmallVector<Value> GeluOp::buildGradient(OpBuilder &builder, Value dy) {
     Value inner = f.mul(f.mul(x, f.sub(f.one(), f.mul(t, t))), du);
     return {f.mul(f.mul(dy, 0.5), f.add(f.add(f.one(), t), inner))};
   }
-  Value erf = ErfOp::create(builder, getLoc(),
-                            f.mul(x, 1 / std::numbers::sqrt2));
+  Value erf =
+      ErfOp::create(builder, getLoc(), f.mul(x, 1 / std::numbers::sqrt2));
   Value phi = f.mul(f.add(f.one(), erf), 0.5);
   Value density = f.mul(f.exp(f.mul(xx, -0.5)),
                         std::numbers::inv_sqrtpi / std::numbers::sqrt2);
   return {f.mul(dy, f.add(phi, f.mul(x, density)))};
 }
 
-// y = x s, s = sigmoid x    dx = dy (s + y (1 - s))                keeps x and y
+// y = x s, s = sigmoid x    dx = dy (s + y (1 - s))                keeps x and
+// y
 SmallVector<Value> SiluOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value s = SigmoidOp::create(builder, getLoc(), getX());
@@ -288,7 +297,8 @@ SmallVector<Value> SoftmaxOp::buildGradient(OpBuilder &builder, Value dy) {
 }
 
 // loss[n] = -sum(c) t log softmax(x)    dx = dloss (softmax(x) sum(c) t - t)
-//                                                                  keeps x and t
+//                                                                  keeps x and
+//                                                                  t
 SmallVector<Value> SoftmaxCrossEntropyOp::buildGradient(OpBuilder &builder,
                                                         Value dloss) {
   Formula f(builder, getLoc());
@@ -302,7 +312,8 @@ SmallVector<Value> SoftmaxCrossEntropyOp::buildGradient(OpBuilder &builder,
 }
 
 // y = -log likelihood of t under sigmoid(x)    dx = dy (sigmoid(x) - t)
-//                                                                  keeps x and t
+//                                                                  keeps x and
+//                                                                  t
 SmallVector<Value> SigmoidCrossEntropyOp::buildGradient(OpBuilder &builder,
                                                         Value dy) {
   Formula f(builder, getLoc());
@@ -314,18 +325,21 @@ SmallVector<Value> SigmoidCrossEntropyOp::buildGradient(OpBuilder &builder,
 // Shapes
 //===----------------------------------------------------------------------===//
 
-// y = reshape x        dx = reshape dy                             keeps nothing
+// y = reshape x        dx = reshape dy                             keeps
+// nothing
 SmallVector<Value> ReshapeOp::buildGradient(OpBuilder &builder, Value dy) {
-  return {Formula(builder, getLoc())
-              .reshape(dy, tensorTypeOf(getX()).getShape())};
+  return {
+      Formula(builder, getLoc()).reshape(dy, tensorTypeOf(getX()).getShape())};
 }
 
-// y = broadcast x      dx = dy summed over what was stretched      keeps nothing
+// y = broadcast x      dx = dy summed over what was stretched      keeps
+// nothing
 SmallVector<Value> BroadcastOp::buildGradient(OpBuilder &builder, Value dy) {
   return {Formula(builder, getLoc()).sumTo(dy, getX())};
 }
 
-// y = concatenate xs   dx_i = the slice of dy that x_i became      keeps nothing
+// y = concatenate xs   dx_i = the slice of dy that x_i became      keeps
+// nothing
 SmallVector<Value> ConcatenateOp::buildGradient(OpBuilder &builder, Value dy) {
   SmallVector<Value> gradients;
   int64_t start = 0;
@@ -338,20 +352,23 @@ SmallVector<Value> ConcatenateOp::buildGradient(OpBuilder &builder, Value dy) {
   return gradients;
 }
 
-// y = slice x          dx = dy between zeros                       keeps nothing
+// y = slice x          dx = dy between zeros                       keeps
+// nothing
 SmallVector<Value> SliceOp::buildGradient(OpBuilder &builder, Value dy) {
   int64_t all = tensorTypeOf(getX()).getDimSize(getAxis());
   int64_t high = all - getStart() - getSize();
   return {PadOp::create(builder, getLoc(), dy, getAxis(), getStart(), high)};
 }
 
-// y = pad x            dx = the slice of dy inside the padding     keeps nothing
+// y = pad x            dx = the slice of dy inside the padding     keeps
+// nothing
 SmallVector<Value> PadOp::buildGradient(OpBuilder &builder, Value dy) {
   int64_t size = tensorTypeOf(getX()).getDimSize(getAxis());
   return {SliceOp::create(builder, getLoc(), dy, getAxis(), getLow(), size)};
 }
 
-// y = relayout x       dx = relayout dy                            keeps nothing
+// y = relayout x       dx = relayout dy                            keeps
+// nothing
 SmallVector<Value> RelayoutOp::buildGradient(OpBuilder &builder, Value dy) {
   if (dy.getType() == getX().getType())
     return {dy};
@@ -363,7 +380,8 @@ SmallVector<Value> RelayoutOp::buildGradient(OpBuilder &builder, Value dy) {
 //===----------------------------------------------------------------------===//
 
 /// A reduction's result with the reduced axes back, as size 1.
-template <typename Op> static Value withKeptAxes(Formula &f, Op op, Value value) {
+template <typename Op>
+static Value withKeptAxes(Formula &f, Op op, Value value) {
   SmallVector<int64_t> shape(tensorTypeOf(op.getX()).getShape());
   bool overBatch = isBatched(op.getX()) && op.getAxes().front() == 0;
   if (overBatch) // broadcasting restores a missing batch by itself
@@ -373,13 +391,15 @@ template <typename Op> static Value withKeptAxes(Formula &f, Op op, Value value)
   return f.reshape(value, shape);
 }
 
-// y = sum x            dx = dy, stretched                          keeps nothing
+// y = sum x            dx = dy, stretched                          keeps
+// nothing
 SmallVector<Value> ReduceSumOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   return {f.broadcast(withKeptAxes(f, *this, dy), tensorTypeOf(getX()))};
 }
 
-// y = max x            dx = x == y ? dy / ties : 0                 keeps x and y
+// y = max x            dx = x == y ? dy / ties : 0                 keeps x and
+// y
 SmallVector<Value> ReduceMaxOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
   Value isMax = f.equal(getX(), withKeptAxes(f, *this, getResult()));
@@ -387,9 +407,9 @@ SmallVector<Value> ReduceMaxOp::buildGradient(OpBuilder &builder, Value dy) {
   return {f.mul(isMax, f.div(withKeptAxes(f, *this, dy), ties))};
 }
 
-// Y = A B              dA = dY B^T        dB = A^T dY              keeps A and B
-// Y = A^T B            dA = B dY^T        dB = A dY
-// Y = A B^T            dA = dY B          dB = dY^T A
+// Y = A B              dA = dY B^T        dB = A^T dY              keeps A and
+// B Y = A^T B            dA = B dY^T        dB = A dY Y = A B^T            dA =
+// dY B          dB = dY^T A
 SmallVector<Value> MatmulOp::buildGradient(OpBuilder &builder, Value dy) {
   Location loc = getLoc();
   Value a = getA(), b = getB();

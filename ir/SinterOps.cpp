@@ -35,7 +35,8 @@ static LogicalResult verifyDimensions(Operation *op, Type type) {
     return success();
   for (auto [i, size] : llvm::enumerate(tensor.getShape())) {
     if (i > 0 && ShapedType::isDynamic(size))
-      return op->emitOpError("expected a dynamic size in dimension 0 only, got ")
+      return op->emitOpError(
+                 "expected a dynamic size in dimension 0 only, got ")
              << tensor;
     if (size == 0)
       return op->emitOpError("expected sizes of at least 1, got ") << tensor;
@@ -102,9 +103,8 @@ LogicalResult StateOp::verify() {
       (type.getRank() != 0 || !type.getElementType().isInteger(32)))
     return emitOpError("expected the iteration to be tensor<i32>, got ")
            << type;
-  if (getRole() == Role::Seed &&
-      (type.getShape() != ArrayRef<int64_t>{2} ||
-       !type.getElementType().isInteger(32)))
+  if (getRole() == Role::Seed && (type.getShape() != ArrayRef<int64_t>{2} ||
+                                  !type.getElementType().isInteger(32)))
     return emitOpError("expected the seed to be tensor<2xi32>, got ") << type;
   return success();
 }
@@ -221,18 +221,17 @@ LogicalResult GaussianNoiseOp::verify() {
 //===----------------------------------------------------------------------===//
 
 /// The broadcast type of all operands, with `element` as element type.
-static LogicalResult inferBroadcast(std::optional<Location> loc,
-                                    StringRef name, ValueRange operands,
-                                    Type element,
+static LogicalResult inferBroadcast(std::optional<Location> loc, StringRef name,
+                                    ValueRange operands, Type element,
                                     SmallVectorImpl<Type> &types) {
   SmallVector<RankedTensorType> operandTypes;
   for (Value operand : operands)
     operandTypes.push_back(tensorTypeOf(operand));
   for (RankedTensorType type : operandTypes)
     if (type.getElementType() != operandTypes.front().getElementType())
-      return emitOptionalError(loc, "'", name,
-                               "' op expected operands of one element type, got ",
-                               operandTypes.front(), " and ", type);
+      return emitOptionalError(
+          loc, "'", name, "' op expected operands of one element type, got ",
+          operandTypes.front(), " and ", type);
   std::string error;
   FailureOr<RankedTensorType> type = broadcastTypes(operandTypes, error);
   if (failed(type))
@@ -368,10 +367,12 @@ static LogicalResult checkFeatureAxis(std::optional<Location> loc,
   return success();
 }
 
-static RankedTensorType withSize(RankedTensorType type, int64_t axis, int64_t size) {
+static RankedTensorType withSize(RankedTensorType type, int64_t axis,
+                                 int64_t size) {
   SmallVector<int64_t> shape(type.getShape());
   shape[axis] = size;
-  return RankedTensorType::get(shape, type.getElementType(), type.getEncoding());
+  return RankedTensorType::get(shape, type.getElementType(),
+                               type.getEncoding());
 }
 
 LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *,
@@ -389,10 +390,9 @@ LogicalResult ConcatenateOp::inferReturnTypes(MLIRContext *,
     RankedTensorType type = tensorTypeOf(input);
     if (type.getRank() != first.getRank() ||
         withSize(type, axis, 1) != withSize(first, axis, 1))
-      return emitOptionalError(
-          loc, "'", getOperationName(),
-          "' op expected inputs that differ along axis ", axis, " only, got ",
-          first, " and ", type);
+      return emitOptionalError(loc, "'", getOperationName(),
+                               "' op expected inputs that differ along axis ",
+                               axis, " only, got ", first, " and ", type);
     size += type.getDimSize(axis);
   }
   types.push_back(withSize(first, axis, size));
@@ -410,10 +410,9 @@ LogicalResult SliceOp::inferReturnTypes(MLIRContext *,
     return failure();
   // Written so that no sum overflows.
   if (size > type.getDimSize(axis) || start > type.getDimSize(axis) - size)
-    return emitOptionalError(loc, "'", getOperationName(),
-                             "' op expected a slice within ",
-                             type.getDimSize(axis), " elements, got ", size,
-                             " from ", start);
+    return emitOptionalError(
+        loc, "'", getOperationName(), "' op expected a slice within ",
+        type.getDimSize(axis), " elements, got ", size, " from ", start);
   types.push_back(withSize(type, axis, size));
   return success();
 }
@@ -477,9 +476,9 @@ static LogicalResult inferReduce(std::optional<Location> loc, StringRef name,
     else if (keepDims)
       shape.push_back(1);
   }
-  types.push_back(RankedTensorType::get(shape, type.getElementType(),
-                                  overBatch ? Attribute()
-                                            : type.getEncoding()));
+  types.push_back(
+      RankedTensorType::get(shape, type.getElementType(),
+                            overBatch ? Attribute() : type.getEncoding()));
   return success();
 }
 
@@ -508,8 +507,8 @@ LogicalResult ArgMaxOp::inferReturnTypes(MLIRContext *context,
     return emitOptionalError(loc, "'", getOperationName(),
                              "' op expected a feature axis, got ", type);
   types.push_back(RankedTensorType::get(type.getShape().drop_back(),
-                                  IntegerType::get(context, 32),
-                                  type.getEncoding()));
+                                        IntegerType::get(context, 32),
+                                        type.getEncoding()));
   return success();
 }
 
@@ -517,7 +516,8 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
                                          std::optional<Location> loc,
                                          Adaptor adaptor,
                                          SmallVectorImpl<Type> &types) {
-  RankedTensorType a = tensorTypeOf(adaptor.getA()), b = tensorTypeOf(adaptor.getB());
+  RankedTensorType a = tensorTypeOf(adaptor.getA()),
+                   b = tensorTypeOf(adaptor.getB());
   int64_t rows = a.getDimSize(adaptor.getTransposeA() ? 1 : 0);
   int64_t inner = a.getDimSize(adaptor.getTransposeA() ? 0 : 1);
   int64_t otherInner = b.getDimSize(adaptor.getTransposeB() ? 1 : 0);
@@ -534,10 +534,9 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
                              "' op expected the batch as rows of the left "
                              "operand or contracted away, got ",
                              a, " and ", b);
-  types.push_back(RankedTensorType::get({rows, columns}, a.getElementType(),
-                                  ShapedType::isDynamic(rows)
-                                      ? a.getEncoding()
-                                      : Attribute()));
+  types.push_back(RankedTensorType::get(
+      {rows, columns}, a.getElementType(),
+      ShapedType::isDynamic(rows) ? a.getEncoding() : Attribute()));
   return success();
 }
 
@@ -553,20 +552,17 @@ LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *,
   return success();
 }
 
-LogicalResult
-SoftmaxCrossEntropyOp::inferReturnTypes(MLIRContext *,
-                                        std::optional<Location> loc,
-                                        Adaptor adaptor,
-                                        SmallVectorImpl<Type> &types) {
+LogicalResult SoftmaxCrossEntropyOp::inferReturnTypes(
+    MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
+    SmallVectorImpl<Type> &types) {
   RankedTensorType logits = tensorTypeOf(adaptor.getLogits());
   RankedTensorType targets = tensorTypeOf(adaptor.getTargets());
   if (logits.getShape() != targets.getShape())
-    return emitOptionalError(
-        loc, "'", getOperationName(),
-        "' op expected targets of the logits' shape, got ", targets, " for ",
-        logits);
+    return emitOptionalError(loc, "'", getOperationName(),
+                             "' op expected targets of the logits' shape, got ",
+                             targets, " for ", logits);
   types.push_back(RankedTensorType::get(logits.getShape().drop_back(),
-                                  logits.getElementType(),
-                                  logits.getEncoding()));
+                                        logits.getElementType(),
+                                        logits.getEncoding()));
   return success();
 }

@@ -87,9 +87,8 @@ struct Autodiff : sinter::impl::AutodiffBase<Autodiff> {
     Operation *terminator = step.front().getTerminator();
     OpBuilder builder(terminator);
     unsigned rules = 0;
-    FailureOr<Gradients> gradients =
-        buildBackward(builder, step.front(), terminator->getOperand(0), sources,
-                      rules);
+    FailureOr<Gradients> gradients = buildBackward(
+        builder, step.front(), terminator->getOperand(0), sources, rules);
     numRules += rules;
     if (failed(gradients))
       return signalPassFailure();

@@ -15,8 +15,7 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-struct ExpandComposites
-    : sinter::impl::ExpandCompositesBase<ExpandComposites> {
+struct ExpandComposites : sinter::impl::ExpandCompositesBase<ExpandComposites> {
   void runOnOperation() override {
     while (true) {
       SmallVector<Expandable> ops;

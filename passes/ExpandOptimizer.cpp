@@ -2,8 +2,8 @@
 //
 // Problem: an optimizer is a formula for each parameter, slots beside it, and a
 // learning rate that moves. Idea: write the formula once as ops; everything
-// after treats it as ordinary elementwise code, so that fusion can put the whole
-// update behind the weight gradient that feeds it.
+// after treats it as ordinary elementwise code, so that fusion can put the
+// whole update behind the weight gradient that feeds it.
 //
 // Formulas and names are Keras 3's. t = iteration + 1; slots start at 0 unless
 // said. 1 - beta^t is computed as -expm1(t ln beta), which keeps its digits for
@@ -36,8 +36,8 @@ public:
     b.setInsertionPoint(step.front().getTerminator());
     iteration = ReadOp::create(
         b, loc, RankedTensorType::get({}, b.getI32Type()), names::iteration);
-    step32 = CastOp::create(
-        b, loc, RankedTensorType::get({}, b.getF32Type()), iteration);
+    step32 = CastOp::create(b, loc, RankedTensorType::get({}, b.getF32Type()),
+                            iteration);
     t = add(step32, 1);
     rate = learningRate();
   }
@@ -60,11 +60,9 @@ private:
     double momentum = config.number("momentum", 0);
     if (momentum == 0)
       return write(p, sub(p.w, down));
-    Value m = slot(p, "momentum", [&](Value m) {
-      return sub(mul(m, momentum), down);
-    });
-    Value change =
-        config.flag("nesterov") ? sub(mul(m, momentum), down) : m;
+    Value m = slot(p, "momentum",
+                   [&](Value m) { return sub(mul(m, momentum), down); });
+    Value change = config.flag("nesterov") ? sub(mul(m, momentum), down) : m;
     write(p, add(p.w, change));
   }
 
@@ -118,7 +116,8 @@ private:
     double beta2 = config.number("beta_2", 0.999);
     if (!alpha)
       alpha = div(mul(rate, sqrt(oneMinusPower(beta2))), oneMinusPower(beta1));
-    Value m = slot(p, "momentum", [&](Value m) { return blend(m, p.g, beta1); });
+    Value m =
+        slot(p, "momentum", [&](Value m) { return blend(m, p.g, beta1); });
     Value v = slot(p, "velocity",
                    [&](Value v) { return blend(v, square(p.g), beta2); });
     write(p, sub(p.w, div(mul(m, alpha), add(sqrt(v), epsilon()))));
@@ -139,14 +138,15 @@ private:
       Value now = u(t), next = u(add(t, 1));
       RankedTensorType type = tensorTypeOf(now);
       addState("optimizer/u_product", type, 1);
-      Value product = mul(
-          ReadOp::create(b, loc, type, "optimizer/u_product"), now);
+      Value product =
+          mul(ReadOp::create(b, loc, type, "optimizer/u_product"), now);
       WriteOp::create(b, loc, "optimizer/u_product", product);
       nadamNext = div(next, sub(number(1), mul(product, next)));
       nadamNow = div(sub(number(1), now), sub(number(1), product));
       nadamCorrection = div(number(1), oneMinusPower(beta2));
     }
-    Value m = slot(p, "momentum", [&](Value m) { return blend(m, p.g, beta1); });
+    Value m =
+        slot(p, "momentum", [&](Value m) { return blend(m, p.g, beta1); });
     Value v = slot(p, "velocity",
                    [&](Value v) { return blend(v, square(p.g), beta2); });
     Value mean = add(mul(m, nadamNext), mul(p.g, nadamNow));
@@ -167,8 +167,8 @@ private:
     if (schedule.name() == "piecewise_constant_decay")
       return piecewiseConstant(schedule);
     if (schedule.name() == "constant")
-      return number(schedule.number("value", schedule.number(
-                                                 "learning_rate", 0.001)));
+      return number(
+          schedule.number("value", schedule.number("learning_rate", 0.001)));
     emitError(model.getLoc())
         << "expected a learning-rate schedule, got '" << schedule.name() << "'";
     bad = true;
@@ -179,8 +179,8 @@ private:
   Value exponentialDecay(Config c) {
     Value exponent = mul(step32, 1 / c.number("decay_steps", 1));
     if (c.flag("staircase"))
-      exponent = FloorOp::create(b, loc, div(step32,
-                                 number(c.number("decay_steps", 1))));
+      exponent = FloorOp::create(
+          b, loc, div(step32, number(c.number("decay_steps", 1))));
     Value factor = exp(mul(exponent, std::log(c.number("decay_rate", 1))));
     return mul(factor, c.number("initial_learning_rate", 0.001));
   }
@@ -196,8 +196,8 @@ private:
     double base = target ? *target : initial;
     Value since = sub(step32, number(warmup));
     Value done = MinimumOp::create(b, loc, since, number(steps));
-    Value wave = add(CosOp::create(b, loc, mul(done, std::numbers::pi / steps)),
-                     1);
+    Value wave =
+        add(CosOp::create(b, loc, mul(done, std::numbers::pi / steps)), 1);
     Value decayed = mul(add(mul(wave, (1 - alpha) / 2), alpha), base);
     if (warmup <= 0)
       return decayed;
@@ -230,9 +230,9 @@ private:
   void clip(MutableArrayRef<Parameter> parameters) {
     if (std::optional<double> limit = config.number("clipvalue"))
       for (Parameter &p : parameters)
-        p.g = MaximumOp::create(
-            b, loc, MinimumOp::create(b, loc, p.g, number(*limit)),
-            number(-*limit));
+        p.g = MaximumOp::create(b, loc,
+                                MinimumOp::create(b, loc, p.g, number(*limit)),
+                                number(-*limit));
     // g limit / max(|g|, limit), for each tensor or for all together
     if (std::optional<double> limit = config.number("clipnorm"))
       for (Parameter &p : parameters)
@@ -250,14 +250,13 @@ private:
     SmallVector<int64_t> axes =
         llvm::to_vector(llvm::seq<int64_t>(0, tensorTypeOf(g).getRank()));
     Value squares = square(g);
-    return axes.empty() ? squares
-                        : ReduceSumOp::create(b, loc, squares, axes, false)
-                              .getResult();
+    return axes.empty()
+               ? squares
+               : ReduceSumOp::create(b, loc, squares, axes, false).getResult();
   }
   Value shrink(Value squares, double limit) {
     Value norm = sqrt(squares);
-    return div(number(limit),
-               MaximumOp::create(b, loc, norm, number(limit)));
+    return div(number(limit), MaximumOp::create(b, loc, norm, number(limit)));
   }
 
   // ---- States

@@ -259,7 +259,8 @@ bool Fuser::canJoin(Group &group, Operation *op) {
   switch (group.kind) {
   case KernelKind::Matmul:
   case KernelKind::WeightGradient:
-    fits = op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
+    fits =
+        op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
     break;
   case KernelKind::Sweep: {
     if (!isPointwise(op) && !isSweepReduce(op))
@@ -314,7 +315,7 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
       return false;
   } else if (into.kind == KernelKind::Sweep) {
     if (!canTakeShape(into, from.full) ||
-        (from.prefix && ArrayRef(from.full) != ArrayRef(into.full) ) ||
+        (from.prefix && ArrayRef(from.full) != ArrayRef(into.full)) ||
         (from.prefix && into.prefix && *from.prefix != *into.prefix))
       return false;
   } else {
@@ -417,7 +418,8 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
   RankedTensorType sums = tensorTypeOf(op.getResult());
   Group *producer = groupOf(op.getX());
   if (producer && producer->kind == KernelKind::Sweep && !producer->isView &&
-      !producer->isClosed && !producer->prefix && domain.getShape() == ArrayRef(producer->full)) {
+      !producer->isClosed && !producer->prefix &&
+      domain.getShape() == ArrayRef(producer->full)) {
     producer->kind = KernelKind::BatchReduce;
     producer->epilogue.assign(sums.getShape().begin(), sums.getShape().end());
     producer->ops.insert(op);
@@ -443,9 +445,8 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
 void Fuser::place(Operation *op) {
   if (auto matmul = dyn_cast<MatmulOp>(op)) {
     bool batched = isBatched(matmul.getResult());
-    Group &group = create(batched ? KernelKind::Matmul
-                                  : KernelKind::WeightGradient,
-                          op);
+    Group &group =
+        create(batched ? KernelKind::Matmul : KernelKind::WeightGradient, op);
     group.batched = batched;
     group.full.assign(tensorTypeOf(matmul.getResult()).getShape());
     return;
@@ -549,8 +550,8 @@ void Fuser::copySharedResults() {
     if (auto relayout = value.getDefiningOp<RelayoutOp>())
       use.set(builder.clone(*relayout)->getResult(0));
     else
-      use.set(BroadcastOp::create(builder, value.getLoc(), value.getType(),
-                                  value));
+      use.set(
+          BroadcastOp::create(builder, value.getLoc(), value.getType(), value));
   }
 }
 
@@ -618,9 +619,9 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   for (Operation *op : ops)
     if (op != root && !(isa<MatmulOp>(root) && position[op] < position[root]))
       nameOrder.push_back(op);
-  auto kernel = KernelOp::create(builder, root->getLoc(),
-                                 ValueRange(results).getTypes(),
-                                 kernelName(nameOrder), group.kind, nullptr);
+  auto kernel =
+      KernelOp::create(builder, root->getLoc(), ValueRange(results).getTypes(),
+                       kernelName(nameOrder), group.kind, nullptr);
   Block *body = &kernel.getBody().emplaceBlock();
   OpBuilder inside = OpBuilder::atBlockEnd(body);
   IRMapping mapping;
@@ -670,9 +671,8 @@ LogicalResult Fuser::emit() {
   llvm::SmallPtrSet<Group *, 16> done;
   while (!waiting.empty()) {
     auto next = llvm::find_if(waiting, [&](Group *group) {
-      return llvm::all_of(dependencies(*group), [&](Group *other) {
-        return done.contains(other);
-      });
+      return llvm::all_of(dependencies(*group),
+                          [&](Group *other) { return done.contains(other); });
     });
     if (next == waiting.end())
       return waiting.front()->ops.front()->emitError(

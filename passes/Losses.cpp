@@ -24,9 +24,7 @@ struct LossBuilder {
   Value prediction, target;
 
   // ---- Losses
-  Value sparseCategoricalCrossentropy() {
-    return crossentropy(oneHot(target));
-  }
+  Value sparseCategoricalCrossentropy() { return crossentropy(oneHot(target)); }
   Value categoricalCrossentropy() {
     double smoothing = config.number("label_smoothing", 0);
     Value t = target;
@@ -69,7 +67,9 @@ struct LossBuilder {
   }
 
   // ---- Metrics
-  Value sparseCategoricalAccuracy() { return equal(argmax(prediction), target); }
+  Value sparseCategoricalAccuracy() {
+    return equal(argmax(prediction), target);
+  }
   Value categoricalAccuracy() {
     return equal(argmax(prediction), argmax(target));
   }
@@ -82,8 +82,8 @@ struct LossBuilder {
   Value topK(Value labels) {
     Value score = sumLast(mul(oneHot(labels), prediction));
     Value higher = sumLast(GreaterOp::create(b, loc, prediction, score));
-    Value inside = GreaterOp::create(b, loc, number(config.number("k", 5)),
-                                     higher);
+    Value inside =
+        GreaterOp::create(b, loc, number(config.number("k", 5)), higher);
     return mean(inside);
   }
 

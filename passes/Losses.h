@@ -8,8 +8,8 @@
 namespace sinter {
 
 /// The loss or metric that `config` declares (`name` and Keras's arguments),
-/// for each sample: tensor<?xf32>. Null, with an error at `loc`, when prediction
-/// and target do not fit it.
+/// for each sample: tensor<?xf32>. Null, with an error at `loc`, when
+/// prediction and target do not fit it.
 ///
 /// `prediction` (batch, ...) is the network's output; when a softmax or sigmoid
 /// made it, cross-entropies use that op's operand, the logits. `target` is i32

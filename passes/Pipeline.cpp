@@ -64,10 +64,9 @@ void sinter::registerPipelines() {
   registerSinterPasses();
   auto add = [](StringRef name, StringRef description, Stage stage) {
     // The registry keeps the names: they are literals.
-    PassPipelineRegistration<>(name, description,
-                               [stage](OpPassManager &manager) {
-                                 buildPipeline(manager, stage);
-                               });
+    PassPipelineRegistration<>(
+        name, description,
+        [stage](OpPassManager &manager) { buildPipeline(manager, stage); });
   };
   add("sinter-to-train", "From the graph stage to the train stage",
       Stage::Train);

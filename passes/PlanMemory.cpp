@@ -46,8 +46,8 @@ static bool storesInPlace(KernelOp kernel, Type type) {
       return false;
     if (kernel.getKind() != KernelKind::Sweep)
       continue;
-    for (TypeRange types : {TypeRange(op.getOperandTypes()),
-                            TypeRange(op.getResultTypes())})
+    for (TypeRange types :
+         {TypeRange(op.getOperandTypes()), TypeRange(op.getResultTypes())})
       for (Type other : types)
         if (loopsOf(other).size() > loopsOf(type).size())
           return false;
@@ -61,10 +61,9 @@ static bool readsInPlace(KernelOp kernel, Value operand) {
   for (Operation *user : operand.getUsers()) {
     if (user->getParentOp() != kernel)
       continue;
-    bool elementwise =
-        user->hasTrait<Elementwise>() &&
-        tensorTypeOf(user->getResult(0)).getShape() ==
-            tensorTypeOf(operand).getShape();
+    bool elementwise = user->hasTrait<Elementwise>() &&
+                       tensorTypeOf(user->getResult(0)).getShape() ==
+                           tensorTypeOf(operand).getShape();
     if (!elementwise)
       return false;
   }

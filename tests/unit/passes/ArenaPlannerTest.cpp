@@ -16,11 +16,10 @@ static void checkPlan(llvm::ArrayRef<Lifetime> lives, const ArenaPlan &plan,
     CHECK(plan.offsets[i] % alignment == 0);
     CHECK(plan.offsets[i] + lives[i].bytes <= plan.bytes);
     for (size_t j = 0; j < i; ++j) {
-      bool sameTime = lives[i].first <= lives[j].last &&
-                      lives[j].first <= lives[i].last;
-      bool sameBytes =
-          plan.offsets[i] < plan.offsets[j] + lives[j].bytes &&
-          plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
+      bool sameTime =
+          lives[i].first <= lives[j].last && lives[j].first <= lives[i].last;
+      bool sameBytes = plan.offsets[i] < plan.offsets[j] + lives[j].bytes &&
+                       plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
       CHECK_FALSE((sameTime && sameBytes));
     }
   }
