@@ -41,14 +41,6 @@ static int64_t product(ArrayRef<int64_t> sizes) {
   return result;
 }
 
-/// The loops of a tensor's features: its shape without trailing 1s.
-static SmallVector<int64_t> featureLoops(RankedTensorType type) {
-  SmallVector<int64_t> shape(featureShape(type));
-  while (!shape.empty() && shape.back() == 1)
-    shape.pop_back();
-  return shape;
-}
-
 static bool isLeaf(Operation *op) {
   return isa<ReadOp, ConstantOp, BatchSizeOp>(op);
 }
@@ -184,12 +176,12 @@ SmallVector<Value> SweepNest::carry(ArrayRef<int64_t> shape, ValueRange at,
 FailureOr<int64_t> SweepNest::build() {
   std::optional<SmallVector<int64_t>> shortest;
   auto see = [&](RankedTensorType type) {
-    SmallVector<int64_t> loops = featureLoops(type);
+    ArrayRef<int64_t> loops = featureLoops(type);
     batched |= isBatched(type);
     if (loops.size() > full.size())
-      full = loops;
+      full.assign(loops.begin(), loops.end());
     if (!shortest || loops.size() < shortest->size())
-      shortest = loops;
+      shortest.emplace(loops);
   };
   for (Operation &op : e.kernel.getBody().front()) {
     if (isLeaf(&op) || isa<YieldOp>(op))
@@ -232,7 +224,7 @@ void SweepNest::buildPoint(ValueRange at) {
     return;
   }
   auto isOuter = [&](RankedTensorType type) {
-    return featureLoops(type) == outer;
+    return featureLoops(type) == ArrayRef(outer);
   };
   e.storeAll(at, isOuter);
   e.loops(rest, [&](ValueRange inner) {
@@ -276,7 +268,7 @@ bool SweepNest::canFlatten() {
   auto fits = [&](Value value) {
     RankedTensorType type = tensorTypeOf(value);
     return featureCount(type) == 1 ||
-           (!isBatched(type) && featureLoops(type) == full);
+           (!isBatched(type) && featureLoops(type) == ArrayRef(full));
   };
   for (Operation &op : e.kernel.getBody().front()) {
     if (!llvm::all_of(op.getOperands(), fits) ||

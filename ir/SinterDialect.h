@@ -59,6 +59,14 @@ inline llvm::ArrayRef<int64_t> featureShape(mlir::RankedTensorType type) {
   return type.getShape().drop_front(isBatched(type) ? 1 : 0);
 }
 
+/// The loops over one sample's features: their shape without trailing 1s.
+inline llvm::ArrayRef<int64_t> featureLoops(mlir::RankedTensorType type) {
+  llvm::ArrayRef<int64_t> shape = featureShape(type);
+  while (!shape.empty() && shape.back() == 1)
+    shape = shape.drop_back();
+  return shape;
+}
+
 /// Elements of one sample of a batched tensor, or of the whole of another.
 int64_t featureCount(mlir::RankedTensorType type);
 

@@ -7,7 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ir/SinterDialect.h"
+#include "ir/Formula.h"
 
 #include <cmath>
 #include <numbers>
@@ -15,57 +15,6 @@
 
 using namespace mlir;
 using namespace sinter;
-
-namespace {
-/// Writes rules like formulas: operators build ops at one place.
-class Formula {
-public:
-  Formula(OpBuilder &builder, Location loc) : builder(builder), loc(loc) {}
-
-  Value add(Value a, Value b) { return AddOp::create(builder, loc, a, b); }
-  Value sub(Value a, Value b) { return SubOp::create(builder, loc, a, b); }
-  Value mul(Value a, Value b) { return MulOp::create(builder, loc, a, b); }
-  Value mul(Value a, double b) { return mul(a, number(b)); }
-  Value div(Value a, Value b) { return DivOp::create(builder, loc, a, b); }
-  Value neg(Value a) { return NegOp::create(builder, loc, a); }
-  Value exp(Value a) { return ExpOp::create(builder, loc, a); }
-  Value greater(Value a, Value b) {
-    return GreaterOp::create(builder, loc, a, b);
-  }
-  Value equal(Value a, Value b) { return EqualOp::create(builder, loc, a, b); }
-  Value select(Value p, Value a, Value b) {
-    return SelectOp::create(builder, loc, p, a, b);
-  }
-  Value number(double value) { return scalar(builder, loc, value); }
-  Value zero() { return number(0); }
-  Value one() { return number(1); }
-  Value sumTo(Value value, Value like) {
-    return sumToShape(builder, loc, value, tensorTypeOf(like));
-  }
-  Value reshape(Value value, ArrayRef<int64_t> shape) {
-    RankedTensorType type = tensorTypeOf(value);
-    if (type.getShape() == shape)
-      return value;
-    return ReshapeOp::create(
-        builder, loc,
-        RankedTensorType::get(shape, type.getElementType(), type.getEncoding()),
-        value);
-  }
-  Value broadcast(Value value, RankedTensorType type) {
-    if (value.getType() == type)
-      return value;
-    return BroadcastOp::create(builder, loc, type, value);
-  }
-  /// Sum over the last axis, kept with size 1.
-  Value sumLast(Value value) {
-    return ReduceSumOp::create(
-        builder, loc, value, ArrayRef{tensorTypeOf(value).getRank() - 1}, true);
-  }
-
-  OpBuilder &builder;
-  Location loc;
-};
-} // namespace
 
 //===----------------------------------------------------------------------===//
 // Binary

@@ -11,6 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ir/Formula.h"
 #include "passes/Config.h"
 #include "passes/Names.h"
 #include "passes/Passes.h"
@@ -28,12 +29,11 @@ using namespace sinter;
 
 namespace {
 /// Builds the arithmetic of one train step's optimizer.
-class OptimizerBuilder {
+class OptimizerBuilder : Formula {
 public:
   OptimizerBuilder(ModelOp model, func::FuncOp step)
-      : model(model), config(*model.getOptimizer()), b(model.getContext()),
-        loc(step.getLoc()) {
-    b.setInsertionPoint(step.front().getTerminator());
+      : Formula(OpBuilder(step.front().getTerminator()), step.getLoc()),
+        model(model), config(*model.getOptimizer()) {
     iteration = ReadOp::create(
         b, loc, RankedTensorType::get({}, b.getI32Type()), names::iteration);
     step32 = CastOp::create(b, loc, RankedTensorType::get({}, b.getF32Type()),
@@ -195,15 +195,14 @@ private:
     double warmup = target ? c.number("warmup_steps", 0) : 0;
     double base = target ? *target : initial;
     Value since = sub(step32, number(warmup));
-    Value done = MinimumOp::create(b, loc, since, number(steps));
+    Value done = min(since, steps);
     Value wave =
         add(CosOp::create(b, loc, mul(done, std::numbers::pi / steps)), 1);
     Value decayed = mul(add(mul(wave, (1 - alpha) / 2), alpha), base);
     if (warmup <= 0)
       return decayed;
     Value rising = add(mul(step32, (base - initial) / warmup), initial);
-    Value warm = GreaterOp::create(b, loc, number(warmup), step32);
-    return SelectOp::create(b, loc, warm, rising, decayed);
+    return select(greater(number(warmup), step32), rising, decayed);
   }
 
   // values[i] for boundaries[i - 1] < s <= boundaries[i]
@@ -220,8 +219,8 @@ private:
     Value current = number(values.front());
     for (auto [boundary, value] :
          llvm::zip(boundaries, ArrayRef(values).drop_front())) {
-      Value past = GreaterOp::create(b, loc, step32, number(boundary));
-      current = SelectOp::create(b, loc, past, number(value), current);
+      Value past = greater(step32, number(boundary));
+      current = select(past, number(value), current);
     }
     return current;
   }
@@ -230,9 +229,7 @@ private:
   void clip(MutableArrayRef<Parameter> parameters) {
     if (std::optional<double> limit = config.number("clipvalue"))
       for (Parameter &p : parameters)
-        p.g = MaximumOp::create(b, loc,
-                                MinimumOp::create(b, loc, p.g, number(*limit)),
-                                number(-*limit));
+        p.g = max(min(p.g, *limit), -*limit);
     // g limit / max(|g|, limit), for each tensor or for all together
     if (std::optional<double> limit = config.number("clipnorm"))
       for (Parameter &p : parameters)
@@ -256,7 +253,7 @@ private:
   }
   Value shrink(Value squares, double limit) {
     Value norm = sqrt(squares);
-    return div(number(limit), MaximumOp::create(b, loc, norm, number(limit)));
+    return div(number(limit), max(norm, limit));
   }
 
   // ---- States
@@ -280,18 +277,7 @@ private:
     WriteOp::create(b, loc, p.name, w);
   }
 
-  // ---- Arithmetic
-  Value add(Value x, Value y) { return AddOp::create(b, loc, x, y); }
-  Value add(Value x, double y) { return add(x, number(y)); }
-  Value sub(Value x, Value y) { return SubOp::create(b, loc, x, y); }
-  Value mul(Value x, Value y) { return MulOp::create(b, loc, x, y); }
-  Value mul(Value x, double y) { return mul(x, number(y)); }
-  Value div(Value x, Value y) { return DivOp::create(b, loc, x, y); }
-  Value neg(Value x) { return NegOp::create(b, loc, x); }
-  Value exp(Value x) { return ExpOp::create(b, loc, x); }
-  Value sqrt(Value x) { return SqrtOp::create(b, loc, x); }
-  Value square(Value x) { return mul(x, x); }
-  Value number(double value) { return scalar(b, loc, value); }
+  // ---- Parts
   double epsilon() { return config.number("epsilon", 1e-7); }
   /// rho x + (1 - rho) y
   Value decay(Value x, Value y, double rho) {
@@ -305,13 +291,11 @@ private:
   Value oneMinusPower(double beta) {
     if (beta == 0)
       return number(1);
-    return neg(Expm1Op::create(b, loc, mul(t, std::log(beta))));
+    return neg(expm1(mul(t, std::log(beta))));
   }
 
   ModelOp model;
   Config config;
-  OpBuilder b;
-  Location loc;
   Value iteration, step32, t, rate;
   Value alpha;                                // adam
   Value nadamNext, nadamNow, nadamCorrection; // nadam

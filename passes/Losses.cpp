@@ -9,6 +9,7 @@
 
 #include "passes/Losses.h"
 
+#include "ir/Formula.h"
 #include "passes/Config.h"
 
 using namespace mlir;
@@ -17,9 +18,12 @@ using namespace sinter;
 namespace {
 constexpr double kEpsilon = 1e-7; // Keras's backend epsilon
 
-struct LossBuilder {
-  OpBuilder &b;
-  Location loc;
+struct LossBuilder : Formula {
+  LossBuilder(OpBuilder &builder, Location loc, Config config, Value prediction,
+              Value target)
+      : Formula(builder, loc), config(config), prediction(prediction),
+        target(target) {}
+
   Config config;
   Value prediction, target;
 
@@ -40,30 +44,27 @@ struct LossBuilder {
     if (Value x = logits<SigmoidOp>())
       return mean(SigmoidCrossEntropyOp::create(b, loc, x, t));
     Value p = clip(prediction);
-    Value yes = mul(t, LogOp::create(b, loc, p));
-    Value no = mul(sub(number(1), t), LogOp::create(b, loc, sub(number(1), p)));
-    return mean(NegOp::create(b, loc, add(yes, no)));
+    Value yes = mul(t, log(p));
+    Value no = mul(sub(one(), t), log(sub(one(), p)));
+    return mean(neg(add(yes, no)));
   }
   Value meanSquaredError() {
     Value e = sub(prediction, target);
-    return mean(mul(e, e));
+    return mean(square(e));
   }
-  Value meanAbsoluteError() {
-    return mean(AbsOp::create(b, loc, sub(prediction, target)));
-  }
+  Value meanAbsoluteError() { return mean(abs(sub(prediction, target))); }
   // |e| <= delta ? e^2 / 2 : delta |e| - delta^2 / 2
   Value huber() {
     double delta = config.number("delta", 1);
-    Value e = sub(prediction, target), size = AbsOp::create(b, loc, e);
+    Value e = sub(prediction, target), size = abs(e);
     Value linear = add(mul(size, delta), -0.5 * delta * delta);
-    Value far = GreaterOp::create(b, loc, size, number(delta));
-    return mean(SelectOp::create(b, loc, far, linear, mul(mul(e, e), 0.5)));
+    Value far = greater(size, number(delta));
+    return mean(select(far, linear, mul(square(e), 0.5)));
   }
   // max(1 - t p, 0); a target of 0 stands for -1
   Value hinge() {
-    Value t = sub(target, EqualOp::create(b, loc, target, number(0)));
-    Value margin = sub(number(1), mul(t, prediction));
-    return mean(MaximumOp::create(b, loc, margin, number(0)));
+    Value t = sub(target, equal(target, zero()));
+    return mean(max(sub(one(), mul(t, prediction)), 0));
   }
 
   // ---- Metrics
@@ -74,17 +75,14 @@ struct LossBuilder {
     return equal(argmax(prediction), argmax(target));
   }
   Value binaryAccuracy() {
-    Value yes = GreaterOp::create(b, loc, prediction,
-                                  number(config.number("threshold", 0.5)));
+    Value yes = greater(prediction, number(config.number("threshold", 0.5)));
     return mean(equal(target, yes));
   }
   // Fewer than k classes score higher than the target's.
   Value topK(Value labels) {
     Value score = sumLast(mul(oneHot(labels), prediction));
-    Value higher = sumLast(GreaterOp::create(b, loc, prediction, score));
-    Value inside =
-        GreaterOp::create(b, loc, number(config.number("k", 5)), higher);
-    return mean(inside);
+    Value higher = sumLast(greater(prediction, score));
+    return mean(greater(number(config.number("k", 5)), higher));
   }
 
   // ---- Parts
@@ -92,9 +90,8 @@ struct LossBuilder {
   Value crossentropy(Value t) {
     if (Value x = logits<SoftmaxOp>())
       return SoftmaxCrossEntropyOp::create(b, loc, x, t);
-    Value p = DivOp::create(b, loc, prediction, sumLast(prediction));
-    Value terms = mul(t, LogOp::create(b, loc, clip(p)));
-    return perSample(NegOp::create(b, loc, sumLast(terms)));
+    Value p = div(prediction, sumLast(prediction));
+    return perSample(neg(sumLast(mul(t, log(clip(p))))));
   }
   /// What the prediction's softmax or sigmoid was made from, or the prediction
   /// if the loss declares it to be logits.
@@ -104,41 +101,22 @@ struct LossBuilder {
     auto activation = prediction.getDefiningOp<Activation>();
     return activation ? activation.getX() : Value();
   }
-  Value clip(Value p) {
-    Value low = MaximumOp::create(b, loc, p, number(kEpsilon));
-    return MinimumOp::create(b, loc, low, number(1 - kEpsilon));
-  }
+  Value clip(Value p) { return min(max(p, kEpsilon), 1 - kEpsilon); }
   int64_t classes() { return tensorTypeOf(prediction).getShape().back(); }
   Value oneHot(Value labels) {
     return OneHotOp::create(b, loc, labels, classes());
   }
   Value argmax(Value x) { return ArgMaxOp::create(b, loc, x); }
-  Value sumLast(Value x) {
-    return ReduceSumOp::create(b, loc, x,
-                               ArrayRef{tensorTypeOf(x).getRank() - 1}, true);
-  }
   /// Mean over all of a sample: tensor<?xf32>.
   Value mean(Value x) {
     int64_t count = featureCount(tensorTypeOf(x));
     SmallVector<int64_t> axes =
         llvm::to_vector(llvm::seq<int64_t>(1, tensorTypeOf(x).getRank()));
-    if (axes.empty())
-      return x;
-    Value sum = ReduceSumOp::create(b, loc, x, axes, false);
-    return count == 1 ? sum : mul(sum, 1.0 / count);
+    Value total = sum(x, axes);
+    return count == 1 ? total : mul(total, 1.0 / count);
   }
   /// (batch, 1) as (batch).
-  Value perSample(Value x) {
-    auto type = RankedTensorType::get({ShapedType::kDynamic}, b.getF32Type());
-    return x.getType() == type ? x : ReshapeOp::create(b, loc, type, x);
-  }
-  Value add(Value x, Value y) { return AddOp::create(b, loc, x, y); }
-  Value add(Value x, double y) { return add(x, number(y)); }
-  Value sub(Value x, Value y) { return SubOp::create(b, loc, x, y); }
-  Value mul(Value x, Value y) { return MulOp::create(b, loc, x, y); }
-  Value mul(Value x, double y) { return mul(x, number(y)); }
-  Value equal(Value x, Value y) { return EqualOp::create(b, loc, x, y); }
-  Value number(double value) { return scalar(b, loc, value); }
+  Value perSample(Value x) { return reshape(x, {ShapedType::kDynamic}); }
 };
 
 struct Entry {
@@ -202,7 +180,7 @@ Value sinter::buildPerSample(OpBuilder &builder, Location loc,
                    << " for '" << entry->name << "', got " << target.getType();
     return {};
   }
-  LossBuilder lossBuilder{builder, loc, config, prediction, target};
+  LossBuilder lossBuilder(builder, loc, config, prediction, target);
   return entry->build(lossBuilder);
 }
 

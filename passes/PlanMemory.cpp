@@ -24,14 +24,6 @@ using namespace sinter;
 /// Cache lines; also the widest vector.
 static constexpr int64_t kAlignment = 64;
 
-/// A type's loops: its features without trailing 1s.
-static ArrayRef<int64_t> loopsOf(Type type) {
-  ArrayRef<int64_t> shape = featureShape(cast<RankedTensorType>(type));
-  while (!shape.empty() && shape.back() == 1)
-    shape = shape.drop_back();
-  return shape;
-}
-
 /// Does `kernel` store results of `type` once, in its innermost loop, and read
 /// what it makes itself only where it makes it? Then an element's loads come
 /// before its store, and reductions come before both.
@@ -49,7 +41,8 @@ static bool storesInPlace(KernelOp kernel, Type type) {
     for (TypeRange types :
          {TypeRange(op.getOperandTypes()), TypeRange(op.getResultTypes())})
       for (Type other : types)
-        if (loopsOf(other).size() > loopsOf(type).size())
+        if (featureLoops(cast<RankedTensorType>(other)).size() >
+            featureLoops(cast<RankedTensorType>(type)).size())
           return false;
   }
   return true;

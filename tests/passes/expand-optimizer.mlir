@@ -432,8 +432,8 @@ sinter.model @m batch_bound 8 attributes {optimizer = {name = "nadam", learning_
 // Each element between -0.25 and 0.25.
 // CHECK-LABEL: func.func @train_step(
 // CHECK-NEXT: [[I1:%.+]] = sinter.constant dense<1> : tensor<i32>
-// CHECK-NEXT: [[N0_25:%.+]] = sinter.constant dense<2.500000e-01> : tensor<f32>
 // CHECK-NEXT: [[NM0_25:%.+]] = sinter.constant dense<-2.500000e-01> : tensor<f32>
+// CHECK-NEXT: [[N0_25:%.+]] = sinter.constant dense<2.500000e-01> : tensor<f32>
 // CHECK-NEXT: [[N0_5:%.+]] = sinter.constant dense<5.000000e-01> : tensor<f32>
 // CHECK-NEXT: [[ITERATION:%.+]] = sinter.read @"optimizer/iteration"
 // CHECK-NEXT: [[W:%.+]] = sinter.read @w
