@@ -86,12 +86,19 @@ static LogicalResult checkProcessor(Location loc, const llvm::Target &target,
                                     const Triple &triple, StringRef cpu) {
   std::unique_ptr<llvm::MCSubtargetInfo> subtarget(
       target.createMCSubtargetInfo(triple, "", ""));
-  if (subtarget->isCPUStringValid(cpu))
+  // LLVM's list for x86-64 has 32-bit processors, too.
+  auto runs64Bit = [&](StringRef name) {
+    std::unique_ptr<llvm::MCSubtargetInfo> info(
+        target.createMCSubtargetInfo(triple, name, ""));
+    return triple.getArch() != Triple::x86_64 || info->checkFeatures("+64bit");
+  };
+  if (subtarget->isCPUStringValid(cpu) && runs64Bit(cpu))
     return success();
   SmallVector<StringRef> known;
   for (const llvm::SubtargetSubTypeKV &entry :
        subtarget->getAllProcessorDescriptions())
-    known.push_back(entry.Key);
+    if (runs64Bit(entry.Key))
+      known.push_back(entry.Key);
   return emitError(loc, "expected a processor of ")
          << triple.getArchName() << ", got '" << cpu << "'"
          << suggestNames(cpu, known);

@@ -24,7 +24,8 @@ ByteReader::~ByteReader() {
 
 Error ByteReader::openFile(const std::string &path) {
   streamName = path;
-  descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Opening a pipe would wait for a writer; O_NONBLOCK lets us refuse it.
+  descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor < 0)
     return wrongInput("%s: cannot open: %s", path.c_str(), strerror(errno));
   struct stat status;

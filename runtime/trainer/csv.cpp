@@ -144,6 +144,10 @@ Error RecordReader::readField(char &endedBy) {
         take();
       if (endedBy == '\n' && text.size() > start && text.back() == '\r')
         text.pop_back();
+      if (std::memchr(text.data() + start, 0, text.size() - start))
+        return wrongInput("%s:%lld: expected text, got a zero byte",
+                          bytes.name().c_str(),
+                          static_cast<long long>(firstLine));
       text += '\0';
       return {};
     }
@@ -175,9 +179,9 @@ Error RecordReader::next() {
 static bool isHeader(const RecordReader &record) {
   double value;
   for (size_t i = 0; i < record.fields(); ++i)
-    if (!parseDouble(record.field(i), value))
-      return true;
-  return false;
+    if (*record.field(i) == 0 || parseDouble(record.field(i), value))
+      return false;
+  return true;
 }
 
 namespace {

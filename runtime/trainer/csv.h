@@ -1,8 +1,9 @@
 // csv.h - read numbers from a table of text, plain or gzipped.
 //
 // One record a line, LF or CRLF; fields may be quoted ("" is a quote inside,
-// line ends inside count). A first line with a field that is no number is a
-// header and names the columns. The label columns, by name or by position, go
+// line ends inside count). A first line without any number or empty field is
+// a header and names the columns; one with some numbers is a record with a
+// mistake. The label columns, by name or by position, go
 // into one array, all others into another. With the separator ' ', any run of
 // spaces separates.
 //

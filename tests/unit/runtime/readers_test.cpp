@@ -315,6 +315,13 @@ TEST_CASE("bad csv files are refused") {
   check(readBadCsv("a,b\n"),
         "a.csv: expected records below the header, got none");
   check(readBadCsv("1,2\n3,4,5\n"), "a.csv:2: expected 2 columns, got 3");
+  // A mistake in the first record does not make it a header.
+  check(readBadCsv("1.O,2\n3,4\n"),
+        "a.csv:1: column 0: expected a finite number, got '1.O'");
+  check(readBadCsv(",2\n3,4\n"),
+        "a.csv:1: column 0: expected a finite number, got ''");
+  check(readBadCsv(std::string("1\0x,2\n", 7)),
+        "a.csv:1: expected text, got a zero byte");
   check(readBadCsv("a,b\n1,2\n\n3,many\n"),
         "a.csv:4: column 1 ('b'): expected a finite number, got 'many'");
   check(readBadCsv("1,2\n3,\n"),
