@@ -52,12 +52,13 @@ def sinter():
 
 
 def data_dir(name):
-    """A data set's folder, or None and the reason on stderr."""
+    """(a data set's folder or "", why it is not there)"""
     done = subprocess.run([os.path.join(ROOT, "scripts", "data"), name],
-                          stdout=subprocess.PIPE, text=True)
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True)
     if done.returncode not in (0, SKIPPED):
-        sys.exit(done.returncode)
-    return done.stdout.strip() or None
+        sys.exit(done.stderr)
+    return done.stdout.strip(), done.stderr.strip()
 
 
 def train(program, data, seed, threads, folder):
@@ -108,11 +109,14 @@ def main():
           "{:24} {:>6} {:>20} {:>20} {:>13} {:>8}".format(*header))
     if options.markdown:
         print("|" + " --- |" * len(header))
-    short, measured = [], 0
+    short, skipped, measured = [], set(), 0
     with tempfile.TemporaryDirectory(prefix="sinter-measure-") as folder:
         for spec, source, tutorial in ROWS:
-            data = data_dir(source) if (options.only or "") in spec else None
+            if (options.only or "") not in spec:
+                continue
+            data, reason = data_dir(source)
             if not data:
+                skipped.add(reason)
                 continue
             measured += 1
             ours = measure(spec, data, options, folder)
@@ -133,9 +137,10 @@ def main():
                                  f"{ours[name]:.4f}")
     for line in short:
         print(line, file=sys.stderr)
+    if skipped:
+        print("skipped:", "; ".join(skipped))
     if not measured:
-        print("skipped: no data", file=sys.stderr)
-        sys.exit(SKIPPED)
+        sys.exit(SKIPPED if skipped else f"no sample has '{options.only}' in it")
     sys.exit(1 if short else 0)
 
 

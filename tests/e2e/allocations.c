@@ -1,7 +1,7 @@
 /* allocations.c - count a program's memory requests, for LD_PRELOAD.
  *
- * Stands before libc's allocator and before mmap; on exit it writes the number of
- * calls to the file that $ALLOCATIONS names. Uses glibc's __libc_ names, so
+ * Stands before libc's allocator and before mmap; on exit it writes the number
+ * of calls to the file that $ALLOCATIONS names. Uses glibc's __libc_ names, so
  * that there is no look-up that would allocate itself.
  */
 #define _GNU_SOURCE
