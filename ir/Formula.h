@@ -57,13 +57,13 @@ public:
     return SelectOp::create(b, loc, p, x, y);
   }
 
-  /// Sum over all axes but the batch, or over the last axis, which stays with
-  /// size 1.
+  /// Sum over `axes`; x itself if there are none.
   Value sum(Value x, llvm::ArrayRef<int64_t> axes, bool keepDims = false) {
     return axes.empty()
                ? x
                : ReduceSumOp::create(b, loc, x, axes, keepDims).getResult();
   }
+  /// Sum over the last axis, which stays with size 1.
   Value sumLast(Value x) {
     return sum(x, {tensorTypeOf(x).getRank() - 1}, /*keepDims=*/true);
   }
