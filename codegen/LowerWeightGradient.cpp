@@ -64,9 +64,9 @@ FailureOr<int64_t> WeightGradientNest::build() {
 
   int64_t units = (rows + tile.rows - 1) / tile.rows;
   int64_t lastRows = rows - (units - 1) * tile.rows;
-  // Arithmetic, and the state that the epilogue streams.
-  double cycles = static_cast<double>(rows) * vectors *
-                  (e.layout.batchBound + 8 * e.kernel->getNumRegions());
+  // Arithmetic, and some eight cycles a vector for what the epilogue streams.
+  double cycles =
+      static_cast<double>(rows) * vectors * (e.layout.batchBound + 8);
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
