@@ -116,9 +116,12 @@ Value sinter::sumToShape(OpBuilder &builder, Location loc, Value value,
     if (stretched)
       axes.push_back(axis);
   }
-  // Features first, then the batch: each sum has one kind of loop.
+  // Features first, then the batch: each sum has one kind of loop. A batch and
+  // the leading features may go together, which leaves the channels.
   bool overBatch = isBatched(from) && !axes.empty() && axes.front() == 0;
-  if (overBatch && axes.size() > 1) {
+  bool leavesChannels = static_cast<int64_t>(axes.size()) == missing &&
+                        axes.back() == missing - 1 && type.getRank() > 0;
+  if (overBatch && axes.size() > 1 && !leavesChannels) {
     value = ReduceSumOp::create(builder, loc, value,
                                 ArrayRef(axes).drop_front(), true);
     axes.resize(1);

@@ -35,6 +35,10 @@ template <typename ConcreteType>
 class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {
 };
 template <typename ConcreteType>
+class NoGradient : public mlir::OpTrait::TraitBase<ConcreteType, NoGradient> {};
+template <typename ConcreteType>
+class Gathering : public mlir::OpTrait::TraitBase<ConcreteType, Gathering> {};
+template <typename ConcreteType>
 class Structure : public mlir::OpTrait::TraitBase<ConcreteType, Structure> {};
 
 inline mlir::RankedTensorType tensorTypeOf(mlir::Value value) {

@@ -78,7 +78,9 @@ def Sinter_KernelKind : I32EnumAttr<"KernelKind", "which loop nest a kernel beco
     I32EnumAttrCase<"WeightGradient", 1, "weight_gradient">,
     I32EnumAttrCase<"Sweep", 2, "sweep">,
     I32EnumAttrCase<"BatchReduce", 3, "batch_reduce">,
-    I32EnumAttrCase<"Relayout", 4, "relayout">]> {
+    I32EnumAttrCase<"Relayout", 4, "relayout">,
+    I32EnumAttrCase<"Conv", 5, "conv">,
+    I32EnumAttrCase<"FilterGradient", 6, "filter_gradient">]> {
   let cppNamespace = "::sinter";
 }
 

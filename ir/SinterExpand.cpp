@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Formula.h"
+#include "ir/Moments.h"
 
 #include <cmath>
 #include <numbers>
@@ -20,6 +21,57 @@ using namespace sinter;
 //===----------------------------------------------------------------------===//
 
 Value DropoutOp::buildInference(OpBuilder &) { return getX(); }
+
+Value SpatialDropoutOp::buildInference(OpBuilder &) { return getX(); }
+
+// dropout's formula, with one draw a channel
+Value SpatialDropoutOp::buildTraining(OpBuilder &b, Value seed, Value step) {
+  Formula f(b, getLoc());
+  double rate = getRate().convertToFloat();
+  RankedTensorType type = tensorTypeOf(getX());
+  int64_t channels = type.getShape().back();
+  auto draws = RankedTensorType::get({type.getDimSize(0), channels},
+                                     type.getElementType());
+  Value u =
+      RandomUniformOp::create(b, getLoc(), draws, seed, step, getStream());
+  Value dropped = f.greater(f.number(rate), u);
+  Value factor = f.select(dropped, f.zero(), f.number(1 / (1 - rate)));
+  SmallVector<int64_t> shape(type.getRank(), 1);
+  shape.front() = type.getDimSize(0);
+  shape.back() = channels;
+  return f.mul(getX(), f.reshape(factor, shape));
+}
+
+// y = gamma (x - mean) / sqrt(variance + epsilon) + beta
+Value BatchNormalizationOp::buildInference(OpBuilder &b) {
+  Formula f(b, getLoc());
+  auto type = RankedTensorType::get({tensorTypeOf(getX()).getShape().back()},
+                                    b.getF32Type());
+  Value mean = ReadOp::create(b, getLoc(), type, getMovingMean());
+  Value variance = ReadOp::create(b, getLoc(), type, getMovingVariance());
+  Value r = inverseDeviation(f, variance, getEpsilon().convertToFloat());
+  return f.add(f.mul(f.sub(getX(), mean), f.mul(r, getGamma())), getBeta());
+}
+
+// moving = moving + (batch's - moving) (1 - momentum)
+Value BatchNormalizationOp::buildTraining(OpBuilder &b, Value, Value) {
+  Formula f(b, getLoc());
+  auto type = RankedTensorType::get({tensorTypeOf(getX()).getShape().back()},
+                                    b.getF32Type());
+  Value mean = ReadOp::create(b, getLoc(), type, getMovingMean());
+  Value variance = ReadOp::create(b, getLoc(), type, getMovingVariance());
+  Moments batch = batchMoments(f, getX(), mean);
+  double momentum = getMomentum().convertToFloat();
+  auto follow = [&](FlatSymbolRefAttr state, Value moving, Value value) {
+    Value next =
+        f.add(f.mul(moving, momentum), f.mul(value, 1 - momentum));
+    WriteOp::create(b, getLoc(), state.getAttr(), next);
+  };
+  follow(getMovingMeanAttr(), mean, batch.mean);
+  follow(getMovingVarianceAttr(), variance, batch.variance);
+  return BatchNormOp::create(b, getLoc(), getX(), getGamma(), getBeta(), mean,
+                             getEpsilon());
+}
 
 // keep = u >= rate, spelled 1 - (rate > u); y = x * keep / (1 - rate)
 Value DropoutOp::buildTraining(OpBuilder &b, Value seed, Value step) {
@@ -137,4 +189,21 @@ Value SoftmaxCrossEntropyOp::expand(OpBuilder &b) {
   Value x = centred(f, getLogits());
   Value logSoftmax = f.sub(x, f.log(f.sumLast(f.exp(x))));
   return f.neg(f.sum(f.mul(getTargets(), logSoftmax), {1}));
+}
+
+Value BatchNormOp::expand(OpBuilder &b) {
+  Formula f(b, getLoc());
+  Moments moments = batchMoments(f, getX(), getShift());
+  Value r = inverseDeviation(f, moments.variance,
+                             getEpsilon().convertToFloat());
+  Value c = f.sub(getX(), moments.mean);
+  return f.add(f.mul(c, f.mul(getGamma(), r)), getBeta());
+}
+
+Value LayerNormOp::expand(OpBuilder &b) {
+  Formula f(b, getLoc());
+  LayerMoments moments = layerMoments(f, getX(), getAxes());
+  Value r = inverseDeviation(f, moments.variance,
+                             getEpsilon().convertToFloat());
+  return f.add(f.mul(f.mul(moments.centred, r), getGamma()), getBeta());
 }

@@ -8,6 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Formula.h"
+#include "ir/Moments.h"
+#include "ir/Window.h"
 
 #include <cmath>
 #include <numbers>
@@ -316,6 +318,25 @@ SmallVector<Value> PadOp::buildGradient(OpBuilder &builder, Value dy) {
   return {SliceOp::create(builder, getLoc(), dy, getAxis(), getLow(), size)};
 }
 
+// y = transpose x      dx = dy transposed back                     keeps
+// nothing
+SmallVector<Value> TransposeOp::buildGradient(OpBuilder &builder, Value dy) {
+  SmallVector<int64_t> inverse(getPermutation().size());
+  for (auto [i, axis] : llvm::enumerate(getPermutation()))
+    inverse[axis] = i;
+  return {TransposeOp::create(builder, getLoc(), dy, inverse)};
+}
+
+// y = upsample x       dx = the sum of dy over each pixel's copies keeps
+// nothing
+SmallVector<Value> UpsampleOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  ArrayRef<int64_t> factors = getFactors();
+  Value mean = AvgPool2dOp::create(builder, getLoc(), dy, factors, factors,
+                                   ArrayRef<int64_t>{0, 0, 0, 0});
+  return {f.mul(mean, static_cast<double>(factors[0] * factors[1]))};
+}
+
 // y = relayout x       dx = relayout dy                            keeps
 // nothing
 SmallVector<Value> RelayoutOp::buildGradient(OpBuilder &builder, Value dy) {
@@ -368,4 +389,105 @@ SmallVector<Value> MatmulOp::buildGradient(OpBuilder &builder, Value dy) {
   Value db = tb ? MatmulOp::create(builder, loc, dy, a, true, ta)
                 : MatmulOp::create(builder, loc, a, dy, !ta, false);
   return {da, db};
+}
+
+//===----------------------------------------------------------------------===//
+// Windows
+//===----------------------------------------------------------------------===//
+
+// y = conv(x, w)       dx = conv^T(dy, w)    dw = filter gradient(x, dy)
+//                                                                  keeps x, w
+SmallVector<Value> Conv2dOp::buildGradient(OpBuilder &builder, Value dy) {
+  ArrayRef<int64_t> image = tensorTypeOf(getX()).getShape();
+  ArrayRef<int64_t> taps = tensorTypeOf(getFilter()).getShape();
+  return {Conv2dTransposeOp::create(builder, getLoc(), dy, getFilter(),
+                                    image.slice(1, 2), getStrides(),
+                                    getDilations(), getPadding(), getGroups()),
+          Conv2dFilterGradientOp::create(
+              builder, getLoc(), getX(), dy, taps.take_front(2), getStrides(),
+              getDilations(), getPadding(), getGroups())};
+}
+
+// y = conv^T(x, w)     dx = conv(dy, w)      dw = filter gradient(dy, x)
+//                                                                  keeps x, w
+SmallVector<Value> Conv2dTransposeOp::buildGradient(OpBuilder &builder,
+                                                    Value dy) {
+  ArrayRef<int64_t> taps = tensorTypeOf(getFilter()).getShape();
+  return {Conv2dOp::create(builder, getLoc(), dy, getFilter(), getStrides(),
+                           getDilations(), getPadding(), getGroups()),
+          Conv2dFilterGradientOp::create(
+              builder, getLoc(), dy, getX(), taps.take_front(2), getStrides(),
+              getDilations(), getPadding(), getGroups())};
+}
+
+// w = filter gradient(x, g)    dx = conv^T(g, dw)    dg = conv(x, dw)
+//                                                                  keeps x, g
+SmallVector<Value> Conv2dFilterGradientOp::buildGradient(OpBuilder &builder,
+                                                         Value dw) {
+  ArrayRef<int64_t> image = tensorTypeOf(getX()).getShape();
+  return {Conv2dTransposeOp::create(builder, getLoc(), getDy(), dw,
+                                    image.slice(1, 2), getStrides(),
+                                    getDilations(), getPadding(), getGroups()),
+          Conv2dOp::create(builder, getLoc(), getX(), dw, getStrides(),
+                           getDilations(), getPadding(), getGroups())};
+}
+
+// y = max pool x       dx = dy at each window's first maximum      keeps x
+SmallVector<Value> MaxPool2dOp::buildGradient(OpBuilder &builder, Value dy) {
+  return {MaxPool2dGradientOp::create(builder, getLoc(), getX(), dy,
+                                      getWindow(), getStrides(), getPadding())};
+}
+
+// y = avg pool x       dx = dy spread over each window             keeps
+// nothing
+SmallVector<Value> AvgPool2dOp::buildGradient(OpBuilder &builder, Value dy) {
+  ArrayRef<int64_t> image = tensorTypeOf(getX()).getShape();
+  return {AvgPool2dGradientOp::create(builder, getLoc(), dy, image.slice(1, 2),
+                                      getWindow(), getStrides(), getPadding())};
+}
+
+// y = spread dy        d(dy) = avg pool of the gradient            keeps
+// nothing
+SmallVector<Value> AvgPool2dGradientOp::buildGradient(OpBuilder &builder,
+                                                      Value dx) {
+  return {AvgPool2dOp::create(builder, getLoc(), dx, getWindow(), getStrides(),
+                              getPadding())};
+}
+
+//===----------------------------------------------------------------------===//
+// Normalisation
+//===----------------------------------------------------------------------===//
+
+// y = gamma c r + beta, c = x - mean, r = 1 / sqrt(variance + epsilon), over m
+// elements:
+//   dbeta = sum(dy)      dgamma = r sum(dy c)
+//   dx = gamma r (dy - sum(dy) / m - c r^2 sum(dy c) / m)          keeps x
+SmallVector<Value> BatchNormOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  Moments moments = batchMoments(f, getX(), getShift());
+  Value c = f.sub(getX(), moments.mean);
+  Value r = inverseDeviation(f, moments.variance,
+                             getEpsilon().convertToFloat());
+  SmallVector<int64_t> axes = allButChannels(tensorTypeOf(getX()));
+  Value sum = f.sum(dy, axes), sumC = f.sum(f.mul(dy, c), axes);
+  Value count = batchCount(f, tensorTypeOf(getX()));
+  Value slope = f.div(f.mul(f.square(r), sumC), count);
+  Value rest = f.sub(f.sub(dy, f.div(sum, count)), f.mul(c, slope));
+  return {f.mul(rest, f.mul(getGamma(), r)), f.sumTo(f.mul(r, sumC), getGamma()),
+          f.sumTo(sum, getBeta()), Value()};
+}
+
+// As batch_norm, with sums over a sample's own elements, d = dy gamma:
+//   dx = r (d - mean(d) - c r^2 mean(d c))                         keeps x
+SmallVector<Value> LayerNormOp::buildGradient(OpBuilder &builder, Value dy) {
+  Formula f(builder, getLoc());
+  LayerMoments moments = layerMoments(f, getX(), getAxes());
+  Value c = moments.centred;
+  Value r = inverseDeviation(f, moments.variance,
+                             getEpsilon().convertToFloat());
+  Value d = f.mul(dy, getGamma());
+  Value slope = f.mul(f.square(r), meanOfLast(f, f.mul(d, c), getAxes()));
+  Value rest = f.sub(f.sub(d, meanOfLast(f, d, getAxes())), f.mul(c, slope));
+  return {f.mul(rest, r), f.sumTo(f.mul(dy, f.mul(c, r)), getGamma()),
+          f.sumTo(dy, getBeta())};
 }

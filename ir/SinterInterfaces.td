@@ -59,6 +59,18 @@ def Sinter_Elementwise : NativeOpTrait<"Elementwise"> {
   let cppNamespace = "::sinter";
 }
 
+// Declared refusal: the op has no gradient rule, so a model that needs one is
+// not trainable.
+def Sinter_NoGradient : NativeOpTrait<"NoGradient"> {
+  let cppNamespace = "::sinter";
+}
+
+// result[i] follows from single elements of the operands, at other indices than
+// i: slices, windows, permutations.
+def Sinter_Gathering : NativeOpTrait<"Gathering"> {
+  let cppNamespace = "::sinter";
+}
+
 // Holds the program together; computes nothing.
 def Sinter_Structure : NativeOpTrait<"Structure"> {
   let cppNamespace = "::sinter";

@@ -208,6 +208,16 @@ LogicalResult DropoutOp::verify() {
   return verifyDraw(*this);
 }
 
+LogicalResult SpatialDropoutOp::verify() {
+  float rate = getRate().convertToFloat();
+  if (!(rate >= 0 && rate < 1))
+    return emitOpError("expected a rate in [0, 1), got ") << rate;
+  if (tensorTypeOf(getX()).getRank() < 3)
+    return emitOpError("expected channels and a space before them, got ")
+           << getX().getType();
+  return verifyDraw(*this);
+}
+
 LogicalResult GaussianNoiseOp::verify() {
   float stddev = getStddev().convertToFloat();
   if (!(stddev >= 0))
@@ -463,10 +473,12 @@ static LogicalResult inferReduce(std::optional<Location> loc, StringRef name,
   if (overBatch && !batchAllowed)
     return emitOptionalError(loc, "'", name,
                              "' op expected feature axes, got the batch");
-  if (overBatch && (keepDims || axes.size() > 1))
+  bool leading = axes.back() == static_cast<int64_t>(axes.size()) - 1;
+  if (overBatch && (keepDims || !leading))
     return emitOptionalError(
         loc, "'", name,
-        "' op expected the batch to be summed alone and dropped, got axes [",
+        "' op expected the batch to be summed alone or with the axes next to "
+        "it, and dropped, got axes [",
         axes, "]", keepDims ? " with keep_dims" : "");
   SmallVector<int64_t> shape;
   for (auto [axis, size] : llvm::enumerate(type.getShape())) {

@@ -24,6 +24,8 @@ def Sinter_Tensor : RankedTensorOf<[F32, I32]>;
 def Sinter_F32Tensor : RankedTensorOf<[F32]>;
 def Sinter_I32Tensor : RankedTensorOf<[I32]>;
 def Sinter_F32Matrix : 2DTensorOf<[F32]>;
+def Sinter_F32Image : 4DTensorOf<[F32]>;
+def Sinter_F32Vector : AnyTypeOf<[0DTensorOf<[F32]>, 1DTensorOf<[F32]>]>;
 def Sinter_I32Scalar : 0DTensorOf<[I32]>;
 
 // An op whose result type follows from operands and attributes.
@@ -215,6 +217,34 @@ def Sinter_GaussianNoiseOp : Sinter_ModeDependentOp<"gaussian_noise",
   let hasVerifier = 1;
 }
 
+def Sinter_SpatialDropoutOp : Sinter_ModeDependentOp<"spatial_dropout",
+    (ins F32Attr:$rate, I64Attr:$stream)> {
+  let summary = "Dropout of whole channels: one draw for each sample and channel (the last axis)";
+  let description = [{Tompson et al., "Efficient Object Localization", 2015.}];
+  let hasVerifier = 1;
+}
+
+def Sinter_BatchNormalizationOp : Sinter_Op<"batch_normalization", [Pure,
+    DeclareOpInterfaceMethods<Sinter_ModeDependent>,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>,
+    AllTypesMatch<["x", "result"]>]> {
+  let summary = "Training: batch_norm, and the moving statistics follow; inference: normalised with these";
+  let description = [{
+    Training: `batch_norm(x, gamma, beta)`, and
+    `moving = moving * momentum + batch's * (1 - momentum)` for mean and biased
+    variance. Inference: `gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Vector:$gamma, Sinter_F32Vector:$beta,
+                       FlatSymbolRefAttr:$moving_mean, FlatSymbolRefAttr:$moving_variance,
+                       F32Attr:$momentum, F32Attr:$epsilon);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = [{
+    $x `,` $gamma `,` $beta `moving` $moving_mean `,` $moving_variance
+    `momentum` $momentum `epsilon` $epsilon attr-dict `:` functional-type(operands, $result)
+  }];
+  let hasVerifier = 1;
+}
+
 //===----------------------------------------------------------------------===//
 // Elementwise primitives
 //===----------------------------------------------------------------------===//
@@ -328,7 +358,7 @@ def Sinter_BroadcastOp : Sinter_Op<"broadcast", [Pure, Sinter_Elementwise, Diffe
   let hasFolder = 1;
 }
 
-def Sinter_ConcatenateOp : Sinter_ValueOp<"concatenate", [Differentiable]> {
+def Sinter_ConcatenateOp : Sinter_ValueOp<"concatenate", [Sinter_Gathering, Differentiable]> {
   let summary = "Joins batched tensors along a feature axis";
   let arguments = (ins Variadic<Sinter_F32Tensor>:$inputs, ConfinedAttr<I64Attr, [IntPositive]>:$axis);
   let assemblyFormat = [{
@@ -336,7 +366,7 @@ def Sinter_ConcatenateOp : Sinter_ValueOp<"concatenate", [Differentiable]> {
   }];
 }
 
-def Sinter_SliceOp : Sinter_ValueOp<"slice", [Differentiable]> {
+def Sinter_SliceOp : Sinter_ValueOp<"slice", [Sinter_Gathering, Differentiable]> {
   let summary = "Elements start .. start + size - 1 of a batched tensor along a feature axis";
   let arguments = (ins Sinter_F32Tensor:$x, ConfinedAttr<I64Attr, [IntPositive]>:$axis,
                        ConfinedAttr<I64Attr, [IntNonNegative]>:$start,
@@ -346,13 +376,30 @@ def Sinter_SliceOp : Sinter_ValueOp<"slice", [Differentiable]> {
   }];
 }
 
-def Sinter_PadOp : Sinter_ValueOp<"pad", [Differentiable]> {
+def Sinter_PadOp : Sinter_ValueOp<"pad", [Sinter_Gathering, Differentiable]> {
   let summary = "Adds `low` zeros before and `high` zeros after a batched tensor along a feature axis";
   let arguments = (ins Sinter_F32Tensor:$x, ConfinedAttr<I64Attr, [IntPositive]>:$axis,
                        ConfinedAttr<I64Attr, [IntNonNegative]>:$low,
                        ConfinedAttr<I64Attr, [IntNonNegative]>:$high);
   let assemblyFormat = [{
     $x `axis` $axis `low` $low `high` $high attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_TransposeOp : Sinter_ValueOp<"transpose", [Sinter_Gathering, Differentiable]> {
+  let summary = "Axes in another order: axis i of the result is axis `permutation[i]` of the operand";
+  let description = [{The batch stays in front of a batched tensor.}];
+  let arguments = (ins Sinter_F32Tensor:$x, DenseI64ArrayAttr:$permutation);
+  let assemblyFormat = [{
+    $x `permutation` $permutation attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_UpsampleOp : Sinter_ValueOp<"upsample", [Sinter_Gathering, Differentiable]> {
+  let summary = "`y[n, h, w, c] = x[n, h / fh, w / fw, c]`: each pixel of an image repeated";
+  let arguments = (ins Sinter_F32Image:$x, DenseI64ArrayAttr:$factors);
+  let assemblyFormat = [{
+    $x `factors` $factors attr-dict `:` functional-type(operands, $result)
   }];
 }
 
@@ -372,7 +419,10 @@ def Sinter_RelayoutOp : Sinter_Op<"relayout", [Pure, Differentiable]> {
 class Sinter_ReduceOp<string mnemonic, string formula>
     : Sinter_ValueOp<mnemonic, [Differentiable]> {
   let summary = formula # " over `axes`, which are dropped, or kept with size 1 under `keep_dims`";
-  let description = [{Axes ascend. The batch (axis 0 of a batched tensor) cannot be kept.}];
+  let description = [{
+    Axes ascend. The batch (axis 0 of a batched tensor) goes alone or together with
+    all axes up to some other, and cannot be kept.
+  }];
   let arguments = (ins Sinter_F32Tensor:$x, DenseI64ArrayAttr:$axes, UnitAttr:$keep_dims);
   let assemblyFormat = [{
     $x `axes` $axes (`keep_dims` $keep_dims^)? attr-dict `:` functional-type(operands, $result)
@@ -407,8 +457,155 @@ def Sinter_MatmulOp : Sinter_ValueOp<"matmul", [Differentiable]> {
 }
 
 //===----------------------------------------------------------------------===//
+// Windows over images
+//===----------------------------------------------------------------------===//
+
+// Images are (batch, height, width, channels), filters (height, width, channels
+// of a group, filters of all groups), as in Keras. Pairs are (vertical,
+// horizontal); padding is (top, bottom, left, right). An axis of `in` pixels
+// has `(in + low + high - dilation (size - 1) - 1) / stride + 1` windows,
+// rounded down; tap i of window r reads pixel `r stride + i dilation - low`,
+// and pixels outside of the image are not there: a convolution takes them as 0,
+// pooling leaves them out.
+//
+// A convolution is a trilinear form of image, filter and result, and each of
+// the three ops is its derivative by one of them: they are each other's
+// gradients.
+
+def Sinter_Conv2dOp : Sinter_ValueOp<"conv2d", [Differentiable]> {
+  let summary = "2-D convolution (cross-correlation) of images with filters";
+  let description = [{
+    `y[n, r, q, f] = sum(i, j, c) x[n, r sh + i dh - top, q sw + j dw - left, g C + c] * w[i, j, c, f]`
+    where C is the filter's channels, F the filters, G the groups and
+    `g = f / (F / G)`. A depthwise convolution has one group a channel.
+    No bias operand: a separate add, so that fusion has one shape to look for.
+  }];
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$filter,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$padding,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$groups);
+  let assemblyFormat = [{
+    $x `,` $filter `strides` $strides `dilations` $dilations `padding` $padding
+    `groups` $groups attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_Conv2dTransposeOp : Sinter_ValueOp<"conv2d_transpose", [Differentiable]> {
+  let summary = "The transpose of conv2d as a linear map of images";
+  let description = [{
+    `y[n, h, w, g C + c] = sum(i, j, f) x[n, r, q, f] * filter[i, j, c, f]` over all
+    i, j, r, q with `h = r sh + i dh - top` and `w = q sw + j dw - left`, and the
+    f of group g: conv2d's gradient with respect to its image, and Keras's
+    Conv2DTranspose. Images of `size` come out.
+  }];
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$filter,
+                       DenseI64ArrayAttr:$size,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$padding,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$groups);
+  let assemblyFormat = [{
+    $x `,` $filter `size` $size `strides` $strides `dilations` $dilations
+    `padding` $padding `groups` $groups attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Differentiable]> {
+  let summary = "conv2d's gradient with respect to its filter";
+  let description = [{
+    `y[i, j, c, f] = sum(n, r, q) x[n, r sh + i dh - top, q sw + j dw - left, g C + c] * dy[n, r, q, f]`,
+    filters of `size`.
+  }];
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$dy,
+                       DenseI64ArrayAttr:$size,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$dilations,
+                       DenseI64ArrayAttr:$padding,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$groups);
+  let assemblyFormat = [{
+    $x `,` $dy `size` $size `strides` $strides `dilations` $dilations
+    `padding` $padding `groups` $groups attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+class Sinter_PoolOp<string mnemonic, list<Trait> traits>
+    : Sinter_ValueOp<mnemonic, traits # [Sinter_Gathering]> {
+  let arguments = (ins Sinter_F32Image:$x, DenseI64ArrayAttr:$window,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let assemblyFormat = [{
+    $x `window` $window `strides` $strides `padding` $padding
+    attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_MaxPool2dOp : Sinter_PoolOp<"max_pool2d", [Differentiable]> {
+  let summary = "The largest pixel of each window, channel by channel";
+}
+def Sinter_AvgPool2dOp : Sinter_PoolOp<"avg_pool2d", [Differentiable]> {
+  let summary = "The mean of each window's pixels that are in the image, channel by channel";
+}
+
+def Sinter_MaxPool2dGradientOp
+    : Sinter_ValueOp<"max_pool2d_gradient", [Sinter_Gathering, Sinter_NoGradient]> {
+  let summary = "max_pool2d's gradient with respect to its image";
+  let description = [{
+    Each window's dy goes to its maximum, the first one in row-major order where
+    several are equal. There is no second derivative.
+  }];
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$dy, DenseI64ArrayAttr:$window,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let assemblyFormat = [{
+    $x `,` $dy `window` $window `strides` $strides `padding` $padding
+    attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_AvgPool2dGradientOp
+    : Sinter_ValueOp<"avg_pool2d_gradient", [Sinter_Gathering, Differentiable]> {
+  let summary = "avg_pool2d's gradient with respect to its image, which has `size`";
+  let description = [{Each window's dy is split evenly among its pixels that are in the image.}];
+  let arguments = (ins Sinter_F32Image:$dy, DenseI64ArrayAttr:$size,
+                       DenseI64ArrayAttr:$window,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let assemblyFormat = [{
+    $dy `size` $size `window` $window `strides` $strides `padding` $padding
+    attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
 // Composites
 //===----------------------------------------------------------------------===//
+
+def Sinter_BatchNormOp : Sinter_ValueOp<"batch_norm", [Differentiable, Expandable]> {
+  let summary = "`y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, channel by channel";
+  let description = [{
+    Ioffe and Szegedy, "Batch Normalization", 2015, as in training: mean and
+    (biased) variance are x's own, over all axes but the last. The variance is
+    that of x - shift, in one pass: `E[(x - s)^2] - E[x - s]^2`, which loses no
+    digits when the shift is near the mean. It changes nothing else, and no
+    gradient flows to it.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Vector:$gamma, Sinter_F32Vector:$beta,
+                       Sinter_F32Vector:$shift, F32Attr:$epsilon);
+  let assemblyFormat = [{
+    $x `,` $gamma `,` $beta `,` $shift `epsilon` $epsilon attr-dict
+    `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_LayerNormOp : Sinter_ValueOp<"layer_norm", [Differentiable, Expandable]> {
+  let summary = "`y = gamma (x - mean) / sqrt(variance + epsilon) + beta`, sample by sample";
+  let description = [{
+    Ba, Kiros and Hinton, "Layer Normalization", 2016. Mean and (biased) variance
+    are taken over the last `axes` axes of each sample; gamma and beta have the
+    shape of these axes or are scalars.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Tensor:$gamma, Sinter_F32Tensor:$beta,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$axes, F32Attr:$epsilon);
+  let assemblyFormat = [{
+    $x `,` $gamma `,` $beta `axes` $axes `epsilon` $epsilon attr-dict
+    `:` functional-type(operands, $result)
+  }];
+}
 
 class Sinter_ActivationOp<string mnemonic, string formula, dag extra = (ins)>
     : Sinter_ValueOp<mnemonic, [Sinter_Elementwise, Differentiable, Expandable]> {
