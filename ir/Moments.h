@@ -59,7 +59,8 @@ inline mlir::Value meanOfLast(Formula f, mlir::Value x, int64_t count) {
   double elements = 1;
   for (int64_t size : type.getShape().take_back(count))
     elements *= static_cast<double>(size);
-  return f.mul(f.sum(x, axes, /*keepDims=*/true), 1 / elements);
+  // Divided: 1 / elements as f32 would be a little off, and x - mean shows it.
+  return f.div(f.sum(x, axes, /*keepDims=*/true), f.number(elements));
 }
 
 struct LayerMoments {

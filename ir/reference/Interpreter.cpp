@@ -33,6 +33,10 @@ private:
   LogicalResult run(KernelOp kernel);
   LogicalResult apply(Operation *op);
 
+  /// A state's value at function entry; null, reported at `op`, without one
+  /// of this type.
+  const Tensor *valueOf(StringRef state, RankedTensorType type,
+                        Operation *op) const;
   std::vector<Tensor> valuesOf(ValueRange operands) const;
   /// The type's shape with the batch filled in, or failure when a batch is
   /// needed and none is known.
@@ -131,16 +135,27 @@ LogicalResult Call::run(Operation *op) {
       .Default([&](Operation *op) { return apply(op); });
 }
 
+const Tensor *Call::valueOf(StringRef name, RankedTensorType type,
+                            Operation *op) const {
+  auto entry = state.find(name.str());
+  if (entry == state.end()) {
+    op->emitOpError("expected a value for @") << name << ", got none";
+    return nullptr;
+  }
+  if (!hasType(entry->second, type)) {
+    op->emitOpError("expected a value of type ")
+        << type << " for @" << name << ", got " << describe(entry->second);
+    return nullptr;
+  }
+  return &entry->second;
+}
+
 LogicalResult Call::run(ReadOp read) {
-  auto entry = state.find(read.getState().str());
-  if (entry == state.end())
-    return read.emitOpError("expected a value for @")
-           << read.getState() << ", got none";
-  if (!hasType(entry->second, tensorTypeOf(read.getResult())))
-    return read.emitOpError("expected a value of type ")
-           << read.getResult().getType() << " for @" << read.getState()
-           << ", got " << describe(entry->second);
-  values[read.getResult()] = entry->second;
+  const Tensor *value =
+      valueOf(read.getState(), tensorTypeOf(read.getResult()), read);
+  if (!value)
+    return failure();
+  values[read.getResult()] = *value;
   return success();
 }
 
@@ -174,6 +189,16 @@ LogicalResult Call::apply(Operation *op) {
   SmallVector<const Array *> operands;
   for (Value operand : op->getOperands())
     operands.push_back(&values.at(operand).values);
+  if (auto norm = dyn_cast<BatchNormalizationOp>(op)) {
+    auto channels = RankedTensorType::get(type.getShape().take_back(),
+                                          type.getElementType());
+    for (StringRef name : {norm.getMovingMean(), norm.getMovingVariance()}) {
+      const Tensor *value = valueOf(name, channels, op);
+      if (!value)
+        return failure();
+      operands.push_back(&value->values);
+    }
+  }
   FailureOr<Array> array =
       kernel({op, operands, std::move(*shape), batch.value_or(1)});
   if (failed(array))

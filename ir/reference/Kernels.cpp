@@ -2,6 +2,7 @@
 //
 // The table at the end reads like the list of ops in SinterOps.td, in the same
 // order. Elementwise ops are one-line lambdas over doubles; xtensor broadcasts.
+// What looks at images through windows is in Windows.cpp.
 // Composites have kernels of their own, never by way of their expansion: the
 // two are compared with each other.
 //
@@ -10,6 +11,7 @@
 #include "ir/reference/Kernels.h"
 
 #include "ir/SinterDialect.h"
+#include "ir/reference/Windows.h"
 #include "runtime/sinter_runtime.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -18,11 +20,13 @@
 #include <xtensor/xmath.hpp>
 #include <xtensor/xnoalias.hpp>
 #include <xtensor/xreducer.hpp>
+#include <xtensor/xmanipulation.hpp>
 #include <xtensor/xstrided_view.hpp>
 
 #include <cmath>
 #include <limits>
 #include <numbers>
+#include <numeric>
 
 using namespace mlir;
 using namespace sinter;
@@ -171,6 +175,23 @@ static FailureOr<Array> pad(const KernelCall &call) {
   return result;
 }
 
+static FailureOr<Array> transpose(const KernelCall &call) {
+  ArrayRef<int64_t> order = cast<TransposeOp>(call.op).getPermutation();
+  return Array(xt::transpose(
+      call[0], std::vector<size_t>(order.begin(), order.end())));
+}
+
+static FailureOr<Array> upsample(const KernelCall &call) {
+  ArrayRef<int64_t> factors = cast<UpsampleOp>(call.op).getFactors();
+  Array result = Array::from_shape(call.shape);
+  for (size_t n = 0; n < call.shape[0]; ++n)
+    for (size_t h = 0; h < call.shape[1]; ++h)
+      for (size_t w = 0; w < call.shape[2]; ++w)
+        for (size_t c = 0; c < call.shape[3]; ++c)
+          result(n, h, w, c) = call[0](n, h / factors[0], w / factors[1], c);
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Reductions and contractions
 //===----------------------------------------------------------------------===//
@@ -299,6 +320,39 @@ static FailureOr<Array> softmaxCrossEntropy(const KernelCall &call) {
   return result;
 }
 
+/// `gamma (x - mean) / sqrt(variance + epsilon) + beta`, moments over `axes`.
+static Array normalise(const KernelCall &call, const std::vector<size_t> &axes,
+                       double epsilon) {
+  double count = 1;
+  for (size_t axis : axes)
+    count *= static_cast<double>(call.shape[axis]);
+  Array centred = call[0] - sumOver(call[0], axes) / count;
+  Array variance = sumOver(centred * centred, axes) / count;
+  return call[1] * centred / xt::sqrt(variance + epsilon) + call[2];
+}
+
+static FailureOr<Array> batchNorm(const KernelCall &call) {
+  std::vector<size_t> axes(call.shape.size() - 1);
+  std::iota(axes.begin(), axes.end(), 0);
+  return normalise(call, axes,
+                   cast<BatchNormOp>(call.op).getEpsilon().convertToFloat());
+}
+
+/// In inference. Operands 3 and 4 are the moving mean and variance.
+static FailureOr<Array> batchNormalization(const KernelCall &call) {
+  double epsilon =
+      cast<BatchNormalizationOp>(call.op).getEpsilon().convertToFloat();
+  return Array(call[1] * (call[0] - call[3]) / xt::sqrt(call[4] + epsilon) +
+               call[2]);
+}
+
+static FailureOr<Array> layerNorm(const KernelCall &call) {
+  auto op = cast<LayerNormOp>(call.op);
+  std::vector<size_t> axes(op.getAxes());
+  std::iota(axes.begin(), axes.end(), call.shape.size() - axes.size());
+  return normalise(call, axes, op.getEpsilon().convertToFloat());
+}
+
 //===----------------------------------------------------------------------===//
 // The table
 //===----------------------------------------------------------------------===//
@@ -356,6 +410,8 @@ Table::Table() {
   // only one that has them, runs as inference.
   kernel<DropoutOp>(sameValues);
   kernel<GaussianNoiseOp>(sameValues);
+  kernel<SpatialDropoutOp>(sameValues);
+  kernel<BatchNormalizationOp>(batchNormalization);
 
   // Elementwise primitives.
   binary<AddOp>([](double a, double b) { return a + b; });
@@ -391,6 +447,8 @@ Table::Table() {
   kernel<ConcatenateOp>(concatenate);
   kernel<SliceOp>(slice);
   kernel<PadOp>(pad);
+  kernel<TransposeOp>(transpose);
+  kernel<UpsampleOp>(upsample);
   kernel<RelayoutOp>(sameValues); // a layout is not part of the meaning
 
   // Reductions and contractions.
@@ -399,7 +457,18 @@ Table::Table() {
   kernel<ArgMaxOp>(argmax);
   kernel<MatmulOp>(matmul);
 
+  // Windows over images.
+  kernel<Conv2dOp>(conv2d);
+  kernel<Conv2dTransposeOp>(conv2dTranspose);
+  kernel<Conv2dFilterGradientOp>(conv2dFilterGradient);
+  kernel<MaxPool2dOp>(maxPool2d);
+  kernel<AvgPool2dOp>(avgPool2d);
+  kernel<MaxPool2dGradientOp>(maxPool2dGradient);
+  kernel<AvgPool2dGradientOp>(avgPool2dGradient);
+
   // Composites.
+  kernel<BatchNormOp>(batchNorm);
+  kernel<LayerNormOp>(layerNorm);
   unary<ReluOp>([](double x) { return maximum(x, 0); });
   kernel<LeakyReluOp>(leakyRelu);
   kernel<EluOp>(elu);

@@ -42,6 +42,7 @@ struct Tensor {
 /// Everything that a kernel may look at.
 struct KernelCall {
   mlir::Operation *op;
+  /// The op's operands, then the states that it names.
   llvm::ArrayRef<const Array *> operands;
   /// The result's shape, the batch filled in.
   std::vector<size_t> shape;

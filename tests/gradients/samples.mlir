@@ -546,6 +546,332 @@ func.func @matmul_static_both(%a: tensor<4x2xf32>, %b: tensor<3x4xf32>)
 }
 
 //===-------------------------------------------------------------------===//
+// Windows over images
+//===-------------------------------------------------------------------===//
+
+func.func @conv2d_plain(%x: tensor<?x3x3x2xf32>, %w: tensor<2x2x2x2xf32>)
+    -> tensor<?x2x2x2xf32> {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x3x3x2xf32>, tensor<2x2x2x2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @conv2d_transpose_plain(%x: tensor<?x2x2x2xf32>, %w: tensor<2x2x2x2xf32>)
+    -> tensor<?x3x3x2xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [3, 3] strides [1, 1] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x2x2x2xf32>, tensor<2x2x2x2xf32>) -> tensor<?x3x3x2xf32>
+  return %y : tensor<?x3x3x2xf32>
+}
+
+func.func @conv2d_filter_gradient_plain(%x: tensor<?x3x3x2xf32>, %d: tensor<?x2x2x2xf32>)
+    -> tensor<2x2x2x2xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2] strides [1, 1] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x3x3x2xf32>, tensor<?x2x2x2xf32>) -> tensor<2x2x2x2xf32>
+  return %y : tensor<2x2x2x2xf32>
+}
+
+func.func @conv2d_same(%x: tensor<?x3x4x1xf32>, %w: tensor<3x3x1x2xf32>)
+    -> tensor<?x3x4x2xf32> {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1]
+      padding [1, 1, 1, 1] groups 1
+      : (tensor<?x3x4x1xf32>, tensor<3x3x1x2xf32>) -> tensor<?x3x4x2xf32>
+  return %y : tensor<?x3x4x2xf32>
+}
+
+func.func @conv2d_transpose_same(%x: tensor<?x3x4x2xf32>, %w: tensor<3x3x1x2xf32>)
+    -> tensor<?x3x4x1xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [3, 4] strides [1, 1] dilations [1, 1]
+      padding [1, 1, 1, 1] groups 1
+      : (tensor<?x3x4x2xf32>, tensor<3x3x1x2xf32>) -> tensor<?x3x4x1xf32>
+  return %y : tensor<?x3x4x1xf32>
+}
+
+func.func @conv2d_filter_gradient_same(%x: tensor<?x3x4x1xf32>, %d: tensor<?x3x4x2xf32>)
+    -> tensor<3x3x1x2xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1]
+      padding [1, 1, 1, 1] groups 1
+      : (tensor<?x3x4x1xf32>, tensor<?x3x4x2xf32>) -> tensor<3x3x1x2xf32>
+  return %y : tensor<3x3x1x2xf32>
+}
+
+func.func @conv2d_strided(%x: tensor<?x4x5x2xf32>, %w: tensor<3x2x2x1xf32>)
+    -> tensor<?x2x2x1xf32> {
+  %y = sinter.conv2d %x, %w strides [2, 3] dilations [1, 1]
+      padding [0, 1, 0, 0] groups 1
+      : (tensor<?x4x5x2xf32>, tensor<3x2x2x1xf32>) -> tensor<?x2x2x1xf32>
+  return %y : tensor<?x2x2x1xf32>
+}
+
+func.func @conv2d_transpose_strided(%x: tensor<?x2x2x1xf32>, %w: tensor<3x2x2x1xf32>)
+    -> tensor<?x4x5x2xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [4, 5] strides [2, 3] dilations [1, 1]
+      padding [0, 1, 0, 0] groups 1
+      : (tensor<?x2x2x1xf32>, tensor<3x2x2x1xf32>) -> tensor<?x4x5x2xf32>
+  return %y : tensor<?x4x5x2xf32>
+}
+
+func.func @conv2d_filter_gradient_strided(%x: tensor<?x4x5x2xf32>, %d: tensor<?x2x2x1xf32>)
+    -> tensor<3x2x2x1xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [3, 2] strides [2, 3] dilations [1, 1]
+      padding [0, 1, 0, 0] groups 1
+      : (tensor<?x4x5x2xf32>, tensor<?x2x2x1xf32>) -> tensor<3x2x2x1xf32>
+  return %y : tensor<3x2x2x1xf32>
+}
+
+func.func @conv2d_dilated(%x: tensor<?x5x5x1xf32>, %w: tensor<2x3x1x1xf32>)
+    -> tensor<?x3x4x1xf32> {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [3, 2]
+      padding [1, 0, 2, 1] groups 1
+      : (tensor<?x5x5x1xf32>, tensor<2x3x1x1xf32>) -> tensor<?x3x4x1xf32>
+  return %y : tensor<?x3x4x1xf32>
+}
+
+func.func @conv2d_transpose_dilated(%x: tensor<?x3x4x1xf32>, %w: tensor<2x3x1x1xf32>)
+    -> tensor<?x5x5x1xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [5, 5] strides [1, 1] dilations [3, 2]
+      padding [1, 0, 2, 1] groups 1
+      : (tensor<?x3x4x1xf32>, tensor<2x3x1x1xf32>) -> tensor<?x5x5x1xf32>
+  return %y : tensor<?x5x5x1xf32>
+}
+
+func.func @conv2d_filter_gradient_dilated(%x: tensor<?x5x5x1xf32>, %d: tensor<?x3x4x1xf32>)
+    -> tensor<2x3x1x1xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 3] strides [1, 1] dilations [3, 2]
+      padding [1, 0, 2, 1] groups 1
+      : (tensor<?x5x5x1xf32>, tensor<?x3x4x1xf32>) -> tensor<2x3x1x1xf32>
+  return %y : tensor<2x3x1x1xf32>
+}
+
+func.func @conv2d_strided_dilated(%x: tensor<?x5x4x1xf32>, %w: tensor<2x2x1x2xf32>)
+    -> tensor<?x3x2x2xf32> {
+  %y = sinter.conv2d %x, %w strides [2, 3] dilations [2, 1]
+      padding [2, 0, 0, 2] groups 1
+      : (tensor<?x5x4x1xf32>, tensor<2x2x1x2xf32>) -> tensor<?x3x2x2xf32>
+  return %y : tensor<?x3x2x2xf32>
+}
+
+func.func @conv2d_transpose_strided_dilated(%x: tensor<?x3x2x2xf32>, %w: tensor<2x2x1x2xf32>)
+    -> tensor<?x5x4x1xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [5, 4] strides [2, 3] dilations [2, 1]
+      padding [2, 0, 0, 2] groups 1
+      : (tensor<?x3x2x2xf32>, tensor<2x2x1x2xf32>) -> tensor<?x5x4x1xf32>
+  return %y : tensor<?x5x4x1xf32>
+}
+
+func.func @conv2d_filter_gradient_strided_dilated(%x: tensor<?x5x4x1xf32>, %d: tensor<?x3x2x2xf32>)
+    -> tensor<2x2x1x2xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2] strides [2, 3] dilations [2, 1]
+      padding [2, 0, 0, 2] groups 1
+      : (tensor<?x5x4x1xf32>, tensor<?x3x2x2xf32>) -> tensor<2x2x1x2xf32>
+  return %y : tensor<2x2x1x2xf32>
+}
+
+func.func @conv2d_stride_beyond_taps(%x: tensor<?x5x5x1xf32>, %w: tensor<1x2x1x1xf32>)
+    -> tensor<?x3x2x1xf32> {
+  %y = sinter.conv2d %x, %w strides [2, 3] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x5x5x1xf32>, tensor<1x2x1x1xf32>) -> tensor<?x3x2x1xf32>
+  return %y : tensor<?x3x2x1xf32>
+}
+
+func.func @conv2d_transpose_stride_beyond_taps(%x: tensor<?x3x2x1xf32>, %w: tensor<1x2x1x1xf32>)
+    -> tensor<?x5x5x1xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [5, 5] strides [2, 3] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x3x2x1xf32>, tensor<1x2x1x1xf32>) -> tensor<?x5x5x1xf32>
+  return %y : tensor<?x5x5x1xf32>
+}
+
+func.func @conv2d_filter_gradient_stride_beyond_taps(%x: tensor<?x5x5x1xf32>, %d: tensor<?x3x2x1xf32>)
+    -> tensor<1x2x1x1xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [1, 2] strides [2, 3] dilations [1, 1]
+      padding [0, 0, 0, 0] groups 1
+      : (tensor<?x5x5x1xf32>, tensor<?x3x2x1xf32>) -> tensor<1x2x1x1xf32>
+  return %y : tensor<1x2x1x1xf32>
+}
+
+func.func @conv2d_groups(%x: tensor<?x3x3x4xf32>, %w: tensor<2x2x2x6xf32>)
+    -> tensor<?x3x3x6xf32> {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1]
+      padding [0, 1, 1, 0] groups 2
+      : (tensor<?x3x3x4xf32>, tensor<2x2x2x6xf32>) -> tensor<?x3x3x6xf32>
+  return %y : tensor<?x3x3x6xf32>
+}
+
+func.func @conv2d_transpose_groups(%x: tensor<?x3x3x6xf32>, %w: tensor<2x2x2x6xf32>)
+    -> tensor<?x3x3x4xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [3, 3] strides [1, 1] dilations [1, 1]
+      padding [0, 1, 1, 0] groups 2
+      : (tensor<?x3x3x6xf32>, tensor<2x2x2x6xf32>) -> tensor<?x3x3x4xf32>
+  return %y : tensor<?x3x3x4xf32>
+}
+
+func.func @conv2d_filter_gradient_groups(%x: tensor<?x3x3x4xf32>, %d: tensor<?x3x3x6xf32>)
+    -> tensor<2x2x2x6xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2] strides [1, 1] dilations [1, 1]
+      padding [0, 1, 1, 0] groups 2
+      : (tensor<?x3x3x4xf32>, tensor<?x3x3x6xf32>) -> tensor<2x2x2x6xf32>
+  return %y : tensor<2x2x2x6xf32>
+}
+
+func.func @conv2d_depthwise(%x: tensor<?x3x3x3xf32>, %w: tensor<2x2x1x6xf32>)
+    -> tensor<?x2x3x6xf32> {
+  %y = sinter.conv2d %x, %w strides [2, 1] dilations [1, 1]
+      padding [0, 1, 0, 1] groups 3
+      : (tensor<?x3x3x3xf32>, tensor<2x2x1x6xf32>) -> tensor<?x2x3x6xf32>
+  return %y : tensor<?x2x3x6xf32>
+}
+
+func.func @conv2d_transpose_depthwise(%x: tensor<?x2x3x6xf32>, %w: tensor<2x2x1x6xf32>)
+    -> tensor<?x3x3x3xf32> {
+  %y = sinter.conv2d_transpose %x, %w size [3, 3] strides [2, 1] dilations [1, 1]
+      padding [0, 1, 0, 1] groups 3
+      : (tensor<?x2x3x6xf32>, tensor<2x2x1x6xf32>) -> tensor<?x3x3x3xf32>
+  return %y : tensor<?x3x3x3xf32>
+}
+
+func.func @conv2d_filter_gradient_depthwise(%x: tensor<?x3x3x3xf32>, %d: tensor<?x2x3x6xf32>)
+    -> tensor<2x2x1x6xf32> {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2] strides [2, 1] dilations [1, 1]
+      padding [0, 1, 0, 1] groups 3
+      : (tensor<?x3x3x3xf32>, tensor<?x2x3x6xf32>) -> tensor<2x2x1x6xf32>
+  return %y : tensor<2x2x1x6xf32>
+}
+
+func.func @max_pool2d_plain(%x: tensor<?x4x4x2xf32>)
+    -> tensor<?x2x2x2xf32> {
+  %y = sinter.max_pool2d %x window [2, 2] strides [2, 2] padding [0, 0, 0, 0]
+      : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @avg_pool2d_plain(%x: tensor<?x4x4x2xf32>)
+    -> tensor<?x2x2x2xf32> {
+  %y = sinter.avg_pool2d %x window [2, 2] strides [2, 2] padding [0, 0, 0, 0]
+      : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @avg_pool2d_gradient_plain(%d: tensor<?x2x2x2xf32>)
+    -> tensor<?x4x4x2xf32> {
+  %y = sinter.avg_pool2d_gradient %d size [4, 4]
+      window [2, 2] strides [2, 2] padding [0, 0, 0, 0]
+      : (tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  return %y : tensor<?x4x4x2xf32>
+}
+
+func.func @max_pool2d_overlapping(%x: tensor<?x3x4x2xf32>)
+    -> tensor<?x2x2x2xf32> {
+  %y = sinter.max_pool2d %x window [2, 3] strides [1, 1] padding [0, 0, 0, 0]
+      : (tensor<?x3x4x2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @avg_pool2d_overlapping(%x: tensor<?x3x4x2xf32>)
+    -> tensor<?x2x2x2xf32> {
+  %y = sinter.avg_pool2d %x window [2, 3] strides [1, 1] padding [0, 0, 0, 0]
+      : (tensor<?x3x4x2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @avg_pool2d_gradient_overlapping(%d: tensor<?x2x2x2xf32>)
+    -> tensor<?x3x4x2xf32> {
+  %y = sinter.avg_pool2d_gradient %d size [3, 4]
+      window [2, 3] strides [1, 1] padding [0, 0, 0, 0]
+      : (tensor<?x2x2x2xf32>) -> tensor<?x3x4x2xf32>
+  return %y : tensor<?x3x4x2xf32>
+}
+
+func.func @max_pool2d_same(%x: tensor<?x3x5x2xf32>)
+    -> tensor<?x2x3x2xf32> {
+  %y = sinter.max_pool2d %x window [2, 3] strides [2, 2] padding [0, 1, 1, 1]
+      : (tensor<?x3x5x2xf32>) -> tensor<?x2x3x2xf32>
+  return %y : tensor<?x2x3x2xf32>
+}
+
+func.func @avg_pool2d_same(%x: tensor<?x3x5x2xf32>)
+    -> tensor<?x2x3x2xf32> {
+  %y = sinter.avg_pool2d %x window [2, 3] strides [2, 2] padding [0, 1, 1, 1]
+      : (tensor<?x3x5x2xf32>) -> tensor<?x2x3x2xf32>
+  return %y : tensor<?x2x3x2xf32>
+}
+
+func.func @avg_pool2d_gradient_same(%d: tensor<?x2x3x2xf32>)
+    -> tensor<?x3x5x2xf32> {
+  %y = sinter.avg_pool2d_gradient %d size [3, 5]
+      window [2, 3] strides [2, 2] padding [0, 1, 1, 1]
+      : (tensor<?x2x3x2xf32>) -> tensor<?x3x5x2xf32>
+  return %y : tensor<?x3x5x2xf32>
+}
+
+func.func @max_pool2d_gaps(%x: tensor<?x5x5x2xf32>)
+    -> tensor<?x3x2x2xf32> {
+  %y = sinter.max_pool2d %x window [1, 2] strides [2, 3] padding [0, 0, 0, 0]
+      : (tensor<?x5x5x2xf32>) -> tensor<?x3x2x2xf32>
+  return %y : tensor<?x3x2x2xf32>
+}
+
+func.func @avg_pool2d_gaps(%x: tensor<?x5x5x2xf32>)
+    -> tensor<?x3x2x2xf32> {
+  %y = sinter.avg_pool2d %x window [1, 2] strides [2, 3] padding [0, 0, 0, 0]
+      : (tensor<?x5x5x2xf32>) -> tensor<?x3x2x2xf32>
+  return %y : tensor<?x3x2x2xf32>
+}
+
+func.func @avg_pool2d_gradient_gaps(%d: tensor<?x3x2x2xf32>)
+    -> tensor<?x5x5x2xf32> {
+  %y = sinter.avg_pool2d_gradient %d size [5, 5]
+      window [1, 2] strides [2, 3] padding [0, 0, 0, 0]
+      : (tensor<?x3x2x2xf32>) -> tensor<?x5x5x2xf32>
+  return %y : tensor<?x5x5x2xf32>
+}
+
+func.func @transpose(%x: tensor<?x2x3xf32>)
+    -> tensor<?x3x2xf32> {
+  %y = sinter.transpose %x permutation [0, 2, 1]
+      : (tensor<?x2x3xf32>) -> tensor<?x3x2xf32>
+  return %y : tensor<?x3x2xf32>
+}
+
+func.func @transpose_cycle(%x: tensor<?x2x3x4xf32>)
+    -> tensor<?x4x2x3xf32> {
+  %y = sinter.transpose %x permutation [0, 3, 1, 2]
+      : (tensor<?x2x3x4xf32>) -> tensor<?x4x2x3xf32>
+  return %y : tensor<?x4x2x3xf32>
+}
+
+func.func @transpose_unbatched(%x: tensor<2x3xf32>)
+    -> tensor<3x2xf32> {
+  %y = sinter.transpose %x permutation [1, 0]
+      : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  return %y : tensor<3x2xf32>
+}
+
+func.func @upsample(%x: tensor<?x2x1x2xf32>)
+    -> tensor<?x4x3x2xf32> {
+  %y = sinter.upsample %x factors [2, 3]
+      : (tensor<?x2x1x2xf32>) -> tensor<?x4x3x2xf32>
+  return %y : tensor<?x4x3x2xf32>
+}
+
+func.func @reduce_sum_batch_and_leading(%x: tensor<?x2x3xf32>)
+    -> tensor<3xf32> {
+  %y = sinter.reduce_sum %x axes [0, 1]
+      : (tensor<?x2x3xf32>) -> tensor<3xf32>
+  return %y : tensor<3xf32>
+}
+
+func.func @reduce_sum_everything(%x: tensor<?x2x3xf32>)
+    -> tensor<f32> {
+  %y = sinter.reduce_sum %x axes [0, 1, 2]
+      : (tensor<?x2x3xf32>) -> tensor<f32>
+  return %y : tensor<f32>
+}
+
+//===-------------------------------------------------------------------===//
 // Composites
 //===-------------------------------------------------------------------===//
 
@@ -656,4 +982,53 @@ func.func @sigmoid_cross_entropy_broadcast(%a: tensor<?x1xf32>, %b: tensor<3xf32
   %y = sinter.sigmoid_cross_entropy %a, %b
       : (tensor<?x1xf32>, tensor<3xf32>) -> tensor<?x3xf32>
   return %y : tensor<?x3xf32>
+}
+
+func.func @batch_norm_features(%x: tensor<?x3xf32>, %g: tensor<3xf32>, %b: tensor<3xf32>, %s: tensor<3xf32>)
+    -> tensor<?x3xf32> attributes {stopped = array<i64: 3>} {
+  %y = sinter.batch_norm %x, %g, %b, %s epsilon 0.5
+      : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+func.func @batch_norm_images(%x: tensor<?x2x2x2xf32>, %g: tensor<2xf32>, %b: tensor<2xf32>, %s: tensor<2xf32>)
+    -> tensor<?x2x2x2xf32> attributes {stopped = array<i64: 3>} {
+  %y = sinter.batch_norm %x, %g, %b, %s epsilon 0.5
+      : (tensor<?x2x2x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x2x2xf32>
+  return %y : tensor<?x2x2x2xf32>
+}
+
+func.func @batch_norm_scalars(%x: tensor<?x2x2xf32>, %g: tensor<f32>, %b: tensor<f32>, %s: tensor<f32>)
+    -> tensor<?x2x2xf32> attributes {stopped = array<i64: 3>} {
+  %y = sinter.batch_norm %x, %g, %b, %s epsilon 0.5
+      : (tensor<?x2x2xf32>, tensor<f32>, tensor<f32>, tensor<f32>) -> tensor<?x2x2xf32>
+  return %y : tensor<?x2x2xf32>
+}
+
+func.func @layer_norm_features(%x: tensor<?x4xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>)
+    -> tensor<?x4xf32> {
+  %y = sinter.layer_norm %x, %g, %b axes 1 epsilon 0.5
+      : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %y : tensor<?x4xf32>
+}
+
+func.func @layer_norm_last(%x: tensor<?x2x3xf32>, %g: tensor<3xf32>, %b: tensor<3xf32>)
+    -> tensor<?x2x3xf32> {
+  %y = sinter.layer_norm %x, %g, %b axes 1 epsilon 0.5
+      : (tensor<?x2x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
+}
+
+func.func @layer_norm_all(%x: tensor<?x2x3xf32>, %g: tensor<2x3xf32>, %b: tensor<2x3xf32>)
+    -> tensor<?x2x3xf32> {
+  %y = sinter.layer_norm %x, %g, %b axes 2 epsilon 0.5
+      : (tensor<?x2x3xf32>, tensor<2x3xf32>, tensor<2x3xf32>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
+}
+
+func.func @layer_norm_scalars(%x: tensor<?x2x3xf32>, %g: tensor<f32>, %b: tensor<f32>)
+    -> tensor<?x2x3xf32> {
+  %y = sinter.layer_norm %x, %g, %b axes 1 epsilon 0.5
+      : (tensor<?x2x3xf32>, tensor<f32>, tensor<f32>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
 }

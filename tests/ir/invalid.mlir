@@ -494,17 +494,17 @@ func.func @f(%x: tensor<?x2xf32>) {
 
 // -----
 
-func.func @f(%x: tensor<?x2xf32>) {
-  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone and dropped, got axes [0, 1]}}
+func.func @f(%x: tensor<?x2x3xf32>) {
+  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone or with the axes next to it, and dropped, got axes [0, 2]}}
   // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
-  %y = sinter.reduce_sum %x axes [0, 1] : (tensor<?x2xf32>) -> tensor<f32>
+  %y = sinter.reduce_sum %x axes [0, 2] : (tensor<?x2x3xf32>) -> tensor<2xf32>
   return
 }
 
 // -----
 
 func.func @f(%x: tensor<?x2xf32>) {
-  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone and dropped, got axes [0] with keep_dims}}
+  // expected-error@+2 {{'sinter.reduce_sum' op expected the batch to be summed alone or with the axes next to it, and dropped, got axes [0] with keep_dims}}
   // expected-error@+1 {{'sinter.reduce_sum' op failed to infer returned types}}
   %y = sinter.reduce_sum %x axes [0] keep_dims : (tensor<?x2xf32>) -> tensor<1x2xf32>
   return
@@ -578,4 +578,309 @@ func.func @f(%x: tensor<?x2xf32>, %t: tensor<?x3xf32>) {
   // expected-error@+1 {{'sinter.softmax_cross_entropy' op failed to infer returned types}}
   %y = sinter.softmax_cross_entropy %x, %t : (tensor<?x2xf32>, tensor<?x3xf32>) -> tensor<?xf32>
   return
+}
+
+// -----
+
+//===----------------------------------------------------------------------===//
+// Windows over images
+//===----------------------------------------------------------------------===//
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected 2 strides of at least 1, got [0, 1]}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [0, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<3x3x4x8xf32>) -> tensor<?x3x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected 2 dilations of at least 1, got [1]}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<3x3x4x8xf32>) -> tensor<?x3x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected 4 paddings of at least 0, got [0, 0, -1, 0]}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, -1, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<3x3x4x8xf32>) -> tensor<?x3x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x3x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected an image of 3 channels for each of 1 groups, and filters in whole groups, got 4 channels and 8 filters}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<3x3x3x8xf32>) -> tensor<?x3x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x2x7xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected an image of 2 channels for each of 2 groups, and filters in whole groups, got 4 channels and 7 filters}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 2 : (tensor<?x5x5x4xf32>, tensor<3x3x2x7xf32>) -> tensor<?x3x3x7xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d' op expected a window within the padded image, got a reach of 7 over 6 pixels}}
+  // expected-error@+1 {{'sinter.conv2d' op failed to infer returned types}}
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [3, 1] padding [1, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<3x3x4x8xf32>) -> tensor<?x3x3x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<2x2x3x4xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_transpose' op expected results of 6 x 5 pixels, got 5 x 5}}
+  // expected-error@+1 {{'sinter.conv2d_transpose' op failed to infer returned types}}
+  %y = sinter.conv2d_transpose %x, %w size [12, 10] strides [2, 2] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<2x2x3x4xf32>) -> tensor<?x12x10x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<2x2x3x5xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_transpose' op expected an image with a channel for each of 5 filters, in 1 whole groups, got 4}}
+  // expected-error@+1 {{'sinter.conv2d_transpose' op failed to infer returned types}}
+  %y = sinter.conv2d_transpose %x, %w size [10, 10] strides [2, 2] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<2x2x3x5xf32>) -> tensor<?x10x10x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<2x2x3x4xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_transpose' op expected 2 sizes of at least 1, got [10]}}
+  // expected-error@+1 {{'sinter.conv2d_transpose' op failed to infer returned types}}
+  %y = sinter.conv2d_transpose %x, %w size [10] strides [2, 2] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<2x2x3x4xf32>) -> tensor<?x10x10x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x3x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_filter_gradient' op expected results of 4 x 4 pixels, got 3 x 3}}
+  // expected-error@+1 {{'sinter.conv2d_filter_gradient' op failed to infer returned types}}
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<?x3x3x8xf32>) -> tensor<2x2x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x3x7xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_filter_gradient' op expected channels and filters in 2 whole groups, got 4 and 7}}
+  // expected-error@+1 {{'sinter.conv2d_filter_gradient' op failed to infer returned types}}
+  %y = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 2 : (tensor<?x5x5x4xf32>, tensor<?x3x3x7xf32>) -> tensor<3x3x2x7xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x5x5x4xf32>, %d: tensor<?x3x3x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_filter_gradient' op expected one batch, got 'tensor<2x5x5x4xf32>' and 'tensor<?x3x3x8xf32>'}}
+  // expected-error@+1 {{'sinter.conv2d_filter_gradient' op failed to infer returned types}}
+  %y = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<2x5x5x4xf32>, tensor<?x3x3x8xf32>) -> tensor<3x3x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d' op expected 2 window sizes of at least 1, got [2, 0]}}
+  // expected-error@+1 {{'sinter.max_pool2d' op failed to infer returned types}}
+  %y = sinter.max_pool2d %x window [2, 0] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>) -> tensor<?x2x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d' op expected a window within the padded image, got a reach of 6 over 5 pixels}}
+  // expected-error@+1 {{'sinter.max_pool2d' op failed to infer returned types}}
+  %y = sinter.max_pool2d %x window [6, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>) -> tensor<?x2x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d' op expected pooling windows that reach into the image, got padding 2 for 2 taps}}
+  // expected-error@+1 {{'sinter.max_pool2d' op failed to infer returned types}}
+  %y = sinter.max_pool2d %x window [2, 2] strides [2, 2] padding [0, 2, 0, 0] : (tensor<?x5x5x4xf32>) -> tensor<?x3x2x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x2x2x3xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d_gradient' op expected one batch and equal channels, got 'tensor<?x5x5x4xf32>' and 'tensor<?x2x2x3xf32>'}}
+  // expected-error@+1 {{'sinter.max_pool2d_gradient' op failed to infer returned types}}
+  %y = sinter.max_pool2d_gradient %x, %d window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x2x2x3xf32>) -> tensor<?x5x5x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x2x4xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d_gradient' op expected results of 2 x 2 pixels, got 3 x 2}}
+  // expected-error@+1 {{'sinter.max_pool2d_gradient' op failed to infer returned types}}
+  %y = sinter.max_pool2d_gradient %x, %d window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x3x2x4xf32>) -> tensor<?x5x5x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.avg_pool2d_gradient' op expected results of 2 x 2 pixels, got 5 x 5}}
+  // expected-error@+1 {{'sinter.avg_pool2d_gradient' op failed to infer returned types}}
+  %y = sinter.avg_pool2d_gradient %x size [5, 5] window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>) -> tensor<?x5x5x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.upsample' op expected 2 factors of at least 1, got [2, 0]}}
+  // expected-error@+1 {{'sinter.upsample' op failed to infer returned types}}
+  %y = sinter.upsample %x factors [2, 0] : (tensor<?x5x5x4xf32>) -> tensor<?x5x5x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>) {
+  // expected-error@+2 {{'sinter.transpose' op expected each axis of 'tensor<?x5x5x4xf32>' once, the batch first, got [1, 0, 2, 3]}}
+  // expected-error@+1 {{'sinter.transpose' op failed to infer returned types}}
+  %y = sinter.transpose %x permutation [1, 0, 2, 3] : (tensor<?x5x5x4xf32>) -> tensor<?x5x5x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xf32>) {
+  // expected-error@+2 {{'sinter.transpose' op expected each axis of 'tensor<2x3xf32>' once, got [1, 1]}}
+  // expected-error@+1 {{'sinter.transpose' op failed to infer returned types}}
+  %y = sinter.transpose %x permutation [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<2x3xf32>, %c: tensor<3xf32>) {
+  // expected-error@+2 {{'sinter.batch_norm' op expected a batched tensor with channels, got 'tensor<2x3xf32>'}}
+  // expected-error@+1 {{'sinter.batch_norm' op failed to infer returned types}}
+  %y = sinter.batch_norm %x, %c, %c, %c epsilon 1.0 : (tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>, %c: tensor<2xf32>) {
+  // expected-error@+2 {{'sinter.batch_norm' op expected one element for each of 3 channels, got 'tensor<2xf32>'}}
+  // expected-error@+1 {{'sinter.batch_norm' op failed to infer returned types}}
+  %y = sinter.batch_norm %x, %c, %c, %c epsilon 1.0 : (tensor<?x3xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>, %c: tensor<3xf32>) {
+  // expected-error@+2 {{'sinter.layer_norm' op expected a batched tensor with at least 2 feature axes, got 'tensor<?x3xf32>'}}
+  // expected-error@+1 {{'sinter.layer_norm' op failed to infer returned types}}
+  %y = sinter.layer_norm %x, %c, %c axes 2 epsilon 1.0 : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2x3xf32>, %c: tensor<3xf32>) {
+  // expected-error@+2 {{'sinter.layer_norm' op expected gamma and beta of the normalised axes' shape, got 'tensor<3xf32>' for 'tensor<?x2x3xf32>'}}
+  // expected-error@+1 {{'sinter.layer_norm' op failed to infer returned types}}
+  %y = sinter.layer_norm %x, %c, %c axes 2 epsilon 1.0 : (tensor<?x2x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x2x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>) {
+  // expected-error@+1 {{'sinter.spatial_dropout' op expected channels and a space before them, got 'tensor<?x3xf32>'}}
+  %y = sinter.spatial_dropout %x stream 0 {rate = 0.5 : f32} : tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x2x3xf32>) {
+  // expected-error@+1 {{'sinter.spatial_dropout' op expected a rate in [0, 1), got 1.000000e+00}}
+  %y = sinter.spatial_dropout %x stream 0 {rate = 1.0 : f32} : tensor<?x2x3xf32>
+  return
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state frozen @mean : tensor<3xf32> = constant(0.0, 0.0)
+  sinter.state frozen @variance : tensor<3xf32> = constant(1.0, 0.0)
+  func.func @f(%x: tensor<?x3xf32>, %c: tensor<3xf32>) {
+    // expected-error@+1 {{'sinter.batch_normalization' op expected a momentum in [0, 1], got 1.500000e+00}}
+    %y = sinter.batch_normalization %x, %c, %c moving @mean, @variance momentum 1.5 epsilon 1.0 : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state frozen @mean : tensor<3xf32> = constant(0.0, 0.0)
+  sinter.state frozen @variance : tensor<3xf32> = constant(1.0, 0.0)
+  func.func @f(%x: tensor<?x3xf32>, %c: tensor<3xf32>) {
+    // expected-error@+1 {{'sinter.batch_normalization' op expected an epsilon above 0, got 0.000000e+00}}
+    %y = sinter.batch_normalization %x, %c, %c moving @mean, @variance momentum 0.5 epsilon 0.0 : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state frozen @mean : tensor<3xf32> = constant(0.0, 0.0)
+  sinter.state frozen @variance : tensor<3xf32> = constant(1.0, 0.0)
+  func.func @f(%x: tensor<2x3xf32>, %c: tensor<3xf32>) {
+    // expected-error@+1 {{'sinter.batch_normalization' op expected a batched tensor with channels, got 'tensor<2x3xf32>'}}
+    %y = sinter.batch_normalization %x, %c, %c moving @mean, @variance momentum 0.5 epsilon 1.0 : (tensor<2x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<2x3xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state frozen @mean : tensor<3xf32> = constant(0.0, 0.0)
+  sinter.state frozen @variance : tensor<3xf32> = constant(1.0, 0.0)
+  func.func @f(%x: tensor<?x3xf32>, %c: tensor<2xf32>) {
+    // expected-error@+1 {{'sinter.batch_normalization' op expected one element for each of 3 channels, got 'tensor<2xf32>'}}
+    %y = sinter.batch_normalization %x, %c, %c moving @mean, @variance momentum 0.5 epsilon 1.0 : (tensor<?x3xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x3xf32>
+    return
+  }
+}
+
+// -----
+
+sinter.model @m batch_bound 4 {
+  sinter.state frozen @mean : tensor<2xf32> = constant(0.0, 0.0)
+  sinter.state frozen @variance : tensor<3xf32> = constant(1.0, 0.0)
+  func.func @f(%x: tensor<?x3xf32>, %c: tensor<3xf32>) {
+    // expected-error@+1 {{'sinter.batch_normalization' op expected a state of type 'tensor<3xf32>', got @mean}}
+    %y = sinter.batch_normalization %x, %c, %c moving @mean, @variance momentum 0.5 epsilon 1.0 : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+    return
+  }
 }

@@ -26,7 +26,7 @@ sinter.model @model batch_bound 32
       {value = dense<[1, 2]> : tensor<2xi32>}
 
   // CHECK-LABEL: func.func @structure
-  func.func @structure(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  func.func @structure(%x: tensor<?x2xf32>, %z: tensor<?x3xf32>) -> tensor<?x2xf32> {
     // CHECK: sinter.read @w : tensor<2x3xf32>
     %w = sinter.read @w : tensor<2x3xf32>
     // CHECK: sinter.write @"w/momentum", %{{.*}} : tensor<2x3xf32>
@@ -40,6 +40,11 @@ sinter.model @model batch_bound 32
       // CHECK: sinter.yield %{{.*}}, %{{.*}} : tensor<?x2xf32>, tensor<2x3xf32>
       sinter.yield %y, %w : tensor<?x2xf32>, tensor<2x3xf32>
     }
+    %c = sinter.constant dense<1.0> : tensor<f32>
+    // CHECK: sinter.batch_normalization %{{.*}}, %{{.*}}, %{{.*}} moving @mean, @mean momentum {{.*}} epsilon {{.*}} : (tensor<?x3xf32>, tensor<f32>, tensor<f32>) -> tensor<?x3xf32>
+    %normal = sinter.batch_normalization %z, %c, %c moving @mean, @mean
+        momentum 0.99 epsilon 0.001
+        : (tensor<?x3xf32>, tensor<f32>, tensor<f32>) -> tensor<?x3xf32>
     // CHECK: sinter.kernel batch_reduce "nothing"
     sinter.kernel batch_reduce "nothing" {
       // CHECK: sinter.yield{{$}}
@@ -72,6 +77,10 @@ func.func @leaves(%seed: tensor<2xi32>, %step: tensor<i32>, %x: tensor<?x2xf32>)
   %dropout = sinter.dropout %x stream 0 {rate = 0.5 : f32} : tensor<?x2xf32>
   // CHECK: sinter.gaussian_noise %{{.*}} stream 1 {stddev = {{.*}} : f32} : tensor<?x2xf32>
   %noise = sinter.gaussian_noise %x stream 1 {stddev = 0.5 : f32} : tensor<?x2xf32>
+  %space = sinter.reshape %x : tensor<?x2xf32> -> tensor<?x1x2xf32>
+  // CHECK: sinter.spatial_dropout %{{.*}} stream 2 {rate = {{.*}} : f32} : tensor<?x1x2xf32>
+  %spatial = sinter.spatial_dropout %space stream 2 {rate = 0.5 : f32}
+      : tensor<?x1x2xf32>
   return
 }
 
@@ -145,7 +154,8 @@ func.func @unary(%x: tensor<?x2xf32>, %i: tensor<?xi32>) {
 //===----------------------------------------------------------------------===//
 
 // CHECK-LABEL: @shapes
-func.func @shapes(%x: tensor<?x2x3xf32>, %b: tensor<3xf32>) {
+func.func @shapes(%x: tensor<?x2x3xf32>, %b: tensor<3xf32>,
+                  %image: tensor<?x4x4x2xf32>) {
   // CHECK: sinter.reshape %{{.*}} : tensor<?x2x3xf32> -> tensor<?x6xf32>
   %flat = sinter.reshape %x : tensor<?x2x3xf32> -> tensor<?x6xf32>
   // CHECK: sinter.broadcast %{{.*}} : tensor<3xf32> -> tensor<?x2x3xf32>
@@ -159,6 +169,12 @@ func.func @shapes(%x: tensor<?x2x3xf32>, %b: tensor<3xf32>) {
   // CHECK: sinter.pad %{{.*}} axis 1 low 1 high 0 : (tensor<?x2x2xf32>) -> tensor<?x3x2xf32>
   %padded = sinter.pad %part axis 1 low 1 high 0
       : (tensor<?x2x2xf32>) -> tensor<?x3x2xf32>
+  // CHECK: sinter.transpose %{{.*}} permutation [0, 2, 1] : (tensor<?x2x3xf32>) -> tensor<?x3x2xf32>
+  %turned = sinter.transpose %x permutation [0, 2, 1]
+      : (tensor<?x2x3xf32>) -> tensor<?x3x2xf32>
+  // CHECK: sinter.upsample %{{.*}} factors [2, 3] : (tensor<?x4x4x2xf32>) -> tensor<?x8x12x2xf32>
+  %up = sinter.upsample %image factors [2, 3]
+      : (tensor<?x4x4x2xf32>) -> tensor<?x8x12x2xf32>
   // CHECK: sinter.relayout %{{.*}} : tensor<?x6xf32> -> tensor<?x6xf32, #sinter.batch_minor>
   %minor = sinter.relayout %flat
       : tensor<?x6xf32> -> tensor<?x6xf32, #sinter.batch_minor>
@@ -197,11 +213,54 @@ func.func @matmuls(%x: tensor<?x2xf32>, %w: tensor<2x3xf32>, %v: tensor<3x2xf32>
 }
 
 //===----------------------------------------------------------------------===//
+// Windows over images
+//===----------------------------------------------------------------------===//
+
+// CHECK-LABEL: @windows
+func.func @windows(%x: tensor<?x4x4x2xf32>, %w: tensor<3x3x1x6xf32>) {
+  // CHECK: sinter.conv2d %{{.*}}, %{{.*}} strides [1, 2] dilations [1, 1] padding [1, 1, 0, 1] groups 2 : (tensor<?x4x4x2xf32>, tensor<3x3x1x6xf32>) -> tensor<?x4x2x6xf32>
+  %conv = sinter.conv2d %x, %w strides [1, 2] dilations [1, 1]
+      padding [1, 1, 0, 1] groups 2
+      : (tensor<?x4x4x2xf32>, tensor<3x3x1x6xf32>) -> tensor<?x4x2x6xf32>
+  // CHECK: sinter.conv2d_transpose %{{.*}}, %{{.*}} size [4, 4] strides [1, 2] dilations [1, 1] padding [1, 1, 0, 1] groups 2 : (tensor<?x4x2x6xf32>, tensor<3x3x1x6xf32>) -> tensor<?x4x4x2xf32>
+  %transpose = sinter.conv2d_transpose %conv, %w size [4, 4] strides [1, 2] dilations [1, 1]
+      padding [1, 1, 0, 1] groups 2
+      : (tensor<?x4x2x6xf32>, tensor<3x3x1x6xf32>) -> tensor<?x4x4x2xf32>
+  // CHECK: sinter.conv2d_filter_gradient %{{.*}}, %{{.*}} size [3, 3] strides [1, 2] dilations [1, 1] padding [1, 1, 0, 1] groups 2 : (tensor<?x4x4x2xf32>, tensor<?x4x2x6xf32>) -> tensor<3x3x1x6xf32>
+  %filter = sinter.conv2d_filter_gradient %x, %conv size [3, 3] strides [1, 2] dilations [1, 1]
+      padding [1, 1, 0, 1] groups 2
+      : (tensor<?x4x4x2xf32>, tensor<?x4x2x6xf32>) -> tensor<3x3x1x6xf32>
+  // CHECK: sinter.max_pool2d %{{.*}} window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  %max = sinter.max_pool2d %x window [3, 3] strides [2, 2]
+      padding [0, 1, 0, 1]
+      : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  // CHECK: sinter.avg_pool2d %{{.*}} window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  %avg = sinter.avg_pool2d %x window [3, 3] strides [2, 2]
+      padding [0, 1, 0, 1]
+      : (tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  // CHECK: sinter.max_pool2d_gradient %{{.*}}, %{{.*}} window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x4x2xf32>, tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  %dmax = sinter.max_pool2d_gradient %x, %max window [3, 3] strides [2, 2]
+      padding [0, 1, 0, 1]
+      : (tensor<?x4x4x2xf32>, tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  // CHECK: sinter.avg_pool2d_gradient %{{.*}} size [4, 4] window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  %davg = sinter.avg_pool2d_gradient %avg size [4, 4] window [3, 3] strides [2, 2]
+      padding [0, 1, 0, 1]
+      : (tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  return
+}
+
+//===----------------------------------------------------------------------===//
 // Composites
 //===----------------------------------------------------------------------===//
 
 // CHECK-LABEL: @composites
-func.func @composites(%x: tensor<?x2xf32>) {
+func.func @composites(%x: tensor<?x2xf32>, %c: tensor<2xf32>) {
+  // CHECK: sinter.batch_norm %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} epsilon {{[0-9.Ee+-]+}} : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %batch = sinter.batch_norm %x, %c, %c, %c epsilon 0.001
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  // CHECK: sinter.layer_norm %{{.*}}, %{{.*}}, %{{.*}} axes 1 epsilon {{[0-9.Ee+-]+}} : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %layer = sinter.layer_norm %x, %c, %c axes 1 epsilon 0.001
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   // CHECK: sinter.relu %{{.*}} : tensor<?x2xf32>
   %relu = sinter.relu %x : tensor<?x2xf32>
   // CHECK: sinter.leaky_relu %{{.*}} {alpha = {{.*}} : f32} : tensor<?x2xf32>

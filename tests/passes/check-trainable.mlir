@@ -42,6 +42,20 @@ sinter.model @m batch_bound 8 attributes {loss = {name = "hinge"}, optimizer = {
 
 // -----
 
+// An op that declares to have no gradient.
+sinter.model @m batch_bound 8 attributes {loss = {name = "hinge"}, optimizer = {name = "sgd"}} {
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  func.func @forward(%x: tensor<?x4x4x3xf32>, %d: tensor<?x2x2x3xf32>) -> tensor<?x4x4x3xf32> {
+    %w = sinter.read @w : tensor<3xf32>
+    %m = sinter.mul %x, %w : (tensor<?x4x4x3xf32>, tensor<3xf32>) -> tensor<?x4x4x3xf32>
+    // expected-error@+1 {{expected an op with a gradient between a trainable parameter and the output, got 'sinter.max_pool2d_gradient'}}
+    %y = sinter.max_pool2d_gradient %m, %d window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x4x4x3xf32>, tensor<?x2x2x3xf32>) -> tensor<?x4x4x3xf32>
+    return %y : tensor<?x4x4x3xf32>
+  }
+}
+
+// -----
+
 // expected-error@+1 {{expected at least one trainable parameter, got none}}
 sinter.model @m batch_bound 8 attributes {loss = {name = "hinge"}, optimizer = {name = "sgd"}} {
   sinter.state frozen @w : tensor<4xf32> = constant(0.0, 0.0)

@@ -66,9 +66,16 @@ std::vector<Tensor> sinter::test::run(func::FuncOp function,
                                       const std::vector<Tensor> &inputs,
                                       Precision precision,
                                       std::optional<size_t> batch) {
-  State none;
+  State state;
+  if (auto model = dyn_cast<ModelOp>(function->getParentOp()))
+    for (StateOp op : model.getBody().getOps<StateOp>())
+      if (auto value = dyn_cast_or_null<DenseElementsAttr>(op.getValueAttr())) {
+        auto element = value.value_begin<float>();
+        state[op.getSymName().str()] =
+            fill(op.getTensorType(), 1, [&] { return *element++; });
+      }
   FailureOr<std::vector<Tensor>> results =
-      interpret(function, inputs, none, {precision, batch});
+      interpret(function, inputs, state, {precision, batch});
   INFO("running @" << function.getName().str());
   REQUIRE(succeeded(results));
   return *results;

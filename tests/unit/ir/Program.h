@@ -48,7 +48,8 @@ private:
 /// The dialect's ops, whether used in a test or not.
 std::vector<mlir::RegisteredOperationName> registeredOps();
 
-/// Runs a function that has no state; a failure ends the test.
+/// Runs a function whose states, if any, have f32 values in the text; a failure
+/// ends the test.
 std::vector<reference::Tensor>
 run(mlir::func::FuncOp function, const std::vector<reference::Tensor> &inputs,
     reference::Precision precision = reference::Precision::Float32,

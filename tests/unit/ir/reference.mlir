@@ -97,6 +97,33 @@ func.func @gaussian_noise(%a: tensor<?x2xf32>) -> tensor<?x2xf32> attributes {
   return %y : tensor<?x2xf32>
 }
 
+func.func @spatial_dropout(%a: tensor<?x1x2xf32>) -> tensor<?x1x2xf32> attributes {
+  inputs = [dense<[[[1.0, -2.0]]]> : tensor<1x1x2xf32>],
+  result = dense<[[[1.0, -2.0]]]> : tensor<1x1x2xf32>
+} {
+  %y = sinter.spatial_dropout %a stream 0 {rate = 0.5 : f32} : tensor<?x1x2xf32>
+  return %y : tensor<?x1x2xf32>
+}
+
+// As in inference: normalised with the moving statistics.
+sinter.model @normalized batch_bound 4 {
+  sinter.state frozen @mean : tensor<2xf32> = constant(0.0, 0.0)
+      {value = dense<[3.0, 2.0]> : tensor<2xf32>}
+  sinter.state frozen @variance : tensor<2xf32> = constant(1.0, 0.0)
+      {value = dense<[1.0, 6.0]> : tensor<2xf32>}
+  func.func @batch_normalization(%x: tensor<?x2xf32>, %g: tensor<2xf32>, %b: tensor<2xf32>) -> tensor<?x2xf32> attributes {
+    inputs = [dense<[[1.0, 2.0], [5.0, 5.0]]> : tensor<2x2xf32>,
+              dense<[2.0, 9.0]> : tensor<2xf32>,
+              dense<[1.0, 7.0]> : tensor<2xf32>],
+    result = dense<[[-1.0, 7.0], [3.0, 16.0]]> : tensor<2x2xf32>
+  } {
+    %y = sinter.batch_normalization %x, %g, %b moving @mean, @variance
+        momentum 0.99 epsilon 3.0
+        : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    return %y : tensor<?x2xf32>
+  }
+}
+
 //===-------------------------------------------------------------------===//
 // Elementwise primitives
 //===-------------------------------------------------------------------===//
@@ -417,6 +444,25 @@ func.func @pad(%a: tensor<?x2xf32>) -> tensor<?x5xf32> attributes {
   return %y : tensor<?x5xf32>
 }
 
+func.func @transpose(%a: tensor<?x2x3xf32>) -> tensor<?x3x2xf32> attributes {
+  inputs = [dense<[[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]]> : tensor<1x2x3xf32>],
+  result = dense<[[[1.0, 4.0], [2.0, 5.0], [3.0, 6.0]]]> : tensor<1x3x2xf32>
+} {
+  %y = sinter.transpose %a permutation [0, 2, 1]
+      : (tensor<?x2x3xf32>) -> tensor<?x3x2xf32>
+  return %y : tensor<?x3x2xf32>
+}
+
+func.func @upsample(%a: tensor<?x1x2x1xf32>) -> tensor<?x2x6x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0]]]]> : tensor<1x1x2x1xf32>],
+  result = dense<[[[[1.0], [1.0], [1.0], [2.0], [2.0], [2.0]],
+                   [[1.0], [1.0], [1.0], [2.0], [2.0], [2.0]]]]> : tensor<1x2x6x1xf32>
+} {
+  %y = sinter.upsample %a factors [2, 3]
+      : (tensor<?x1x2x1xf32>) -> tensor<?x2x6x1xf32>
+  return %y : tensor<?x2x6x1xf32>
+}
+
 func.func @relayout(%a: tensor<?x2xf32>) -> tensor<?x2xf32, #sinter.batch_minor> attributes {
   inputs = [dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>],
   result = dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
@@ -435,6 +481,14 @@ func.func @reduce_sum_batch(%a: tensor<?x2xf32>) -> tensor<2xf32> attributes {
   result = dense<[4.0, 6.0]> : tensor<2xf32>
 } {
   %y = sinter.reduce_sum %a axes [0] : (tensor<?x2xf32>) -> tensor<2xf32>
+  return %y : tensor<2xf32>
+}
+
+func.func @reduce_sum_batch_and_leading(%a: tensor<?x2x2xf32>) -> tensor<2xf32> attributes {
+  inputs = [dense<[[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]]> : tensor<2x2x2xf32>],
+  result = dense<[16.0, 20.0]> : tensor<2xf32>
+} {
+  %y = sinter.reduce_sum %a axes [0, 1] : (tensor<?x2x2xf32>) -> tensor<2xf32>
   return %y : tensor<2xf32>
 }
 
@@ -532,8 +586,234 @@ func.func @matmul_transposed_both(%a: tensor<2x3xf32>, %b: tensor<1x2xf32>) -> t
 }
 
 //===-------------------------------------------------------------------===//
+// Windows over images
+//===-------------------------------------------------------------------===//
+
+func.func @conv2d(%x: tensor<?x3x3x1xf32>, %w: tensor<2x2x1x1xf32>) -> tensor<?x2x2x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0], [3.0]],
+                    [[4.0], [5.0], [6.0]],
+                    [[7.0], [8.0], [9.0]]]]> : tensor<1x3x3x1xf32>,
+            dense<[[[[1.0]], [[2.0]]], [[[3.0]], [[4.0]]]]> : tensor<2x2x1x1xf32>],
+  result = dense<[[[[37.0], [47.0]],
+                    [[67.0], [77.0]]]]> : tensor<1x2x2x1xf32>
+} {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1
+      : (tensor<?x3x3x1xf32>, tensor<2x2x1x1xf32>) -> tensor<?x2x2x1xf32>
+  return %y : tensor<?x2x2x1xf32>
+}
+
+// Rows 0 and 2 in pairs with the next, of which the last is not there; columns in
+// pairs two apart, the first of them starting outside of the image.
+func.func @conv2d_uneven(%x: tensor<?x3x4x1xf32>, %w: tensor<2x2x1x1xf32>) -> tensor<?x2x3x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0], [3.0], [4.0]],
+                    [[5.0], [6.0], [7.0], [8.0]],
+                    [[9.0], [10.0], [11.0], [12.0]]]]> : tensor<1x3x4x1xf32>,
+            dense<[[[[1.0]], [[10.0]]], [[[100.0]], [[1000.0]]]]> : tensor<2x2x1x1xf32>],
+  result = dense<[[[[6020.0], [7531.0], [8642.0]],
+                    [[100.0], [119.0], [130.0]]]]> : tensor<1x2x3x1xf32>
+} {
+  %y = sinter.conv2d %x, %w strides [2, 1] dilations [1, 2] padding [0, 1, 1, 0] groups 1
+      : (tensor<?x3x4x1xf32>, tensor<2x2x1x1xf32>) -> tensor<?x2x3x1xf32>
+  return %y : tensor<?x2x3x1xf32>
+}
+
+// Filters 0 and 1 see channels 0 and 1, filters 2 and 3 the others.
+func.func @conv2d_groups(%x: tensor<?x1x1x4xf32>, %w: tensor<1x1x2x4xf32>) -> tensor<?x1x1x4xf32> attributes {
+  inputs = [dense<[[[[1.0, 2.0, 3.0, 4.0]]]]> : tensor<1x1x1x4xf32>,
+            dense<[[[[1.0, 2.0, 3.0, 4.0],
+                      [5.0, 6.0, 7.0, 8.0]]]]> : tensor<1x1x2x4xf32>],
+  result = dense<[[[[11.0, 14.0, 37.0, 44.0]]]]> : tensor<1x1x1x4xf32>
+} {
+  %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 2
+      : (tensor<?x1x1x4xf32>, tensor<1x1x2x4xf32>) -> tensor<?x1x1x4xf32>
+  return %y : tensor<?x1x1x4xf32>
+}
+
+// Windows that do not overlap: each pixel times the filter.
+func.func @conv2d_transpose(%x: tensor<?x2x2x1xf32>, %w: tensor<2x2x1x1xf32>) -> tensor<?x4x4x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0]],
+                    [[3.0], [4.0]]]]> : tensor<1x2x2x1xf32>,
+            dense<[[[[1.0]], [[2.0]]], [[[3.0]], [[4.0]]]]> : tensor<2x2x1x1xf32>],
+  result = dense<[[[[1.0], [2.0], [2.0], [4.0]],
+                    [[3.0], [4.0], [6.0], [8.0]],
+                    [[3.0], [6.0], [4.0], [8.0]],
+                    [[9.0], [12.0], [12.0], [16.0]]]]> : tensor<1x4x4x1xf32>
+} {
+  %y = sinter.conv2d_transpose %x, %w size [4, 4]
+      strides [2, 2] dilations [1, 1] padding [0, 0, 0, 0] groups 1
+      : (tensor<?x2x2x1xf32>, tensor<2x2x1x1xf32>) -> tensor<?x4x4x1xf32>
+  return %y : tensor<?x4x4x1xf32>
+}
+
+// The windows of @conv2d_uneven.
+func.func @conv2d_transpose_uneven(%x: tensor<?x2x3x1xf32>, %w: tensor<2x2x1x1xf32>) -> tensor<?x3x4x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0], [3.0]],
+                    [[4.0], [5.0], [6.0]]]]> : tensor<1x2x3x1xf32>,
+            dense<[[[[1.0]], [[10.0]]], [[[100.0]], [[1000.0]]]]> : tensor<2x2x1x1xf32>],
+  result = dense<[[[[2.0], [13.0], [20.0], [30.0]],
+                    [[200.0], [1300.0], [2000.0], [3000.0]],
+                    [[5.0], [46.0], [50.0], [60.0]]]]> : tensor<1x3x4x1xf32>
+} {
+  %y = sinter.conv2d_transpose %x, %w size [3, 4]
+      strides [2, 1] dilations [1, 2] padding [0, 1, 1, 0] groups 1
+      : (tensor<?x2x3x1xf32>, tensor<2x2x1x1xf32>) -> tensor<?x3x4x1xf32>
+  return %y : tensor<?x3x4x1xf32>
+}
+
+func.func @conv2d_transpose_groups(%x: tensor<?x1x1x4xf32>, %w: tensor<1x1x2x4xf32>) -> tensor<?x1x1x4xf32> attributes {
+  inputs = [dense<[[[[1.0, 10.0, 100.0, 1000.0]]]]> : tensor<1x1x1x4xf32>,
+            dense<[[[[1.0, 2.0, 3.0, 4.0],
+                      [5.0, 6.0, 7.0, 8.0]]]]> : tensor<1x1x2x4xf32>],
+  result = dense<[[[[21.0, 65.0, 4300.0, 8700.0]]]]> : tensor<1x1x1x4xf32>
+} {
+  %y = sinter.conv2d_transpose %x, %w size [1, 1]
+      strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 2
+      : (tensor<?x1x1x4xf32>, tensor<1x1x2x4xf32>) -> tensor<?x1x1x4xf32>
+  return %y : tensor<?x1x1x4xf32>
+}
+
+// The windows of @conv2d_uneven.
+func.func @conv2d_filter_gradient(%x: tensor<?x3x4x1xf32>, %d: tensor<?x2x3x1xf32>) -> tensor<2x2x1x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0], [3.0], [4.0]],
+                    [[5.0], [6.0], [7.0], [8.0]],
+                    [[9.0], [10.0], [11.0], [12.0]]]]> : tensor<1x3x4x1xf32>,
+            dense<[[[[1.0], [2.0], [3.0]],
+                    [[4.0], [5.0], [6.0]]]]> : tensor<1x2x3x1xf32>],
+  result = dense<[[[[113.0]], [[187.0]]], [[[28.0]], [[44.0]]]]> : tensor<2x2x1x1xf32>
+} {
+  %y = sinter.conv2d_filter_gradient %x, %d size [2, 2]
+      strides [2, 1] dilations [1, 2] padding [0, 1, 1, 0] groups 1
+      : (tensor<?x3x4x1xf32>, tensor<?x2x3x1xf32>) -> tensor<2x2x1x1xf32>
+  return %y : tensor<2x2x1x1xf32>
+}
+
+func.func @conv2d_filter_gradient_groups(%x: tensor<?x1x1x4xf32>, %d: tensor<?x1x1x4xf32>) -> tensor<1x1x2x4xf32> attributes {
+  inputs = [dense<[[[[1.0, 2.0, 3.0, 4.0]]], [[[5.0, 0.0, 0.0, 0.0]]]]> : tensor<2x1x1x4xf32>,
+            dense<[[[[1.0, 10.0, 100.0, 1000.0]]],
+                   [[[1.0, 0.0, 0.0, 0.0]]]]> : tensor<2x1x1x4xf32>],
+  result = dense<[[[[6.0, 10.0, 300.0, 3000.0],
+                  [2.0, 20.0, 400.0, 4000.0]]]]> : tensor<1x1x2x4xf32>
+} {
+  %y = sinter.conv2d_filter_gradient %x, %d size [1, 1]
+      strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 2
+      : (tensor<?x1x1x4xf32>, tensor<?x1x1x4xf32>) -> tensor<1x1x2x4xf32>
+  return %y : tensor<1x1x2x4xf32>
+}
+
+func.func @max_pool2d(%x: tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [5.0], [2.0]],
+                    [[9.0], [3.0], [4.0]],
+                    [[6.0], [7.0], [8.0]]]]> : tensor<1x3x3x1xf32>],
+  result = dense<[[[[9.0], [4.0]],
+                    [[7.0], [8.0]]]]> : tensor<1x2x2x1xf32>
+} {
+  %y = sinter.max_pool2d %x window [2, 2] strides [2, 2] padding [0, 1, 0, 1]
+      : (tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32>
+  return %y : tensor<?x2x2x1xf32>
+}
+
+// Pixels outside of the image do not count, NaN does.
+func.func @max_pool2d_below_zero(%x: tensor<?x1x3x1xf32>) -> tensor<?x1x2x1xf32> attributes {
+  inputs = [dense<[[[[-1.0], [-2.0], [0x7FC00000]]]]> : tensor<1x1x3x1xf32>],
+  result = dense<[[[[-1.0], [0x7FC00000]]]]> : tensor<1x1x2x1xf32>
+} {
+  %y = sinter.max_pool2d %x window [2, 2] strides [1, 2] padding [0, 1, 0, 1]
+      : (tensor<?x1x3x1xf32>) -> tensor<?x1x2x1xf32>
+  return %y : tensor<?x1x2x1xf32>
+}
+
+func.func @avg_pool2d(%x: tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [5.0], [2.0]],
+                    [[9.0], [3.0], [4.0]],
+                    [[6.0], [7.0], [8.0]]]]> : tensor<1x3x3x1xf32>],
+  result = dense<[[[[4.5], [3.0]],
+                    [[6.5], [8.0]]]]> : tensor<1x2x2x1xf32>
+} {
+  %y = sinter.avg_pool2d %x window [2, 2] strides [2, 2] padding [0, 1, 0, 1]
+      : (tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32>
+  return %y : tensor<?x2x2x1xf32>
+}
+
+func.func @max_pool2d_gradient(%x: tensor<?x3x3x1xf32>, %d: tensor<?x2x2x1xf32>) -> tensor<?x3x3x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [5.0], [2.0]],
+                    [[9.0], [3.0], [4.0]],
+                    [[6.0], [7.0], [8.0]]]]> : tensor<1x3x3x1xf32>,
+            dense<[[[[10.0], [20.0]],
+                    [[30.0], [40.0]]]]> : tensor<1x2x2x1xf32>],
+  result = dense<[[[[0.0], [0.0], [0.0]],
+                    [[10.0], [0.0], [20.0]],
+                    [[0.0], [30.0], [40.0]]]]> : tensor<1x3x3x1xf32>
+} {
+  %y = sinter.max_pool2d_gradient %x, %d
+      window [2, 2] strides [2, 2] padding [0, 1, 0, 1]
+      : (tensor<?x3x3x1xf32>, tensor<?x2x2x1xf32>) -> tensor<?x3x3x1xf32>
+  return %y : tensor<?x3x3x1xf32>
+}
+
+// Windows (1, 3), (3, 3) and (3, 2): the first of equals takes all.
+func.func @max_pool2d_gradient_of_ties(%x: tensor<?x1x4x1xf32>, %d: tensor<?x1x3x1xf32>) -> tensor<?x1x4x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [3.0], [3.0], [2.0]]]]> : tensor<1x1x4x1xf32>,
+            dense<[[[[1.0], [10.0], [100.0]]]]> : tensor<1x1x3x1xf32>],
+  result = dense<[[[[0.0], [11.0], [100.0], [0.0]]]]> : tensor<1x1x4x1xf32>
+} {
+  %y = sinter.max_pool2d_gradient %x, %d
+      window [1, 2] strides [1, 1] padding [0, 0, 0, 0]
+      : (tensor<?x1x4x1xf32>, tensor<?x1x3x1xf32>) -> tensor<?x1x4x1xf32>
+  return %y : tensor<?x1x4x1xf32>
+}
+
+func.func @avg_pool2d_gradient(%d: tensor<?x2x2x1xf32>) -> tensor<?x3x3x1xf32> attributes {
+  inputs = [dense<[[[[4.0], [2.0]],
+                    [[6.0], [8.0]]]]> : tensor<1x2x2x1xf32>],
+  result = dense<[[[[1.0], [1.0], [1.0]],
+                    [[1.0], [1.0], [1.0]],
+                    [[3.0], [3.0], [8.0]]]]> : tensor<1x3x3x1xf32>
+} {
+  %y = sinter.avg_pool2d_gradient %d size [3, 3]
+      window [2, 2] strides [2, 2] padding [0, 1, 0, 1]
+      : (tensor<?x2x2x1xf32>) -> tensor<?x3x3x1xf32>
+  return %y : tensor<?x3x3x1xf32>
+}
+
+//===-------------------------------------------------------------------===//
 // Composites
 //===-------------------------------------------------------------------===//
+
+// Means 2 and 2, variances 1 and 0. The shift changes nothing.
+func.func @batch_norm(%x: tensor<?x2xf32>, %g: tensor<2xf32>, %b: tensor<2xf32>, %s: tensor<2xf32>) -> tensor<?x2xf32> attributes {
+  inputs = [dense<[[1.0, 2.0], [3.0, 2.0]]> : tensor<2x2xf32>,
+            dense<[4.0, 9.0]> : tensor<2xf32>,
+            dense<[1.0, 5.0]> : tensor<2xf32>,
+            dense<[100.0, -1.0]> : tensor<2xf32>],
+  result = dense<[[-1.0, 5.0], [3.0, 5.0]]> : tensor<2x2xf32>
+} {
+  %y = sinter.batch_norm %x, %g, %b, %s epsilon 3.0
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// Means 2 and 6, variances 1 and 1.
+func.func @layer_norm(%x: tensor<?x2xf32>, %g: tensor<2xf32>, %b: tensor<2xf32>) -> tensor<?x2xf32> attributes {
+  inputs = [dense<[[1.0, 3.0], [7.0, 5.0]]> : tensor<2x2xf32>,
+            dense<[2.0, 4.0]> : tensor<2xf32>,
+            dense<[10.0, 20.0]> : tensor<2xf32>],
+  result = dense<[[9.0, 22.0], [11.0, 18.0]]> : tensor<2x2xf32>
+} {
+  %y = sinter.layer_norm %x, %g, %b axes 1 epsilon 3.0
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %y : tensor<?x2xf32>
+}
+
+// Mean 3, variance 5: sqrt(variance + epsilon) is 4.
+func.func @layer_norm_two_axes(%x: tensor<?x2x2xf32>, %g: tensor<f32>, %b: tensor<f32>) -> tensor<?x2x2xf32> attributes {
+  inputs = [dense<[[[0.0, 2.0], [4.0, 6.0]]]> : tensor<1x2x2xf32>,
+            dense<4.0> : tensor<f32>, dense<1.0> : tensor<f32>],
+  result = dense<[[[-2.0, 0.0], [2.0, 4.0]]]> : tensor<1x2x2xf32>
+} {
+  %y = sinter.layer_norm %x, %g, %b axes 2 epsilon 11.0
+      : (tensor<?x2x2xf32>, tensor<f32>, tensor<f32>) -> tensor<?x2x2xf32>
+  return %y : tensor<?x2x2xf32>
+}
 
 func.func @relu(%a: tensor<3xf32>) -> tensor<3xf32> attributes {
   inputs = [dense<[1.0, 0.0, -2.0]> : tensor<3xf32>],

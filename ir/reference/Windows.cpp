@@ -1,0 +1,176 @@
+//===- Windows.cpp - reference kernels of convolutions and pooling -------===//
+//
+// Problem: strides, dilation, uneven padding and groups are where convolutions
+// go wrong, so the oracle must have no cleverness at all.
+//
+// Idea: one loop over everything that touches: each window, each tap, the pixel
+// that the tap reads, if it is in the image. A convolution's three ops differ
+// only in which of image, filter and result is summed into; pooling and its
+// gradients look at the same pairs of window and pixel.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ir/reference/Windows.h"
+
+#include "ir/Window.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace mlir;
+using namespace sinter;
+using namespace sinter::reference;
+
+/// `visit(r, q, i, j, h, w)` for each window, tap and pixel that meet, windows
+/// in row-major order, then taps.
+template <typename Visit>
+static void forEachMeeting(const Window &window, Visit visit) {
+  auto [vertical, horizontal] = window;
+  for (int64_t r = 0; r < vertical.windows(); ++r)
+    for (int64_t q = 0; q < horizontal.windows(); ++q)
+      for (int64_t i = 0; i < vertical.taps; ++i)
+        for (int64_t j = 0; j < horizontal.taps; ++j)
+          if (vertical.covers(r, i) && horizontal.covers(q, j))
+            visit(r, q, i, j, vertical.pixel(r, i), horizontal.pixel(q, j));
+}
+
+//===----------------------------------------------------------------------===//
+// Convolutions
+//===----------------------------------------------------------------------===//
+
+/// `add(image index, filter index, result index)` for each product of the
+/// trilinear form.
+template <typename Add>
+static void forEachProduct(const Convolution &form, size_t batch, Add add) {
+  using Index = std::array<size_t, 4>;
+  forEachMeeting(form.window, [&](size_t r, size_t q, size_t i, size_t j,
+                                  size_t h, size_t w) {
+    for (size_t n = 0; n < batch; ++n)
+      for (int64_t group = 0; group < form.groups; ++group)
+        for (int64_t c = 0; c < form.channels; ++c)
+          for (int64_t k = 0; k < form.filters; ++k) {
+            size_t channel = group * form.channels + c;
+            size_t filter = group * form.filters + k;
+            add(Index{n, h, w, channel}, Index{i, j, size_t(c), filter},
+                Index{n, r, q, filter});
+          }
+  });
+}
+
+FailureOr<Array> reference::conv2d(const KernelCall &call) {
+  Array result = xt::zeros<double>(call.shape);
+  forEachProduct(convolutionOf(cast<Conv2dOp>(call.op)), call.shape[0],
+                 [&](auto image, auto filter, auto at) {
+                   result[at] += call[0][image] * call[1][filter];
+                 });
+  return result;
+}
+
+FailureOr<Array> reference::conv2dTranspose(const KernelCall &call) {
+  Array result = xt::zeros<double>(call.shape);
+  forEachProduct(convolutionOf(cast<Conv2dTransposeOp>(call.op)), call.shape[0],
+                 [&](auto at, auto filter, auto window) {
+                   result[at] += call[0][window] * call[1][filter];
+                 });
+  return result;
+}
+
+FailureOr<Array> reference::conv2dFilterGradient(const KernelCall &call) {
+  Array result = xt::zeros<double>(call.shape);
+  forEachProduct(convolutionOf(cast<Conv2dFilterGradientOp>(call.op)),
+                 call[0].shape(0), [&](auto image, auto at, auto window) {
+                   result[at] += call[0][image] * call[1][window];
+                 });
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Pooling
+//===----------------------------------------------------------------------===//
+
+/// How many pixels of the image each window covers: (down, across).
+static Array pixelsOfWindows(const Window &window) {
+  std::vector<size_t> windows = {size_t(window[0].windows()),
+                                 size_t(window[1].windows())};
+  Array count = xt::zeros<double>(windows);
+  forEachMeeting(window, [&](size_t r, size_t q, size_t, size_t, size_t,
+                             size_t) { count(r, q) += 1; });
+  return count;
+}
+
+/// `visit(n, r, q, h, w, c)` for each sample and channel.
+template <typename Visit>
+static void forEachPooled(const Window &window, size_t batch, size_t channels,
+                          Visit visit) {
+  forEachMeeting(window,
+                 [&](size_t r, size_t q, size_t, size_t, size_t h, size_t w) {
+                   for (size_t n = 0; n < batch; ++n)
+                     for (size_t c = 0; c < channels; ++c)
+                       visit(n, r, q, h, w, c);
+                 });
+}
+
+/// Larger than the largest so far; NaN is larger than all.
+static bool exceeds(double x, double largest) {
+  return x > largest || (std::isnan(x) && !std::isnan(largest));
+}
+
+static Array maxOf(const Window &window, const Array &x,
+                   const std::vector<size_t> &shape) {
+  Array result = Array::from_shape(shape);
+  result.fill(-std::numeric_limits<double>::infinity());
+  forEachPooled(
+      window, shape[0], shape[3],
+      [&](size_t n, size_t r, size_t q, size_t h, size_t w, size_t c) {
+        if (exceeds(x(n, h, w, c), result(n, r, q, c)))
+          result(n, r, q, c) = x(n, h, w, c);
+      });
+  return result;
+}
+
+FailureOr<Array> reference::maxPool2d(const KernelCall &call) {
+  return maxOf(poolWindowOf(call.op), call[0], call.shape);
+}
+
+FailureOr<Array> reference::maxPool2dGradient(const KernelCall &call) {
+  const Array &x = call[0], &dy = call[1];
+  Window window = poolWindowOf(call.op);
+  std::vector<size_t> windows(dy.shape().begin(), dy.shape().end());
+  Array largest = maxOf(window, x, windows);
+  Array given = xt::zeros<double>(windows);
+  Array result = xt::zeros<double>(call.shape);
+  forEachPooled(
+      window, call.shape[0], call.shape[3],
+      [&](size_t n, size_t r, size_t q, size_t h, size_t w, size_t c) {
+        if (given(n, r, q, c) != 0 ||
+            exceeds(largest(n, r, q, c), x(n, h, w, c)))
+          return;
+        given(n, r, q, c) = 1;
+        result(n, h, w, c) += dy(n, r, q, c);
+      });
+  return result;
+}
+
+FailureOr<Array> reference::avgPool2d(const KernelCall &call) {
+  Window window = poolWindowOf(call.op);
+  Array count = pixelsOfWindows(window);
+  Array result = xt::zeros<double>(call.shape);
+  forEachPooled(
+      window, call.shape[0], call.shape[3],
+      [&](size_t n, size_t r, size_t q, size_t h, size_t w, size_t c) {
+        result(n, r, q, c) += call[0](n, h, w, c) / count(r, q);
+      });
+  return result;
+}
+
+FailureOr<Array> reference::avgPool2dGradient(const KernelCall &call) {
+  Window window = poolWindowOf(call.op);
+  Array count = pixelsOfWindows(window);
+  Array result = xt::zeros<double>(call.shape);
+  forEachPooled(
+      window, call.shape[0], call.shape[3],
+      [&](size_t n, size_t r, size_t q, size_t h, size_t w, size_t c) {
+        result(n, h, w, c) += call[0](n, r, q, c) / count(r, q);
+      });
+  return result;
+}
