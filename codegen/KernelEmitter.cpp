@@ -161,7 +161,7 @@ void KernelEmitter::storeAll(
   SmallVector<Pending> pending;
   auto compute = [&](Value inside, Value memref) {
     RankedTensorType type = tensorTypeOf(inside);
-    if (!wanted(type))
+    if (!wanted(type) || isRowSum(inside.getDefiningOp()))
       return;
     Indices at(features);
     if (!isFlattened(type)) {
@@ -185,6 +185,34 @@ void KernelEmitter::storeAll(
                         isFlattened(tensorTypeOf(write.getValue()))));
   for (Pending &p : pending)
     store(p.value, p.memref, p.type, p.at);
+}
+
+/// body(sum, memory) for each row sum that the kernel yields.
+static void
+forRowSums(KernelOp kernel,
+           llvm::function_ref<void(ReduceSumOp, Value result)> body) {
+  for (auto [inside, result] :
+       llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
+    if (isRowSum(inside.getDefiningOp()))
+      body(inside.getDefiningOp<ReduceSumOp>(), result);
+}
+
+void KernelEmitter::clearRowSums(Value row, Value channel) {
+  forRowSums(kernel, [&](ReduceSumOp sum, Value result) {
+    store(vectorConstant(0), memory(result), tensorTypeOf(sum.getResult()),
+          ValueRange{row, channel});
+  });
+}
+
+void KernelEmitter::addRowSums(ValueRange features) {
+  forRowSums(kernel, [&](ReduceSumOp sum, Value result) {
+    RankedTensorType type = tensorTypeOf(sum.getResult());
+    Value memref = memory(result);
+    Indices at = {features[0], features[2]};
+    Value before = load(memref, type, at);
+    Value value = emit(sum.getX(), features);
+    store(arith::AddFOp::create(b, before, value), memref, type, at);
+  });
 }
 
 //===----------------------------------------------------------------------===//

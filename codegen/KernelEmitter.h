@@ -2,7 +2,8 @@
 //
 // Every kernel is a loop nest that, at each point, computes some elementwise
 // values and stores those that are wanted. The nests differ (LowerMatmul.cpp,
-// LowerWeightGradient.cpp, LowerSweep.cpp, LowerRelayout.cpp); this class is
+// LowerWeightGradient.cpp, LowerConv.cpp, LowerFilterGradient.cpp,
+// LowerSweep.cpp, LowerRelayout.cpp); this class is
 // what they share: where tensors are, and the value of any tensor at a point.
 //
 // A point is an index for each feature dimension, plus lanes:
@@ -18,6 +19,7 @@
 
 #include "codegen/Lowering.h"
 #include "ir/SinterDialect.h"
+#include "ir/Window.h"
 
 #include "mlir/IR/ImplicitLocOpBuilder.h"
 #include "llvm/ADT/StringMap.h"
@@ -82,6 +84,11 @@ public:
   void storeAll(mlir::ValueRange features,
                 llvm::function_ref<bool(mlir::RankedTensorType)> wanted);
 
+  /// The sums over image rows that the kernel makes (isRowSum) grow in memory,
+  /// lane by lane: cleared for one channel of a row, then each point adds.
+  void clearRowSums(mlir::Value row, mlir::Value channel);
+  void addRowSums(mlir::ValueRange features);
+
   /// Values emitted inside `body` are forgotten after it: its block ends.
   template <typename Body> void scope(Body body) {
     auto saved = randomBlocks;
@@ -135,6 +142,26 @@ private:
   mlir::Value elementIndex(mlir::RankedTensorType type,
                            mlir::ValueRange features);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
+  // LowerGathering.cpp
+  mlir::Value emitGathering(mlir::Operation *op, mlir::ValueRange features);
+  /// A pixel along one axis, and whether it is in the image (null: always).
+  struct Tap {
+    mlir::Value pixel, exists;
+  };
+  /// A window over a pixel along one axis, which of its taps the pixel is, and
+  /// whether there is such a window (null: always).
+  struct Covering {
+    mlir::Value window, tap, exists;
+  };
+  Tap tapAt(const WindowAxis &axis, mlir::Value window, int64_t tap);
+  mlir::Value overlap(const WindowAxis &axis, mlir::Value window);
+  llvm::SmallVector<Covering> windowsOver(const WindowAxis &axis,
+                                          mlir::Value pixel);
+  mlir::Value emitMaxPool(mlir::Value x, const Window &window,
+                          mlir::ValueRange features, mlir::Value *position);
+  mlir::Value emitAvgPool(AvgPool2dOp op, mlir::ValueRange features);
+  mlir::Value emitPoolGradient(mlir::Operation *op, mlir::Value dy,
+                               mlir::Value x, mlir::ValueRange features);
   mlir::Value basePointer(mlir::Value tensor, int64_t &offset);
   bool isFlattened(mlir::RankedTensorType type) const;
   bool hasColumns(mlir::RankedTensorType type) const;
@@ -172,6 +199,8 @@ mlir::FailureOr<int64_t> lowerMatmul(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWeightGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSweep(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerBatchReduce(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerConv(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerFilterGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 
 } // namespace sinter

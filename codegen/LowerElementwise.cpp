@@ -245,6 +245,9 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       .Case<ConcatenateOp>([&](ConcatenateOp concatenate) {
         return emitConcatenate(concatenate, features);
       })
+      .Case<TransposeOp, UpsampleOp, MaxPool2dOp, AvgPool2dOp,
+            MaxPool2dGradientOp, AvgPool2dGradientOp>(
+          [&](Operation *op) { return emitGathering(op, features); })
       .Case<ConstantOp>([&](ConstantOp constant) -> Value {
         auto elements = cast<DenseElementsAttr>(constant.getValue());
         auto value = cast<TypedAttr>(elements.getSplatValue<Attribute>());

@@ -41,10 +41,6 @@ static int64_t product(ArrayRef<int64_t> sizes) {
   return result;
 }
 
-static bool isLeaf(Operation *op) {
-  return isa<ReadOp, ConstantOp, BatchSizeOp>(op);
-}
-
 static SmallVector<int64_t> reducedAxes(Operation *op) {
   if (auto sum = dyn_cast<ReduceSumOp>(op))
     return SmallVector<int64_t>(sum.getAxes());
@@ -54,7 +50,7 @@ static SmallVector<int64_t> reducedAxes(Operation *op) {
 }
 
 static bool isReduce(Operation *op) {
-  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op);
+  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isRowSum(op);
 }
 
 //===----------------------------------------------------------------------===//
@@ -115,6 +111,7 @@ public:
 
 private:
   int64_t buildBatched();
+  int64_t buildImage(double work);
   int64_t buildFlat();
   FailureOr<int64_t> buildColumns();
   FailureOr<int64_t> buildLoneReduce(Operation *op);
@@ -131,7 +128,7 @@ private:
   KernelEmitter &e;
   SmallVector<Operation *> reductions;
   SmallVector<int64_t> full, outer;
-  bool batched = false;
+  bool batched = false, sumsRows = false;
   int64_t operations = 0;
 };
 } // namespace
@@ -183,18 +180,25 @@ FailureOr<int64_t> SweepNest::build() {
     if (!shortest || loops.size() < shortest->size())
       shortest.emplace(loops);
   };
+  // What is stored or reduced makes the domain; other values are asked for
+  // wherever they are needed.
   for (Operation &op : e.kernel.getBody().front()) {
     if (isLeaf(&op) || isa<YieldOp>(op))
       continue;
     ++operations;
     if (isReduce(&op)) {
       reductions.push_back(&op);
-      see(tensorTypeOf(op.getOperand(0)));
+      see(tensorTypeOf(op.getResult(0)));
     }
-    auto write = dyn_cast<WriteOp>(op);
-    Value made = write ? Value(write.getValue()) : Value(op.getResult(0));
-    see(tensorTypeOf(made));
+    if (isReduce(&op) || isRowSum(&op))
+      see(tensorTypeOf(op.getOperand(0)));
+    if (auto write = dyn_cast<WriteOp>(op))
+      see(tensorTypeOf(write.getValue()));
+    sumsRows |= isRowSum(&op);
   }
+  for (Value value : e.kernel.getYield().getValues())
+    if (!isRowSum(value.getDefiningOp()))
+      see(tensorTypeOf(value));
   outer = *shortest;
   // A reduction that is no suffix of the domain stands alone.
   if (reductions.size() == 1 && operations == 1) {
@@ -237,6 +241,8 @@ void SweepNest::buildPoint(ValueRange at) {
 int64_t SweepNest::buildBatched() {
   e.setLanes(Lanes::Samples);
   double work = cycles(product(full) * e.layout.padded());
+  if (sumsRows)
+    return buildImage(work);
   if (!outer.empty()) {
     int64_t tasks = chooseTasks(outer[0], work);
     auto [low, high] = e.taskRange(outer[0], tasks);
@@ -259,6 +265,34 @@ int64_t SweepNest::buildBatched() {
   e.loop(e.mul(low, e.lanes()), end, e.lanes(), [&](Value sample) {
     e.setSample(sample);
     buildPoint({});
+  });
+  return tasks;
+}
+
+/// Images whose rows are summed: a task has whole rows.
+int64_t SweepNest::buildImage(double work) {
+  SmallVector<int64_t> shape(full);
+  shape.resize(3, 1);
+  auto overSamples = [&](llvm::function_ref<void()> body) {
+    e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
+      e.setSample(sample);
+      body();
+    });
+  };
+  int64_t tasks = chooseTasks(shape[0], work);
+  auto [low, high] = e.taskRange(shape[0], tasks);
+  e.loop(low, high, 1, [&](Value row) {
+    e.loop(e.index(0), e.index(shape[2]), 1, [&](Value channel) {
+      overSamples([&] { e.clearRowSums(row, channel); });
+    });
+    e.loops(ArrayRef(shape).drop_front(), [&](ValueRange rest) {
+      overSamples([&] {
+        Indices at = {row};
+        at.append(rest.begin(), rest.end());
+        e.storeAll(at, [](RankedTensorType) { return true; });
+        e.addRowSums(at);
+      });
+    });
   });
   return tasks;
 }
@@ -461,7 +495,10 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
       sums.push_back(sum);
     ++operations;
   }
-  ArrayRef<int64_t> shape = featureShape(tensorTypeOf(sums[0].getX()));
+  // The leading features are summed with the batch.
+  ArrayRef<int64_t> all = featureShape(tensorTypeOf(sums[0].getX()));
+  size_t leading = sums[0].getAxes().size() - 1;
+  ArrayRef<int64_t> shape = all.drop_front(leading);
   auto isBatchedType = [](RankedTensorType type) { return isBatched(type); };
 
   // Which of the vector's samples exist.
@@ -480,18 +517,33 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
   auto reduceAt = [&](ValueRange at) {
     e.setLanes(Lanes::Samples);
     SmallVector<Value> start(sums.size(), e.vectorConstant(0));
-    SmallVector<Value> acc =
-        e.loop(e.index(0), e.batch, e.lanes(), start,
-               [&](Value sample, ValueRange acc) {
-                 e.setSample(sample);
-                 Value live = liveLanes(sample);
-                 SmallVector<Value> next;
-                 for (auto [i, sum] : llvm::enumerate(sums))
-                   next.push_back(Accumulator(e, sum).step(
-                       acc[i], e.emit(sum.getX(), at), {}, live)[0]);
-                 e.storeAll(at, isBatchedType);
-                 return next;
-               });
+    Indices point;
+    auto nest = [&](auto self, ValueRange acc) -> SmallVector<Value> {
+      if (point.size() < leading)
+        return e.loop(e.index(0), e.index(all[point.size()]), 1, acc,
+                      [&](Value i, ValueRange inner) {
+                        point.push_back(i);
+                        SmallVector<Value> next = self(self, inner);
+                        point.pop_back();
+                        return next;
+                      });
+      Indices features(point);
+      features.append(at.begin(), at.end());
+      return e.loop(e.index(0), e.batch, e.lanes(), acc,
+                    [&](Value sample, ValueRange inner) {
+                      e.setSample(sample);
+                      Value live = liveLanes(sample);
+                      SmallVector<Value> next;
+                      for (auto [i, sum] : llvm::enumerate(sums))
+                        next.push_back(
+                            Accumulator(e, sum).step(
+                                inner[i], e.emit(sum.getX(), features), {},
+                                live)[0]);
+                      e.storeAll(features, isBatchedType);
+                      return next;
+                    });
+    };
+    SmallVector<Value> acc = nest(nest, start);
     SmallVector<Value> totals;
     for (auto [i, sum] : llvm::enumerate(sums))
       totals.push_back(Accumulator(e, sum).acrossLanes(acc[i]));
@@ -505,8 +557,9 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
     reduceAt({});
     return 1;
   }
-  double cycles = static_cast<double>(product(shape)) *
-                  (operations * e.layout.padded() / e.lanes() + 32);
+  double cycles = static_cast<double>(product(all)) * operations *
+                      e.layout.padded() / e.lanes() +
+                  32.0 * product(shape);
   int64_t tasks = chooseTasks(shape[0], cycles);
   auto [low, high] = e.taskRange(shape[0], tasks);
   e.loop(low, high, 1, [&](Value first) {

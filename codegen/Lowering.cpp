@@ -10,6 +10,7 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "ir/Window.h"
 #include "passes/Names.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -35,6 +36,10 @@ static KernelLowering findLowering(KernelKind kind) {
     return lowerSweep;
   case KernelKind::BatchReduce:
     return lowerBatchReduce;
+  case KernelKind::Conv:
+    return lowerConv;
+  case KernelKind::FilterGradient:
+    return lowerFilterGradient;
   case KernelKind::Relayout:
     return lowerRelayout;
   }
@@ -52,7 +57,9 @@ static bool hasLowering(Operation *op) {
              LogOp, Log1pOp, SqrtOp, CosOp, SinOp, TanhOp, ErfOp, CastOp,
              BroadcastOp, ReshapeOp, OneHotOp, SliceOp, PadOp, ConcatenateOp,
              ConstantOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
-             ReduceSumOp, ReduceMaxOp, ArgMaxOp, RelayoutOp, ReadOp, WriteOp,
+             Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp, MaxPool2dOp,
+             AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp,
+             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, RelayoutOp, ReadOp, WriteOp,
              YieldOp>(op);
 }
 
@@ -126,6 +133,29 @@ static StateRecord recordState(StateOp state, int64_t offset) {
   return record;
 }
 
+/// Multiply-adds of a convolution, of one sample: taps outside of the image are
+/// not counted.
+static int64_t productsOf(Operation *op) {
+  Convolution conv;
+  if (auto forward = dyn_cast<Conv2dOp>(op))
+    conv = convolutionOf(forward);
+  else if (auto back = dyn_cast<Conv2dTransposeOp>(op))
+    conv = convolutionOf(back);
+  else if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op))
+    conv = convolutionOf(gradient);
+  else
+    return 0;
+  int64_t products = conv.channels * conv.filters * conv.groups;
+  for (const WindowAxis &axis : conv.window) {
+    int64_t hits = 0;
+    for (int64_t window = 0; window < axis.windows(); ++window)
+      for (int64_t tap = 0; tap < axis.taps; ++tap)
+        hits += axis.covers(window, tap);
+    products *= hits;
+  }
+  return products;
+}
+
 /// Arithmetic and memory traffic, as fixed + per sample.
 static void recordWork(KernelOp kernel, KernelRecord &record) {
   auto count = [](RankedTensorType type, int64_t times, int64_t &fixed,
@@ -151,7 +181,9 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
                          ? featureCount(result)
                          : a.getDimSize(1) * featureCount(result);
       record.flopsPerSample += 2 * work;
-    } else if (isa<ReduceSumOp, ReduceMaxOp>(op))
+    } else if (int64_t products = productsOf(&op))
+      record.flopsPerSample += 2 * products;
+    else if (isa<ReduceSumOp, ReduceMaxOp>(op))
       count(tensorTypeOf(op.getOperand(0)), 1, record.flopsFixed,
             record.flopsPerSample);
     else if (op.hasTrait<Elementwise>() && !isa<BroadcastOp>(op))

@@ -51,6 +51,45 @@ Tile sinter::chooseTile(int64_t rows, int64_t vectors,
   return best;
 }
 
+/// A step issues C T F multiply-adds and loads T C + F vectors, of which C + F
+/// are new: those come from the L2 cache, at about half a vector a cycle.
+static double filterTileCost(int64_t channels, int64_t filters, int64_t taps) {
+  constexpr int64_t latency = 8;
+  return std::max({channels * filters * taps, channels * taps + filters,
+                   2 * (channels + filters), latency}) +
+         0.5;
+}
+
+FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
+                                    int64_t taps, const TargetShape &target) {
+  auto total = [&](FilterTile tile) {
+    double cost = 0;
+    int64_t fullC = channels / tile.channels, restC = channels % tile.channels;
+    int64_t fullF = filters / tile.filters, restF = filters % tile.filters;
+    cost += fullC * fullF * filterTileCost(tile.channels, tile.filters, taps);
+    if (restC)
+      cost += fullF * filterTileCost(restC, tile.filters, taps);
+    if (restF)
+      cost += fullC * filterTileCost(tile.channels, restF, taps);
+    if (restC && restF)
+      cost += filterTileCost(restC, restF, taps);
+    return cost;
+  };
+  FilterTile best{1, 1};
+  double bestCost = total(best);
+  for (int64_t c = 1; c <= channels; ++c)
+    for (int64_t f = 1; f <= filters; ++f) {
+      if (c * f * taps + f + 2 > target.registers)
+        break;
+      double cost = total({c, f});
+      if (cost < bestCost) {
+        best = {c, f};
+        bestCost = cost;
+      }
+    }
+  return best;
+}
+
 int64_t sinter::chooseTasks(int64_t units, double cycles) {
   // A hand-over costs about a microsecond; a task should be worth it.
   constexpr double worthwhile = 6000;

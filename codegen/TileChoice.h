@@ -19,6 +19,17 @@ struct Tile {
 /// ragged edges included.
 Tile chooseTile(int64_t rows, int64_t vectors, const TargetShape &target);
 
+/// A block of a filter's gradient: `channels` of the image by `filters`, for
+/// each tap of a row.
+struct FilterTile {
+  int64_t channels, filters;
+};
+
+/// The tile of a gradient of `channels` by `filters` whose rows of `taps` taps
+/// stay in registers.
+FilterTile chooseFilterTile(int64_t channels, int64_t filters, int64_t taps,
+                            const TargetShape &target);
+
 /// Tasks for a kernel of `units` independent units of work that costs about
 /// `cycles` in all: one if it is not worth a hand-over to other threads.
 int64_t chooseTasks(int64_t units, double cycles);

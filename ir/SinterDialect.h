@@ -106,4 +106,22 @@ mlir::Value scalar(mlir::OpBuilder &builder, mlir::Location loc, double value);
 #define GET_OP_CLASSES
 #include "ir/SinterOps.h.inc"
 
+namespace sinter {
+
+/// Ops that are copied into every kernel that uses them.
+inline bool isLeaf(mlir::Operation *op) {
+  return mlir::isa<ReadOp, ConstantOp, BatchSizeOp>(op);
+}
+
+/// A sum over the width of images, `(n, h, w, c) -> (n, h, c)`: kernels over
+/// images make it on the way, a row at a time.
+inline bool isRowSum(mlir::Operation *op) {
+  auto sum = mlir::dyn_cast_or_null<ReduceSumOp>(op);
+  return sum && isBatched(sum.getX()) &&
+         tensorTypeOf(sum.getX()).getRank() == 4 && !sum.getKeepDims() &&
+         sum.getAxes() == llvm::ArrayRef<int64_t>{2};
+}
+
+} // namespace sinter
+
 #endif // SINTER_IR_SINTERDIALECT_H

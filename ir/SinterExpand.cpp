@@ -63,8 +63,7 @@ Value BatchNormalizationOp::buildTraining(OpBuilder &b, Value, Value) {
   Moments batch = batchMoments(f, getX(), mean);
   double momentum = getMomentum().convertToFloat();
   auto follow = [&](FlatSymbolRefAttr state, Value moving, Value value) {
-    Value next =
-        f.add(f.mul(moving, momentum), f.mul(value, 1 - momentum));
+    Value next = f.add(moving, f.mul(f.sub(value, moving), 1 - momentum));
     WriteOp::create(b, getLoc(), state.getAttr(), next);
   };
   follow(getMovingMeanAttr(), mean, batch.mean);

@@ -13,7 +13,19 @@
 //                    one more loop over what it reduces
 //   batch_reduce     sums over the batch of elementwise chains; epilogue:
 //                    elementwise on the sums
+//   conv             a convolution of images, or its transpose; epilogue:
+//                    elementwise on the result, and sums over its rows
+//   filter_gradient  alone
 //   relayout         alone
+//
+// Sums over a batch of images are taken in two steps: over each row, where the
+// image is made (in a conv's epilogue, or a sweep), lane by lane; then over rows
+// and samples, a small batch_reduce. So batch statistics cost no pass of their
+// own.
+//
+// A value that several groups read is stored, unless it is cheaper to compute
+// it again from what is in memory anyway: batch normalisation before pooling
+// is never stored at all.
 //
 // "May we?" (the can... functions) stands apart from "do it" (join, merge). The
 // one rule that is not about loop nests: groups must not wait for each other.
@@ -26,6 +38,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Locations.h"
+#include "ir/Window.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -46,11 +59,6 @@ using namespace sinter;
 //===----------------------------------------------------------------------===//
 // What an op is to fusion
 //===----------------------------------------------------------------------===//
-
-/// Leaves are copied into every kernel that uses them.
-static bool isLeaf(Operation *op) {
-  return isa<ReadOp, ConstantOp, BatchSizeOp>(op);
-}
 
 /// The shape without trailing dimensions of size 1: where loops run.
 static ArrayRef<int64_t> loopShape(RankedTensorType type) {
@@ -73,9 +81,30 @@ static bool isView(Operation *op) {
 
 /// Each element of the result follows from single elements of the operands.
 static bool isPointwise(Operation *op) {
-  return op->hasTrait<Elementwise>() || isUnitReshape(op) ||
-         isa<OneHotOp, RandomUniformOp, RandomNormalOp, SliceOp, PadOp,
-             ConcatenateOp>(op);
+  return op->hasTrait<Elementwise>() || op->hasTrait<Gathering>() ||
+         isUnitReshape(op) || isa<OneHotOp, RandomUniformOp, RandomNormalOp>(op);
+}
+
+/// How often a gathering op asks for an element of its operand, about.
+static int64_t gatherings(Operation *op) {
+  if (isa<TransposeOp, SliceOp, PadOp, ConcatenateOp>(op))
+    return 1;
+  if (auto upsample = dyn_cast<UpsampleOp>(op))
+    return upsample.getFactors()[0] * upsample.getFactors()[1];
+  int64_t windows = 1, taps = 1;
+  for (const WindowAxis &axis : poolWindowOf(op)) {
+    windows *= (axis.taps + axis.stride - 1) / axis.stride;
+    taps *= axis.taps;
+  }
+  // A gradient looks at all of the windows that a pixel is in.
+  return isa<MaxPool2dGradientOp>(op) ? windows * taps : windows;
+}
+
+/// What it may cost to compute an operand again for each use of an element.
+static constexpr int64_t kMostGatherings = 4;
+
+static bool isContraction(Operation *op) {
+  return isa<MatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp>(op);
 }
 
 static bool isBatchReduce(Operation *op) {
@@ -84,7 +113,8 @@ static bool isBatchReduce(Operation *op) {
 }
 
 static bool isReduce(Operation *op) {
-  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isBatchReduce(op);
+  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isBatchReduce(op) &&
+         !isRowSum(op);
 }
 
 /// The state that `value` shows, itself or through views; or null.
@@ -132,6 +162,9 @@ struct Group {
   bool isView = false;
   /// Takes no further op.
   bool isClosed = false;
+
+  bool hasRowSums() const { return llvm::any_of(ops, isRowSum); }
+  bool hasReductions() const { return llvm::any_of(ops, isReduce); }
 };
 
 /// Fuses one function.
@@ -141,7 +174,7 @@ public:
 
   LogicalResult run();
 
-  unsigned numKernels = 0, numFused = 0;
+  unsigned numKernels = 0, numFused = 0, numRecomputed = 0;
 
 private:
   // ---- May we?
@@ -149,6 +182,9 @@ private:
   bool canTakeShape(const Group &group, ArrayRef<int64_t> shape);
   bool canAbsorb(Group &into, Group &from);
   bool canWrite(Group &group, WriteOp write);
+  bool canGather(const Group &group, Operation *op);
+  SmallVector<Value> cheapChain(Value value);
+  bool storedBy(Value value, const Group &group);
 
   // ---- Do it
   Group &create(KernelKind kind, Operation *op);
@@ -159,6 +195,10 @@ private:
   void placeBatchReduce(ReduceSumOp op);
   void placeWrite(WriteOp op);
   void reshapeSumsOfOne();
+  void splitImageSums();
+  void chooseRecomputed();
+  void materialize(Operation *op, OpBuilder &inside, IRMapping &mapping,
+                   const llvm::DenseMap<Value, Value> &stored);
   void copySharedResults();
   LogicalResult emit();
   void emitKernel(Group &group, OpBuilder &builder,
@@ -179,6 +219,8 @@ private:
   std::vector<std::unique_ptr<Group>> storage;
   llvm::DenseMap<Operation *, Group *> groups;
   llvm::DenseMap<Operation *, unsigned> position;
+  /// Values that every group makes for itself.
+  llvm::DenseSet<Value> recomputed;
 };
 } // namespace
 
@@ -188,10 +230,19 @@ private:
 
 llvm::SmallSetVector<Group *, 8> Fuser::dependencies(Group &group) const {
   llvm::SmallSetVector<Group *, 8> result;
-  for (Operation *op : group.ops)
-    for (Value operand : op->getOperands())
-      if (Group *other = groupOf(operand); other && other != &group)
+  auto add = [&](auto self, Operation *op) -> void {
+    for (Value operand : op->getOperands()) {
+      Group *other = groupOf(operand);
+      if (!other || other == &group)
+        continue;
+      if (recomputed.contains(operand))
+        self(self, operand.getDefiningOp());
+      else
         result.insert(other);
+    }
+  };
+  for (Operation *op : group.ops)
+    add(add, op);
   for (Group *other : group.after)
     result.insert(other);
   return result;
@@ -246,6 +297,8 @@ bool Fuser::canTakeShape(const Group &group, ArrayRef<int64_t> shape) {
   ArrayRef<int64_t> full = group.full;
   if (shape == full)
     return true;
+  if (group.hasRowSums())
+    return false;
   if (isPrefix(shape, full))
     return !group.prefix || ArrayRef(*group.prefix) == shape;
   return isPrefix(full, shape) && !group.prefix;
@@ -262,8 +315,22 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     fits =
         op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
     break;
+  case KernelKind::Conv:
+    fits = (op->hasTrait<Elementwise>() &&
+            type.getShape() == ArrayRef(group.full)) ||
+           (isRowSum(op) &&
+            tensorTypeOf(op->getOperand(0)).getShape() == ArrayRef(group.full));
+    break;
   case KernelKind::Sweep: {
+    if (isRowSum(op)) {
+      RankedTensorType domain = tensorTypeOf(op->getOperand(0));
+      fits = group.batched && !group.prefix && !group.hasReductions() &&
+             loopShape(domain) == ArrayRef(group.full);
+      break;
+    }
     if (!isPointwise(op) && !isSweepReduce(op))
+      return false;
+    if (op->hasTrait<Gathering>() && !canGather(group, op))
       return false;
     RankedTensorType domain =
         isPointwise(op) ? type : tensorTypeOf(op->getOperand(0));
@@ -278,9 +345,13 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     fits = op->hasTrait<Elementwise>() && !isBatched(type) &&
            type.getShape() == ArrayRef(group.epilogue);
     break;
+  case KernelKind::FilterGradient:
   case KernelKind::Relayout:
     break;
   }
+  // A row's sum is complete when the row is.
+  for (Value operand : op->getOperands())
+    fits &= !(isRowSum(operand.getDefiningOp()) && groupOf(operand) == &group);
   if (!fits)
     return false;
   // Nothing that the op needs may wait for the group.
@@ -290,12 +361,21 @@ bool Fuser::canJoin(Group &group, Operation *op) {
   });
 }
 
+/// May `group` compute what `op` asks for at other points than its own? A
+/// reduction's result is known at the current point alone.
+bool Fuser::canGather(const Group &group, Operation *op) {
+  bool inside = llvm::any_of(op->getOperands(), [&](Value operand) {
+    return groupOf(operand) == &group;
+  });
+  return !inside || (!group.hasReductions() && gatherings(op) <= kMostGatherings);
+}
+
 /// May the ops of `from` move into `into`?
 bool Fuser::canAbsorb(Group &into, Group &from) {
   if (from.kind != KernelKind::Sweep || from.isView || from.isClosed ||
       from.batched != into.batched)
     return false;
-  if (into.kind == KernelKind::Matmul ||
+  if (into.kind == KernelKind::Matmul || into.kind == KernelKind::Conv ||
       into.kind == KernelKind::WeightGradient) {
     bool plain = llvm::all_of(from.ops, [&](Operation *op) {
       return (op->hasTrait<Elementwise>() ||
@@ -306,7 +386,7 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
       return false;
     // Operands of the contraction are read in another order: from memory.
     bool feedsContraction = llvm::any_of(into.ops, [&](Operation *op) {
-      return isa<MatmulOp>(op) &&
+      return isContraction(op) &&
              llvm::any_of(op->getOperands(), [&](Value operand) {
                return groupOf(operand) == &from;
              });
@@ -317,6 +397,13 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
     if (!canTakeShape(into, from.full) ||
         (from.prefix && ArrayRef(from.full) != ArrayRef(into.full)) ||
         (from.prefix && into.prefix && *from.prefix != *into.prefix))
+      return false;
+    bool gathers = llvm::any_of(into.ops, [](Operation *op) {
+      return op->hasTrait<Gathering>();
+    });
+    bool sumsRows = into.hasRowSums() || from.hasRowSums();
+    if (gathers || (sumsRows && (ArrayRef(from.full) != ArrayRef(into.full) ||
+                                 from.prefix || into.prefix)))
       return false;
   } else {
     return false;
@@ -342,6 +429,8 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
       return false;
     break;
   case KernelKind::Matmul:
+  case KernelKind::Conv:
+  case KernelKind::FilterGradient:
   case KernelKind::Relayout:
     return false;
   }
@@ -384,7 +473,7 @@ void Fuser::takeShape(Group &group, ArrayRef<int64_t> shape) {
 }
 
 void Fuser::join(Group &group, Operation *op) {
-  if (group.kind == KernelKind::Sweep) {
+  if (group.kind == KernelKind::Sweep && !isRowSum(op)) {
     if (isSweepReduce(op))
       takeShape(group, loopShape(tensorTypeOf(op->getOperand(0))));
     takeShape(group, loopShape(tensorTypeOf(op->getResult(0))));
@@ -418,7 +507,7 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
   RankedTensorType sums = tensorTypeOf(op.getResult());
   Group *producer = groupOf(op.getX());
   if (producer && producer->kind == KernelKind::Sweep && !producer->isView &&
-      !producer->isClosed && !producer->prefix &&
+      !producer->isClosed && !producer->prefix && !producer->hasRowSums() &&
       domain.getShape() == ArrayRef(producer->full)) {
     producer->kind = KernelKind::BatchReduce;
     producer->epilogue.assign(sums.getShape().begin(), sums.getShape().end());
@@ -430,6 +519,7 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
   for (auto &group : storage)
     if (group->kind == KernelKind::BatchReduce && !group->ops.empty() &&
         domain.getShape() == ArrayRef(group->full) &&
+        sums.getShape() == ArrayRef(group->epilogue) &&
         !(producer && producer != group.get() && waits(*producer, *group))) {
       group->ops.insert(op);
       groups[op] = group.get();
@@ -449,6 +539,16 @@ void Fuser::place(Operation *op) {
         create(batched ? KernelKind::Matmul : KernelKind::WeightGradient, op);
     group.batched = batched;
     group.full.assign(tensorTypeOf(matmul.getResult()).getShape());
+    return;
+  }
+  if (isa<Conv2dOp, Conv2dTransposeOp>(op)) {
+    Group &group = create(KernelKind::Conv, op);
+    group.batched = true;
+    group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
+    return;
+  }
+  if (isa<Conv2dFilterGradientOp>(op)) {
+    create(KernelKind::FilterGradient, op).isClosed = true;
     return;
   }
   if (isa<RelayoutOp>(op)) {
@@ -487,7 +587,9 @@ void Fuser::place(Operation *op) {
     home = &create(KernelKind::Sweep, op);
     RankedTensorType type = tensorTypeOf(op->getResult(0));
     home->batched = isBatched(type);
-    if (isSweepReduce(op)) {
+    if (isRowSum(op)) {
+      home->full.assign(loopShape(tensorTypeOf(op->getOperand(0))));
+    } else if (isSweepReduce(op)) {
       home->batched = isBatched(op->getOperand(0));
       home->full.assign(loopShape(tensorTypeOf(op->getOperand(0))));
       takeShape(*home, loopShape(type));
@@ -535,6 +637,100 @@ void Fuser::reshapeSumsOfOne() {
   }
 }
 
+/// Sums over images, of a batch or each: over each row first.
+void Fuser::splitImageSums() {
+  SmallVector<ReduceSumOp> sums(block.getOps<ReduceSumOp>());
+  for (ReduceSumOp sum : sums) {
+    RankedTensorType type = tensorTypeOf(sum.getX());
+    ArrayRef<int64_t> axes = sum.getAxes();
+    bool overImages = isBatched(type) && type.getRank() == 4 &&
+                      !sum.getKeepDims() && axes.size() > 1 && axes.back() == 2 &&
+                      axes[axes.size() - 2] == 1;
+    if (!overImages)
+      continue;
+    OpBuilder builder(sum);
+    Value rows = ReduceSumOp::create(builder, sum.getLoc(), sum.getX(),
+                                     ArrayRef<int64_t>{2}, false);
+    sum.getXMutable().assign(rows);
+    sum.setAxes(SmallVector<int64_t>(axes.drop_back()));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Stored, or computed again
+//===----------------------------------------------------------------------===//
+
+/// A handful of instructions.
+static bool isCheap(Operation *op) {
+  return isa<AddOp, SubOp, MulOp, MaximumOp, MinimumOp, GreaterOp, EqualOp,
+             SelectOp, NegOp, AbsOp, BroadcastOp>(op) ||
+         isUnitReshape(op) ||
+         (isa<MaxPool2dGradientOp>(op) && gatherings(op) <= kMostGatherings);
+}
+
+/// Does `use` need its operand in memory?
+static bool needsMemory(OpOperand &use) {
+  Operation *user = use.getOwner();
+  if (user->hasTrait<Gathering>())
+    return gatherings(user) > kMostGatherings;
+  return !isPointwise(user) && !isSweepReduce(user) && !isRowSum(user) &&
+         !isBatchReduce(user);
+}
+
+/// The ops that make `value` from what is in memory, if that costs no more than
+/// reading it: few and cheap, with at most one operand of its size. Otherwise
+/// nothing.
+SmallVector<Value> Fuser::cheapChain(Value value) {
+  RankedTensorType type = tensorTypeOf(value);
+  if (!isBatched(type) && type.getRank() > 0)
+    return {}; // a weight's size
+  constexpr unsigned most = 12;
+  SmallVector<Value> chain = {value};
+  llvm::SmallDenseSet<Value> large;
+  for (unsigned i = 0; i < chain.size(); ++i) {
+    Operation *op = chain[i].getDefiningOp();
+    if (!isCheap(op) || chain.size() > most)
+      return {};
+    for (Value operand : op->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if ((producer && isLeaf(producer)) || llvm::is_contained(chain, operand))
+        continue;
+      Group *group = groupOf(operand);
+      bool isMade = group && !group->isView && !storedBy(operand, *group);
+      RankedTensorType from = tensorTypeOf(operand);
+      if (isMade)
+        chain.push_back(operand);
+      else if (isBatched(from) && 2 * featureCount(from) > featureCount(type))
+        large.insert(operand);
+    }
+  }
+  if (large.size() > 1)
+    return {};
+  return chain;
+}
+
+/// Would `group` store `value`, as things stand?
+bool Fuser::storedBy(Value value, const Group &group) {
+  return !recomputed.contains(value) &&
+         llvm::any_of(value.getUsers(), [&](Operation *user) {
+           return !group.ops.contains(user);
+         });
+}
+
+void Fuser::chooseRecomputed() {
+  for (Operation &op : block.without_terminator()) {
+    Group *group = groups.lookup(&op);
+    if (!group || group->isView || op.getNumResults() != 1)
+      continue;
+    Value value = op.getResult(0);
+    if (!storedBy(value, *group) || llvm::any_of(value.getUses(), needsMemory))
+      continue;
+    SmallVector<Value> chain = cheapChain(value);
+    recomputed.insert(chain.begin(), chain.end());
+    numRecomputed += chain.empty() ? 0 : 1;
+  }
+}
+
 /// Every result of the function gets memory of its own: one that is a leaf, an
 /// argument, or returned twice is copied.
 void Fuser::copySharedResults() {
@@ -557,6 +753,7 @@ void Fuser::copySharedResults() {
 
 LogicalResult Fuser::run() {
   reshapeSumsOfOne();
+  splitImageSums();
   copySharedResults();
   for (auto [i, op] : llvm::enumerate(block))
     position[&op] = i;
@@ -569,6 +766,7 @@ LogicalResult Fuser::run() {
       create(KernelKind::Sweep, write);
   for (WriteOp write : block.getOps<WriteOp>())
     placeWrite(write);
+  chooseRecomputed();
   return emit();
 }
 
@@ -596,6 +794,24 @@ static std::string kernelName(ArrayRef<Operation *> ops) {
   return (layer.empty() ? "" : layer.str() + ": ") + llvm::join(parts, "+");
 }
 
+/// Gives each operand of `op` a value inside of the kernel.
+void Fuser::materialize(Operation *op, OpBuilder &inside, IRMapping &mapping,
+                        const llvm::DenseMap<Value, Value> &stored) {
+  for (Value operand : op->getOperands()) {
+    if (mapping.contains(operand))
+      continue;
+    Operation *producer = operand.getDefiningOp();
+    if (producer && isLeaf(producer)) {
+      inside.clone(*producer, mapping);
+    } else if (recomputed.contains(operand)) {
+      materialize(producer, inside, mapping, stored);
+      inside.clone(*producer, mapping);
+    } else if (Value memory = stored.lookup(operand)) {
+      mapping.map(operand, memory);
+    }
+  }
+}
+
 void Fuser::emitKernel(Group &group, OpBuilder &builder,
                        llvm::DenseMap<Value, Value> &stored) {
   SmallVector<Operation *> ops(group.ops.begin(), group.ops.end());
@@ -604,20 +820,23 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   });
   // What somebody outside reads is stored.
   SmallVector<Value> results;
-  for (Operation *op : ops)
+  bool writes = false;
+  for (Operation *op : ops) {
+    writes |= isa<WriteOp>(op);
     for (Value result : op->getResults())
-      if (llvm::any_of(result.getUsers(), [&](Operation *user) {
-            return !group.ops.contains(user);
-          }))
+      if (storedBy(result, group))
         results.push_back(result);
+  }
+  if (results.empty() && !writes)
+    return; // its readers make everything themselves
 
   Operation *root = ops.front();
   for (Operation *op : ops)
-    if (isa<MatmulOp>(op))
+    if (isContraction(op))
       root = op;
   SmallVector<Operation *> nameOrder = {root};
   for (Operation *op : ops)
-    if (op != root && !(isa<MatmulOp>(root) && position[op] < position[root]))
+    if (op != root && !(isContraction(root) && position[op] < position[root]))
       nameOrder.push_back(op);
   auto kernel =
       KernelOp::create(builder, root->getLoc(), ValueRange(results).getTypes(),
@@ -626,15 +845,7 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   OpBuilder inside = OpBuilder::atBlockEnd(body);
   IRMapping mapping;
   for (Operation *op : ops) {
-    for (Value operand : op->getOperands()) {
-      if (mapping.contains(operand))
-        continue;
-      Operation *producer = operand.getDefiningOp();
-      if (producer && isLeaf(producer))
-        inside.clone(*producer, mapping);
-      else if (Value memory = stored.lookup(operand))
-        mapping.map(operand, memory);
-    }
+    materialize(op, inside, mapping, stored);
     inside.clone(*op, mapping);
   }
   SmallVector<Value> yielded;
@@ -713,6 +924,7 @@ struct FuseKernels : sinter::impl::FuseKernelsBase<FuseKernels> {
         return signalPassFailure();
       numKernels += fuser.numKernels;
       numFused += fuser.numFused;
+      numRecomputed += fuser.numRecomputed;
     }
   }
 };

@@ -91,7 +91,8 @@ def FuseKernels : Sinter_Pass<"fuse-kernels"> {
   }];
   let statistics = [
     Statistic<"numKernels", "num-kernels", "kernels made">,
-    Statistic<"numFused", "num-fused", "ops that joined another op's kernel">];
+    Statistic<"numFused", "num-fused", "ops that joined another op's kernel">,
+    Statistic<"numRecomputed", "num-recomputed", "values that every reader computes instead of one storing it">];
 }
 
 //===----------------------------------------------------------------------===//

@@ -30,7 +30,7 @@ static constexpr int64_t kAlignment = 64;
 static bool storesInPlace(KernelOp kernel, Type type) {
   for (Operation &op : kernel.getBody().front()) {
     // A part of what the kernel makes is made again for each reader.
-    if (isa<SliceOp, PadOp, ConcatenateOp>(op) &&
+    if (op.hasTrait<Gathering>() &&
         llvm::any_of(op.getOperands(), [&](Value operand) {
           Operation *producer = operand.getDefiningOp();
           return producer && producer->getParentOp() == kernel;
@@ -110,8 +110,11 @@ private:
   Value dyingOperand(KernelOp kernel, Value result, int64_t step,
                      const llvm::DenseMap<Value, int64_t> &lastUse,
                      const llvm::SmallDenseSet<Value> &taken) {
-    if (!storesInPlace(kernel, result.getType()))
-      return {};
+    Value made = kernel.getYield().getValues()[cast<OpResult>(result)
+                                                   .getResultNumber()];
+    if (!storesInPlace(kernel, result.getType()) ||
+        isRowSum(made.getDefiningOp()))
+      return {}; // a row's sum is stored before all of the row is read
     for (Value operand : kernel.getCaptured()) {
       Value storage = storageOf(operand);
       if (!isInArena(storage) || taken.contains(storage) ||

@@ -1,0 +1,453 @@
+//===- LowerConv.cpp - images times filters, and back --------------------===//
+//
+// A convolution as a matrix product that nobody unfolds: with samples in the
+// lanes, y(r, q, f) = sum(i, j, c) w(i, j, c, f) x(r + i, q + j, c) needs x's
+// vectors as they lie in memory and w's scalars as they lie in memory.
+//
+//   for unit in this task's part of rows x sample tiles x filter tiles:
+//     for pixels q of the row, P at a time:
+//       acc[P][R][V] = 0
+//       for taps i, j that hit the image, channels c:
+//         x[P][V] = load x(r + i, q + j + p, c, n..)
+//         acc[p][r][v] += broadcast w(i, j, c, f + r) * x[p][v]
+//       epilogue on acc at (r, q + p, f + r): bias, activation, row sums, ...
+//       store what is wanted
+//
+// Taps outside of the image are skipped, not multiplied by zero. Vertically all
+// pixels of a row skip the same taps; horizontally the row has a border, pixel
+// by pixel with its own bounds, and an inside where all taps hit.
+//
+// The transpose (the gradient of the image) has the same form with taps
+// reversed and filters summed: y(h, w, c) = sum(i, j, f) w(i, j, c, f) x((h - i)
+// / s, (w - j) / s, f) over the taps that divide.
+//
+// One channel to a group, or very few filters, leave R small; then P pixels
+// share each broadcast.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/TileChoice.h"
+#include "ir/Window.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+/// The taps of one axis that hit the image from a pixel of the result.
+struct Taps {
+  Value low, high;
+  int64_t step = 1;
+  /// Set where a tap within the bounds may still miss, see `pixel`.
+  bool guarded = false;
+};
+
+class ConvNest {
+public:
+  explicit ConvNest(KernelEmitter &e);
+  int64_t build();
+
+private:
+  // ---- Geometry of one axis
+  Taps tapsAt(const WindowAxis &axis, Value at);
+  Value pixel(const WindowAxis &axis, Value at, Value tap);
+  /// Pixels of the result from which all taps hit.
+  std::pair<int64_t, int64_t> inside(const WindowAxis &axis) const;
+  int64_t pixels(const WindowAxis &axis) const {
+    return transposed ? axis.pixels : axis.windows();
+  }
+
+  // ---- Loops
+  void buildRow(Value row, Value sample, Value group, Value tile, int64_t rows);
+  void buildPixels(Value column, int64_t count, bool allTapsHit);
+  SmallVector<Value> overRows(ValueRange acc,
+                              llvm::function_ref<SmallVector<Value>(
+                                  Value tap, Value sourceRow, ValueRange)>
+                                  body);
+  SmallVector<Value> guardedLoop(const Taps &taps, const WindowAxis &axis,
+                                 Value at, ValueRange acc,
+                                 llvm::function_ref<SmallVector<Value>(
+                                     Value tap, Value pixel, ValueRange)>
+                                     body);
+  SmallVector<Value> overInner(ArrayRef<Value> sources, Value weights,
+                               ValueRange acc);
+  SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
+                          ValueRange acc);
+  Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
+  Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
+
+  KernelEmitter &e;
+  Operation *op = nullptr;
+  Convolution conv;
+  bool transposed = false;
+  Value source, filter; // (features, lanes) and flat
+  int64_t inner = 0;    // channels summed, of a group
+  int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
+  // The current row.
+  Value row, sample, group, firstRow;
+  Taps rowTaps;
+  int64_t rows = 0;
+};
+} // namespace
+
+ConvNest::ConvNest(KernelEmitter &e) : e(e) {
+  Value from, weights;
+  for (Operation &inside : e.kernel.getBody().front()) {
+    if (auto forward = dyn_cast<Conv2dOp>(inside)) {
+      conv = convolutionOf(forward);
+      op = forward;
+      from = conv.image;
+    } else if (auto back = dyn_cast<Conv2dTransposeOp>(inside)) {
+      conv = convolutionOf(back);
+      op = back;
+      from = conv.result;
+      transposed = true;
+    }
+  }
+  source = e.memory(from, /*flat=*/true);
+  auto read = conv.filter.getDefiningOp<ReadOp>();
+  filter = read && read->getParentOp() == e.kernel
+               ? e.stateMemory(read.getState(), /*isFlat=*/true)
+               : e.memory(conv.filter, /*flat=*/true);
+  inner = transposed ? conv.filters : conv.channels;
+}
+
+//===----------------------------------------------------------------------===//
+// Geometry
+//===----------------------------------------------------------------------===//
+
+Taps ConvNest::tapsAt(const WindowAxis &axis, Value at) {
+  auto number = [&](int64_t n) { return e.index(n); };
+  auto least = [&](Value x, Value y) -> Value {
+    return arith::MinSIOp::create(e.b, x, y);
+  };
+  auto notNegative = [&](Value x) -> Value {
+    return arith::MaxSIOp::create(e.b, x, number(0));
+  };
+  auto ceilDivide = [&](Value x, int64_t y) -> Value {
+    return y == 1 ? x
+                  : arith::DivUIOp::create(e.b, e.add(x, y - 1), number(y))
+                        .getResult();
+  };
+  auto [from, to] = inside(axis);
+  if (from == 0 && to == pixels(axis) && (!transposed || axis.stride == 1))
+    return {number(0), number(axis.taps)};
+
+  if (!transposed) {
+    // 0 <= at stride + i dilation - low < pixels
+    Value before = sub(number(axis.low), e.mul(at, axis.stride));
+    Value room = e.add(before, axis.pixels);
+    return {ceilDivide(notNegative(before), axis.dilation),
+            least(number(axis.taps),
+                  ceilDivide(notNegative(room), axis.dilation))};
+  }
+  // r = (m - i dilation) / stride in 0 .. windows-1
+  Value m = e.add(at, axis.low);
+  Value most = arith::DivUIOp::create(e.b, m, number(axis.dilation));
+  Value high = least(number(axis.taps), e.add(most, 1));
+  Value past = notNegative(e.add(m, -axis.stride * (axis.windows() - 1)));
+  Value low = ceilDivide(past, axis.dilation);
+  if (axis.stride == 1)
+    return {low, high};
+  if (axis.dilation == 1) {
+    Value ahead = arith::RemUIOp::create(e.b, sub(m, low), number(axis.stride));
+    // Where no tap is left m - low may be negative; the loop is empty anyway.
+    return {sum(low, ahead), high, axis.stride};
+  }
+  return {low, high, 1, /*guarded=*/true};
+}
+
+Value ConvNest::pixel(const WindowAxis &axis, Value at, Value tap) {
+  Value reach = e.mul(tap, axis.dilation);
+  if (!transposed)
+    return e.add(sum(e.mul(at, axis.stride), reach), -axis.low);
+  Value m = sub(e.add(at, axis.low), reach);
+  return axis.stride == 1
+             ? m
+             : arith::DivUIOp::create(e.b, m, e.index(axis.stride)).getResult();
+}
+
+std::pair<int64_t, int64_t> ConvNest::inside(const WindowAxis &axis) const {
+  int64_t from, to;
+  if (!transposed) {
+    from = (axis.low + axis.stride - 1) / axis.stride;
+    int64_t room = axis.pixels - 1 + axis.low - (axis.reach() - 1);
+    to = room < 0 ? 0 : room / axis.stride + 1;
+  } else if (axis.stride == 1) {
+    from = std::max<int64_t>(axis.reach() - 1 - axis.low, 0);
+    to = axis.windows() - axis.low;
+  } else {
+    return {0, 0};
+  }
+  to = std::clamp<int64_t>(to, 0, pixels(axis));
+  return {std::min(from, to), to};
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+/// Loops over taps; misses leave the accumulators alone.
+SmallVector<Value> ConvNest::guardedLoop(
+    const Taps &taps, const WindowAxis &axis, Value at, ValueRange acc,
+    llvm::function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
+  return e.loop(
+      taps.low, taps.high, taps.step, acc,
+      [&](Value tap, ValueRange inner) -> SmallVector<Value> {
+        if (!taps.guarded)
+          return body(tap, pixel(axis, at, tap), inner);
+        Value m = sub(e.add(at, axis.low), e.mul(tap, axis.dilation));
+        Value stride = e.index(axis.stride);
+        Value rest = arith::RemUIOp::create(e.b, m, stride);
+        Value divides = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
+                                              rest, e.index(0));
+        auto branch = scf::IfOp::create(e.b, inner.getTypes(), divides, true);
+        OpBuilder::InsertionGuard guard(e.b);
+        e.b.setInsertionPointToStart(branch.thenBlock());
+        e.scope([&] {
+          scf::YieldOp::create(e.b, body(tap, pixel(axis, at, tap), inner));
+        });
+        e.b.setInsertionPointToStart(branch.elseBlock());
+        scf::YieldOp::create(e.b, inner);
+        return SmallVector<Value>(branch.getResults());
+      });
+}
+
+/// One multiply-add of every accumulator: `sources`, an index for each pixel,
+/// `weights`, one for each row.
+SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
+                                  ArrayRef<Value> weights, ValueRange acc) {
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  SmallVector<Value> xs;
+  for (Value at : sources)
+    for (int64_t v = 0; v < tileVectors; ++v)
+      xs.push_back(vector::LoadOp::create(
+          e.b, vector, source,
+          ValueRange{at, e.add(sample, v * e.lanes())}));
+  SmallVector<Value> next(acc);
+  for (auto [r, at] : llvm::enumerate(weights)) {
+    Value scalar = memref::LoadOp::create(e.b, filter, at);
+    Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+    for (size_t p = 0; p < sources.size(); ++p)
+      for (int64_t v = 0; v < tileVectors; ++v) {
+        Value &sum = next[(p * weights.size() + r) * tileVectors + v];
+        sum = vector::FMAOp::create(e.b, spread, xs[p * tileVectors + v], sum);
+      }
+  }
+  return next;
+}
+
+/// Over the channels of a tap. `sources` point to the first channel of the
+/// group, `weights` to the tap's first row and channel.
+SmallVector<Value> ConvNest::overInner(ArrayRef<Value> sources, Value weights,
+                                       ValueRange acc) {
+  int64_t filters = conv.filters * conv.groups;
+  auto body = [&](Value k, ValueRange inside) {
+    SmallVector<Value> from, scalars;
+    for (Value at : sources)
+      from.push_back(sum(at, k));
+    Value first = sum(weights, transposed ? k : e.mul(k, filters));
+    for (int64_t r = 0; r < rows; ++r)
+      scalars.push_back(e.add(first, transposed ? r * filters : r));
+    return step(from, scalars, inside);
+  };
+  if (inner > 4)
+    return e.loop(e.index(0), e.index(inner), 1, acc, body);
+  SmallVector<Value> next(acc);
+  for (int64_t k = 0; k < inner; ++k)
+    next = body(e.index(k), next);
+  return next;
+}
+
+/// Over the rows of the source that a row of the result sees.
+SmallVector<Value> ConvNest::overRows(
+    ValueRange acc,
+    llvm::function_ref<SmallVector<Value>(Value, Value, ValueRange)> body) {
+  return guardedLoop(rowTaps, conv.window[0], row, acc, body);
+}
+
+/// `count` pixels of the result's row from `column` on.
+void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
+  const WindowAxis &across = conv.window[1];
+  int64_t width = transposed ? across.windows() : across.pixels;
+  int64_t channels = inner * conv.groups;
+  int64_t filters = conv.filters * conv.groups;
+  Value groupStart = e.mul(group, inner);
+  // Where a tap's weights for this tile begin.
+  Value rowsStart = transposed
+                        ? sum(e.mul(firstRow, filters), groupStart)
+                        : sum(e.mul(group, conv.filters), firstRow);
+  auto weightsOf = [&](Value i, Value j) {
+    Value tap = sum(e.mul(i, across.taps), j);
+    return sum(e.mul(tap, conv.channels * filters), rowsStart);
+  };
+  auto sourceOf = [&](Value sourceRow, Value sourceColumn) {
+    Value at = sum(e.mul(sourceRow, width), sourceColumn);
+    return sum(e.mul(at, channels), groupStart);
+  };
+
+  SmallVector<Value> acc(count * rows * tileVectors, e.vectorConstant(0));
+  if (allTapsHit) {
+    acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
+      SmallVector<Value> next(inside);
+      for (int64_t j = 0; j < across.taps; ++j) {
+        SmallVector<Value> sources;
+        for (int64_t p = 0; p < count; ++p)
+          sources.push_back(sourceOf(
+              sourceRow, pixel(across, e.add(column, p), e.index(j))));
+        next = overInner(sources, weightsOf(i, e.index(j)), next);
+      }
+      return next;
+    });
+  } else {
+    Taps taps = tapsAt(across, column);
+    bool contiguous = !transposed && across.dilation == 1 && conv.groups == 1;
+    acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
+      if (contiguous) {
+        // Taps and channels are one run in the image and in the filter.
+        Value firstPixel =
+            e.add(e.mul(column, across.stride), -across.low);
+        Value from = sourceOf(sourceRow, firstPixel);
+        Value weights = weightsOf(i, e.index(0));
+        return e.loop(e.mul(taps.low, inner), e.mul(taps.high, inner), 1,
+                      inside, [&](Value t, ValueRange sums) {
+                        SmallVector<Value> scalars;
+                        Value first = sum(weights, e.mul(t, filters));
+                        for (int64_t r = 0; r < rows; ++r)
+                          scalars.push_back(e.add(first, r));
+                        return step({sum(from, t)}, scalars, sums);
+                      });
+      }
+      return guardedLoop(taps, across, column, inside,
+                         [&](Value j, Value sourceColumn, ValueRange sums) {
+                           return overInner({sourceOf(sourceRow, sourceColumn)},
+                                            weightsOf(i, j), sums);
+                         });
+    });
+  }
+
+  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
+  Value firstFeature = sum(e.mul(group, rowsOfGroup), firstRow);
+  for (int64_t p = 0; p < count; ++p)
+    for (int64_t v = 0; v < tileVectors; ++v) {
+      e.setSample(e.add(sample, v * e.lanes()));
+      for (int64_t r = 0; r < rows; ++r)
+        e.point([&] {
+          e.seed(op->getResult(0), acc[(p * rows + r) * tileVectors + v]);
+          Indices at = {row, e.add(column, p), e.add(firstFeature, r)};
+          e.storeAll(at, [](RankedTensorType) { return true; });
+          e.addRowSums(at);
+        });
+    }
+}
+
+/// The pixels of one row, for one tile of filters and samples.
+void ConvNest::buildRow(Value theRow, Value theSample, Value theGroup,
+                        Value tile, int64_t tileSize) {
+  row = theRow;
+  sample = theSample;
+  group = theGroup;
+  rows = tileSize;
+  firstRow = e.mul(tile, tileRows);
+  rowTaps = tapsAt(conv.window[0], row);
+
+  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
+  Value firstFeature = sum(e.mul(group, rowsOfGroup), firstRow);
+  for (int64_t v = 0; v < tileVectors; ++v) {
+    e.setSample(e.add(sample, v * e.lanes()));
+    for (int64_t r = 0; r < rows; ++r)
+      e.clearRowSums(row, e.add(firstFeature, r));
+  }
+
+  const WindowAxis &across = conv.window[1];
+  int64_t width = pixels(across);
+  auto [from, to] = inside(across);
+  // With many channels a tap is long, and its bounds cost nothing.
+  constexpr int64_t shortRun = 32;
+  bool splits = to > from && (tilePixels > 1 || across.taps * inner <= shortRun);
+  if (!splits)
+    from = to = width;
+  auto border = [&](int64_t low, int64_t high) {
+    if (low < high)
+      e.loop(e.index(low), e.index(high), 1,
+             [&](Value q) { buildPixels(q, 1, false); });
+  };
+  border(0, from);
+  int64_t whole = from + (to - from) / tilePixels * tilePixels;
+  if (from < whole)
+    e.loop(e.index(from), e.index(whole), tilePixels,
+           [&](Value q) { buildPixels(q, tilePixels, true); });
+  if (whole < to)
+    e.scope([&] { buildPixels(e.index(whole), to - whole, true); });
+  border(to, width);
+}
+
+int64_t ConvNest::build() {
+  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
+  int64_t vectors = e.layout.padded() / e.lanes();
+  Tile tile = chooseTile(rowsOfGroup, vectors, e.layout.target);
+  while (vectors % tile.vectors)
+    --tile.vectors;
+  tileRows = tile.rows;
+  tileVectors = tile.vectors;
+  // Pixels share broadcasts and hide latency where the tile alone is small.
+  int64_t room = e.layout.target.registers - 2;
+  const WindowAxis &across = conv.window[1];
+  auto [from, to] = inside(across);
+  while (tileRows * tileVectors * tilePixels < 10 && tilePixels < to - from &&
+         (tileRows + 1) * tileVectors * (tilePixels + 1) <= room)
+    ++tilePixels;
+
+  int64_t tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
+  int64_t lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
+  int64_t samplesPerTile = tileVectors * e.lanes();
+  int64_t sampleTiles = e.layout.padded() / samplesPerTile;
+  int64_t rowTiles = tilesOfGroup * conv.groups;
+  int64_t height = pixels(conv.window[0]);
+  int64_t units = height * sampleTiles * rowTiles;
+  double cycles = static_cast<double>(units) * pixels(across) * tileRows *
+                  tileVectors * inner * conv.window[0].taps * across.taps;
+  int64_t tasks = chooseTasks(units, cycles);
+
+  e.setLanes(Lanes::Samples);
+  auto [low, high] = e.taskRange(units, tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    auto divide = [&](Value x, int64_t y) {
+      Value by = e.index(y);
+      return std::pair<Value, Value>(arith::DivUIOp::create(e.b, x, by),
+                                     arith::RemUIOp::create(e.b, x, by));
+    };
+    auto [place, rowTile] = divide(unit, rowTiles);
+    auto [theRow, sampleTile] = divide(place, sampleTiles);
+    auto [theGroup, groupTile] = divide(rowTile, tilesOfGroup);
+    Value n = e.mul(sampleTile, samplesPerTile);
+    Value hasSamples =
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, n, e.batch);
+    auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
+    OpBuilder::InsertionGuard insertion(e.b);
+    e.b.setInsertionPointToStart(guard.thenBlock());
+    auto build = [&, theRow = theRow, theGroup = theGroup,
+                  groupTile = groupTile](int64_t size) {
+      e.scope([&] { buildRow(theRow, n, theGroup, groupTile, size); });
+    };
+    if (lastRows == tileRows)
+      return build(tileRows);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                         groupTile, e.index(tilesOfGroup - 1));
+    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    build(tileRows);
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    build(lastRows);
+  });
+  return tasks;
+}
+
+FailureOr<int64_t> sinter::lowerConv(KernelEmitter &e) {
+  return ConvNest(e).build();
+}
