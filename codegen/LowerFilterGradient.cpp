@@ -146,7 +146,11 @@ SmallVector<Value> FilterGradientNest::step(const Unit &unit, Value row,
       Value pixel = load(x, e.add(firstX, c), tapMask);
       for (int64_t f = 0; f < unit.filters; ++f) {
         Value &sum = next[(c * taps + t) * unit.filters + f];
-        sum = vector::FMAOp::create(e.b, pixel, dys[f], sum);
+        Value product = vector::FMAOp::create(e.b, pixel, dys[f], sum);
+        // A tap outside takes no part, whatever dy is there.
+        sum = allTapsHit ? product
+                         : arith::SelectOp::create(e.b, tapMask, product, sum)
+                               .getResult();
       }
     }
   }

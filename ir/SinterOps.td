@@ -388,7 +388,7 @@ def Sinter_PadOp : Sinter_ValueOp<"pad", [Sinter_Gathering, Differentiable]> {
 
 def Sinter_TransposeOp : Sinter_ValueOp<"transpose", [Sinter_Gathering, Differentiable]> {
   let summary = "Axes in another order: axis i of the result is axis `permutation[i]` of the operand";
-  let description = [{The batch stays in front of a batched tensor.}];
+  let description = [{Of a batched tensor; the batch stays in front.}];
   let arguments = (ins Sinter_F32Tensor:$x, DenseI64ArrayAttr:$permutation);
   let assemblyFormat = [{
     $x `permutation` $permutation attr-dict `:` functional-type(operands, $result)

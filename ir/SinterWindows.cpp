@@ -88,13 +88,21 @@ struct Checker {
     return success();
   }
 
+  LogicalResult batched(Value image) const {
+    if (!isBatched(image))
+      return fail("a batch of images, got ", image.getType());
+    return success();
+  }
+
   template <typename Adaptor> LogicalResult pooling(Adaptor a) const {
-    return success(succeeded(numbers("window sizes", a.getWindow(), 2, 1)) &&
+    return success(succeeded(batched(a.getOperands().front())) &&
+                   succeeded(numbers("window sizes", a.getWindow(), 2, 1)) &&
                    succeeded(numbers("strides", a.getStrides(), 2, 1)) &&
                    succeeded(numbers("paddings", a.getPadding(), 4, 0)));
   }
   template <typename Adaptor> LogicalResult convolution(Adaptor a) const {
-    return success(succeeded(numbers("strides", a.getStrides(), 2, 1)) &&
+    return success(succeeded(batched(a.getOperands().front())) &&
+                   succeeded(numbers("strides", a.getStrides(), 2, 1)) &&
                    succeeded(numbers("dilations", a.getDilations(), 2, 1)) &&
                    succeeded(numbers("paddings", a.getPadding(), 4, 0)));
   }
@@ -302,7 +310,8 @@ LogicalResult UpsampleOp::inferReturnTypes(MLIRContext *,
                                            Adaptor a,
                                            SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
-  if (failed(check.numbers("factors", a.getFactors(), 2, 1)))
+  if (failed(check.batched(a.getX())) ||
+      failed(check.numbers("factors", a.getFactors(), 2, 1)))
     return failure();
   RankedTensorType x = tensorTypeOf(a.getX());
   types.push_back(imageType(x, x.getDimSize(1) * a.getFactors()[0],
@@ -322,11 +331,11 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *,
   llvm::sort(sorted);
   bool isPermutation =
       sorted == llvm::to_vector(llvm::seq<int64_t>(0, x.getRank())) &&
-      (!isBatched(x) || permutation.front() == 0);
+      isBatched(x) && permutation.front() == 0;
   if (!isPermutation)
-    return check.fail("each axis of ", x, " once",
-                      isBatched(x) ? ", the batch first" : "", ", got [",
-                      permutation, "]");
+    return check.fail("each axis of a batched tensor once, the batch first, "
+                      "got [",
+                      permutation, "] for ", x);
   for (int64_t axis : permutation)
     shape.push_back(x.getDimSize(axis));
   types.push_back(

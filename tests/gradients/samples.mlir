@@ -843,13 +843,6 @@ func.func @transpose_cycle(%x: tensor<?x2x3x4xf32>)
   return %y : tensor<?x4x2x3xf32>
 }
 
-func.func @transpose_unbatched(%x: tensor<2x3xf32>)
-    -> tensor<3x2xf32> {
-  %y = sinter.transpose %x permutation [1, 0]
-      : (tensor<2x3xf32>) -> tensor<3x2xf32>
-  return %y : tensor<3x2xf32>
-}
-
 func.func @upsample(%x: tensor<?x2x1x2xf32>)
     -> tensor<?x4x3x2xf32> {
   %y = sinter.upsample %x factors [2, 3]

@@ -758,7 +758,7 @@ func.func @f(%x: tensor<?x5x5x4xf32>) {
 // -----
 
 func.func @f(%x: tensor<?x5x5x4xf32>) {
-  // expected-error@+2 {{'sinter.transpose' op expected each axis of 'tensor<?x5x5x4xf32>' once, the batch first, got [1, 0, 2, 3]}}
+  // expected-error@+2 {{'sinter.transpose' op expected each axis of a batched tensor once, the batch first, got [1, 0, 2, 3] for 'tensor<?x5x5x4xf32>'}}
   // expected-error@+1 {{'sinter.transpose' op failed to infer returned types}}
   %y = sinter.transpose %x permutation [1, 0, 2, 3] : (tensor<?x5x5x4xf32>) -> tensor<?x5x5x4xf32>
   return
@@ -767,7 +767,7 @@ func.func @f(%x: tensor<?x5x5x4xf32>) {
 // -----
 
 func.func @f(%x: tensor<2x3xf32>) {
-  // expected-error@+2 {{'sinter.transpose' op expected each axis of 'tensor<2x3xf32>' once, got [1, 1]}}
+  // expected-error@+2 {{'sinter.transpose' op expected each axis of a batched tensor once, the batch first, got [1, 1] for 'tensor<2x3xf32>'}}
   // expected-error@+1 {{'sinter.transpose' op failed to infer returned types}}
   %y = sinter.transpose %x permutation [1, 1] : (tensor<2x3xf32>) -> tensor<3x3xf32>
   return
