@@ -12,6 +12,7 @@
 #include "codegen/Pointers.h"
 #include "ir/Window.h"
 #include "passes/Names.h"
+#include "passes/Schedule.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -192,6 +193,31 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
   }
 }
 
+/// What PlanMemory decided, told by the kernels' offsets and uses.
+static std::vector<BufferRecord> recordBuffers(func::FuncOp function,
+                                               int64_t batchBound) {
+  std::vector<BufferRecord> buffers;
+  llvm::DenseMap<Value, size_t> bufferOf;
+  int64_t step = 0;
+  for (KernelOp kernel : function.front().getOps<KernelOp>()) {
+    for (Value value : arenaOperands(kernel))
+      buffers[bufferOf.lookup(value)].lastKernel = step;
+    for (auto [i, result] : llvm::enumerate(kernel.getResults())) {
+      if (!isInArena(result))
+        continue;
+      std::string name = kernel.getName().str();
+      if (i > 0)
+        name += " #" + std::to_string(i + 1);
+      bufferOf[result] = buffers.size();
+      buffers.push_back({std::move(name), (*kernel.getOffsets())[i],
+                         storedBytes(tensorTypeOf(result), batchBound), step,
+                         step});
+    }
+    ++step;
+  }
+  return buffers;
+}
+
 //===----------------------------------------------------------------------===//
 // Functions
 //===----------------------------------------------------------------------===//
@@ -278,6 +304,7 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
     result.outputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
   }
 
+  result.buffers = recordBuffers(function, layout.batchBound);
   for (KernelOp kernel : function.front().getOps<KernelOp>()) {
     std::string symbol =
         result.symbol + "_kernel" + std::to_string(result.kernels.size());

@@ -32,11 +32,19 @@ struct KernelRecord {
   int64_t bytesFixed = 0, bytesPerSample = 0;
 };
 
+/// An intermediate's place in the arena and its life, counted in kernels.
+struct BufferRecord {
+  std::string name;
+  int64_t offset = 0, bytes = 0;
+  int64_t firstKernel = 0, lastKernel = 0;
+};
+
 struct FunctionRecord {
   std::string symbol; // void symbol(const sinter_call *); empty: absent
   int64_t arenaBytes = 0, arenaLowerBound = 0;
   std::vector<TensorRecord> inputs, outputs;
   std::vector<KernelRecord> kernels; // in the order in which they run
+  std::vector<BufferRecord> buffers; // by the kernel that stores them
 };
 
 struct StateRecord {

@@ -108,6 +108,7 @@ private:
   // The structs of sinter_runtime.h.
   Constant *tensorInfo(const sinter::TensorRecord &record);
   Constant *kernelInfo(const sinter::KernelRecord &record);
+  Constant *bufferInfo(const sinter::BufferRecord &record);
   Constant *functionInfo(const sinter::FunctionRecord &record);
   Constant *stateInfo(const sinter::StateRecord &record);
 
@@ -157,6 +158,16 @@ Constant *TableWriter::kernelInfo(const sinter::KernelRecord &record) {
         i64(record.bytesPerSample)}});
 }
 
+Constant *TableWriter::bufferInfo(const sinter::BufferRecord &record) {
+  return layOut(
+      sizeof(sinter_buffer_info),
+      {{offsetof(sinter_buffer_info, name), string(record.name)},
+       {offsetof(sinter_buffer_info, offset), i64(record.offset)},
+       {offsetof(sinter_buffer_info, bytes), i64(record.bytes)},
+       {offsetof(sinter_buffer_info, first_kernel), i64(record.firstKernel)},
+       {offsetof(sinter_buffer_info, last_kernel), i64(record.lastKernel)}});
+}
+
 Constant *TableWriter::functionInfo(const sinter::FunctionRecord &record) {
   return layOut(
       sizeof(sinter_function_info),
@@ -174,7 +185,11 @@ Constant *TableWriter::functionInfo(const sinter::FunctionRecord &record) {
        {offsetof(sinter_function_info, outputs),
         array(ArrayRef(record.outputs), &TableWriter::tensorInfo)},
        {offsetof(sinter_function_info, kernels),
-        array(ArrayRef(record.kernels), &TableWriter::kernelInfo)}});
+        array(ArrayRef(record.kernels), &TableWriter::kernelInfo)},
+       {offsetof(sinter_function_info, num_buffers),
+        i64(record.buffers.size())},
+       {offsetof(sinter_function_info, buffers),
+        array(ArrayRef(record.buffers), &TableWriter::bufferInfo)}});
 }
 
 Constant *TableWriter::stateInfo(const sinter::StateRecord &record) {

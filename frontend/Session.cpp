@@ -6,6 +6,7 @@
 #include "frontend/Session.h"
 
 #include "codegen/Dialects.h"
+#include "frontend/Summary.h"
 #include "passes/Passes.h"
 
 using namespace sinter;
@@ -101,5 +102,6 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
 }
 
 std::string Session::recipe() {
-  return writeRecipe(spec->spec(), spec->model().target());
+  return writeRecipe(spec->spec(), spec->model().target()) +
+         summaryRecipe(spec->model());
 }

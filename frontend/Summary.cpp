@@ -108,17 +108,28 @@ static bool isChain(const ModelBuilder &model) {
   return true;
 }
 
+static std::string shapeText(const LayerRecord &layer) {
+  std::string text = "(None";
+  for (int64_t size : layer.shape)
+    text += ", " + std::to_string(size);
+  return text + ")";
+}
+
+static int64_t parametersOf(const LayerRecord &layer) {
+  int64_t count = 0;
+  for (const Parameter &parameter : layer.parameters)
+    count += countOf(parameter);
+  return count;
+}
+
+static StringRef classOf(const LayerRecord &layer) {
+  return tableOf(Kind::Layer).find(layer.config.name)->className;
+}
+
 static Row rowOf(const ModelBuilder &model, const LayerRecord &layer,
                  bool connections) {
-  const EntryInfo &entry = *tableOf(Kind::Layer).find(layer.config.name);
-  std::string shape = "(None";
-  for (int64_t size : layer.shape)
-    shape += ", " + std::to_string(size);
-  int64_t parameters = 0;
-  for (const Parameter &parameter : layer.parameters)
-    parameters += countOf(parameter);
-  Row row = {layer.name + " (" + entry.className.str() + ")", shape + ")",
-             groupedNumber(parameters)};
+  Row row = {layer.name + " (" + classOf(layer).str() + ")", shapeText(layer),
+             groupedNumber(parametersOf(layer))};
   if (connections) {
     std::string from;
     for (Tensor input : layer.inputs)
@@ -153,4 +164,16 @@ void sinter::frontend::printSummary(llvm::raw_ostream &os,
   total("Total", parameters.trainable + parameters.frozen);
   total("Trainable", parameters.trainable);
   total("Non-trainable", parameters.frozen);
+}
+
+std::string sinter::frontend::summaryRecipe(const ModelBuilder &model) {
+  std::string lines;
+  for (const LayerRecord &layer :
+       model.layers().drop_front(isChain(model) ? 1 : 0)) {
+    std::string name = layer.name;
+    llvm::replace(name, '\n', ' ');
+    lines += "summary.layer=" + classOf(layer).str() + "|" + shapeText(layer) +
+             "|" + std::to_string(parametersOf(layer)) + "|" + name + "\n";
+  }
+  return lines;
 }

@@ -14,6 +14,10 @@ ParameterCount countParameters(const ModelBuilder &model);
 /// For a model that passed check().
 void printSummary(llvm::raw_ostream &os, const ModelBuilder &model);
 
+/// The table's rows for the trainer's report, as lines of a recipe:
+/// "summary.layer=CLASS|SHAPE|PARAMETERS|NAME".
+std::string summaryRecipe(const ModelBuilder &model);
+
 /// "79,510"
 std::string groupedNumber(int64_t number);
 /// "310.59 KB"

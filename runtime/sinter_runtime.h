@@ -30,7 +30,7 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 1u
+#define SINTER_ABI_VERSION 2u
 
 /* ---- Threads ------------------------------------------------------------- */
 
@@ -94,6 +94,15 @@ typedef struct sinter_kernel_info {
   int64_t bytes_fixed, bytes_per_sample;
 } sinter_kernel_info;
 
+/* One intermediate in the arena, for people: where it lies and from which
+ * kernel to which (both included) it is in use. A result that takes its
+ * operand's place begins at the kernel where the operand ends. */
+typedef struct sinter_buffer_info {
+  const char *name; /* the kernel that stores it; "... #2": its second result */
+  int64_t offset, bytes;
+  int64_t first_kernel, last_kernel;
+} sinter_buffer_info;
+
 typedef struct sinter_function_info {
   sinter_function run; /* NULL: the model was compiled without it */
   int64_t arena_bytes;
@@ -103,6 +112,8 @@ typedef struct sinter_function_info {
   const sinter_tensor_info *inputs;
   const sinter_tensor_info *outputs;
   const sinter_kernel_info *kernels;
+  int64_t num_buffers;
+  const sinter_buffer_info *buffers;
 } sinter_function_info;
 
 typedef enum sinter_role {

@@ -58,6 +58,22 @@ bool setSeparator(char &field, const std::string &value) {
   return value.size() == 1 || value == "\\t";
 }
 
+/// TYPE|SHAPE|PARAMETERS|NAME
+bool addLayer(std::vector<LayerSummary> &layers, const std::string &value) {
+  const size_t shape = value.find('|');
+  const size_t parameters = value.find('|', shape + 1);
+  const size_t name = value.find('|', parameters + 1);
+  if (shape == value.npos || parameters == value.npos || name == value.npos)
+    return false;
+  LayerSummary layer;
+  layer.type = value.substr(0, shape);
+  layer.shape = value.substr(shape + 1, parameters - shape - 1);
+  layer.name = value.substr(name + 1);
+  layers.push_back(std::move(layer));
+  return setInteger(layers.back().parameters,
+                    value.substr(parameters + 1, name - parameters - 1));
+}
+
 /// `key` without its "data.train." or the like.
 bool setSource(DataSource &source, const std::string &key,
                const std::string &value) {
@@ -101,6 +117,8 @@ bool set(Recipe &recipe, const std::string &key, const std::string &value) {
     return setInteger(recipe.seed, value);
   if (key == "train.shuffle")
     return setFlag(recipe.shuffle, value);
+  if (key == "summary.layer")
+    return addLayer(recipe.layers, value);
   const std::pair<const char *, DataSource *> sources[] = {
       {"data.train.", &recipe.train},
       {"data.validation.", &recipe.validation},

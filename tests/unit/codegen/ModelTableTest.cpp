@@ -49,6 +49,12 @@ TEST_CASE("the table holds every field of the record", "[modeltable]") {
   CHECK(predict.kernels[0].run != nullptr);
   CHECK(predict.kernels[0].tasks == 8);
   CHECK(predict.kernels[0].flops_per_sample == 16);
+  REQUIRE(predict.num_buffers == 1);
+  CHECK(std::string(predict.buffers[0].name) == "scale: mul");
+  CHECK(predict.buffers[0].offset == 64);
+  CHECK(predict.buffers[0].bytes == 36);
+  CHECK(predict.buffers[0].first_kernel == 0);
+  CHECK(predict.buffers[0].last_kernel == 2);
   CHECK(model.train_step.run == nullptr);
 }
 

@@ -110,5 +110,6 @@ Scaler buildScaler() {
   record.predict.inputs = {{"input", SINTER_F32, {-1, features}}};
   record.predict.outputs = {{"prediction", SINTER_F32, {-1, features}}};
   record.predict.kernels = {kernel};
+  record.predict.buffers = {{"scale: mul", 64, 36, 0, 2}};
   return scaler;
 }

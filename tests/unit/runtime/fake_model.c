@@ -111,6 +111,10 @@ static const sinter_kernel_info kernels[] = {
     {"output: gradient+update", "sweep", update, fake_classes, 48, 30, 96, 40},
 };
 
+static const sinter_buffer_info buffers[] = {
+    {"output: matmul+bias+softmax+loss", 0, sizeof(fake_arena), 0, 1},
+};
+
 #define PLACE(field)                                                           \
   offsetof(fake_state, field), sizeof(((fake_state *)0)->field)
 
@@ -138,10 +142,11 @@ sinter_model fake_model(const char *recipe) {
       .state_bytes = sizeof(fake_state),
       .num_states = sizeof states / sizeof *states,
       .states = states,
-      .predict = {predict, 0, 0, 1, 1, 0, inputs, prediction, NULL},
-      .eval_step = {eval_step, arena, arena, 2, 2, 1, inputs, figures, kernels},
+      .predict = {predict, 0, 0, 1, 1, 0, inputs, prediction, NULL, 0, NULL},
+      .eval_step = {eval_step, arena, arena, 2, 2, 1, inputs, figures, kernels,
+                    1, buffers},
       .train_step = {train_step, arena, arena, 2, 2, 2, inputs, figures,
-                     kernels},
+                     kernels, 1, buffers},
       .recipe = recipe,
   };
 }
