@@ -10,6 +10,11 @@ namespace sinter::trainer {
 
 class History {
 public:
+  struct Column {
+    std::string name;
+    std::vector<double> values; // one an epoch
+  };
+
   /// All memory is taken here. `validation` may be null.
   History(const Means &training, const Means *validation, int64_t epochs);
 
@@ -22,11 +27,10 @@ public:
   /// The form follows the extension: .json or .csv.
   Error write(const std::string &path, const Instance &instance) const;
 
+  /// As Keras names them ("loss", ..., "val_loss", ...), then "epoch_seconds".
+  const std::vector<Column> &all() const { return columns; }
+
 private:
-  struct Column {
-    std::string name;
-    std::vector<double> values;
-  };
   std::vector<Column> columns;
 };
 

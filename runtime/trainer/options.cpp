@@ -101,6 +101,8 @@ const FlagRow flagRows[] = {
     {"--history", "FILE", train, 0,
      "where to write each epoch's figures (.json or .csv)",
      setText<&Options::history>},
+    {"--report", "FILE", train, 0, "where to write a page on the run (.html)",
+     setText<&Options::report>},
     {"--no-validation", nullptr, train, 0,
      "do not evaluate after each epoch; a split stays unused",
      setSwitch<&Options::noValidation>},

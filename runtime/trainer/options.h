@@ -17,9 +17,9 @@ struct Options {
   std::string help;
 
   std::string data = ".";
-  std::string init, save, history; // train
-  std::string weights;             // evaluate, predict
-  std::string input, output;       // predict
+  std::string init, save, history, report; // train
+  std::string weights;                     // evaluate, predict
+  std::string input, output;               // predict
   // What is not given comes from the recipe.
   std::optional<int64_t> epochs, batchSize, seed;
   int threads = 0; // 0: one for each available CPU

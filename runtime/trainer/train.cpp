@@ -7,6 +7,7 @@
 #include "runtime/trainer/history.h"
 #include "runtime/trainer/output.h"
 #include "runtime/trainer/pass.h"
+#include "runtime/trainer/report.h"
 
 #include <chrono>
 #include <cstdio>
@@ -50,6 +51,12 @@ static Error settle(const sinter_model &model, const Options &options,
     if (Error error = checkHistoryPath(options.history))
       return error;
     if (Error error = checkWritable(options.history))
+      return error;
+  }
+  if (!options.report.empty()) {
+    if (Error error = checkReportPath(options.report))
+      return error;
+    if (Error error = checkWritable(options.report))
       return error;
   }
   if (!options.save.empty())
@@ -138,6 +145,19 @@ static Error runEpochs(const Run &run, TrainingData &data, Instance &instance,
   return {};
 }
 
+static Error report(const Run &run, const Options &options,
+                    const TrainingData &data, const History &history,
+                    Instance &instance) {
+  ReportRun report = {run.recipe,  history,
+                      instance,    {data.training, data.order, run.batchSize},
+                      {},          run.seed,
+                      options.data};
+  if (data.hasValidation())
+    report.validation.emplace(
+        PassData{data.validation(), data.validationOrder, run.batchSize});
+  return writeReport(options.report, report);
+}
+
 Error runTrain(const sinter_model &model, const Options &options) {
   Run run;
   if (Error error = settle(model, options, run))
@@ -171,6 +191,9 @@ Error runTrain(const sinter_model &model, const Options &options) {
       return error;
   if (!options.history.empty())
     if (Error error = history.write(options.history, instance))
+      return error;
+  if (!options.report.empty())
+    if (Error error = report(run, options, data, history, instance))
       return error;
   if (options.json)
     std::fputs(history.json(instance).c_str(), stdout);
