@@ -99,21 +99,31 @@ static const char *nameOf(const Curve &curve) {
   return curve.isValidation ? "validation" : "training";
 }
 
+/// All ticks of an axis with the decimals that its step needs.
+static std::string tickText(double tick, double step) {
+  if (step < 1e-4 || step >= 1e4)
+    return format("%.4g", std::fabs(tick) < step / 100 ? 0 : tick);
+  int decimals = 0;
+  for (double rest = step; std::fabs(rest - std::round(rest)) > 1e-6 * rest;
+       rest *= 10)
+    ++decimals;
+  // A zero that rounding moved must not become "-0".
+  return format("%.*f", decimals, std::fabs(tick) < step / 100 ? 0 : tick);
+}
+
 static std::string drawAxes(const Scale &scale) {
   std::string svg;
+  const double step = scale.ticks[1] - scale.ticks[0];
   for (double tick : scale.ticks) {
     const double y = scale.y(tick);
     svg += lineAt(tick == scale.ticks.front() ? "axis" : "grid-line", 0, y, 100,
                   y);
-    // A zero that rounding moved.
-    const double step = scale.ticks[1] - scale.ticks[0];
-    svg += textAt("y", 0, y, -8, 0,
-                  format("%.4g", std::fabs(tick) < step / 100 ? 0 : tick));
+    svg += textAt("y", 0, y, -8, 0, tickText(tick, step));
   }
   const auto epochs = static_cast<double>(scale.epochs);
-  const std::vector<double> round = niceTicks(0, epochs, 6);
-  const double step = std::max(1.0, round.size() > 1 ? round[1] : 1.0);
-  for (double epoch = step < 2 ? 1 : step; epoch <= epochs; epoch += step)
+  const std::vector<double> round = niceTicks(0, epochs, 10);
+  const double stride = std::max(1.0, round.size() > 1 ? round[1] : 1.0);
+  for (double epoch = stride < 2 ? 1 : stride; epoch <= epochs; epoch += stride)
     if (std::floor(epoch) == epoch)
       svg += textAt("x", scale.x(static_cast<size_t>(epoch)), 100, 0, 18,
                     format("%.0f", epoch));
@@ -238,6 +248,7 @@ struct MemoryChart {
 
 constexpr size_t layerColors = 8;  // .l0 to .l7; .l8 is for no layer
 constexpr double pixelsHigh = 340; // in the page's style
+constexpr double narrow = 18;      // percent; no room for a label on a phone
 
 } // namespace
 
@@ -299,12 +310,17 @@ std::string MemoryChart::drawBuffer(int64_t index) {
              static_cast<long long>(buffer.first_kernel + 1),
              static_cast<long long>(buffer.last_kernel + 1));
   const std::string layer = layerOf(buffer.name);
-  if (share * pixelsHigh >= 20)
-    svg += "<text class=\"in\" x=\"6\" y=\"15\">" +
-           escaped(layer.empty() ? model : layer) + "</text>";
-  if (share * pixelsHigh >= 36)
-    svg += "<text class=\"in\" x=\"6\" y=\"30\">" + readableBytes(bytes) +
-           "</text>";
+  const double width = x(place.end - place.begin);
+  const double height = share * pixelsHigh;
+  auto label = [&](int line, const std::string &text) {
+    svg += format("<text class=\"in%s\" x=\"6\" y=\"%d\">",
+                  width < narrow ? " slim" : "", 15 * line) +
+           text + "</text>";
+  };
+  if (width >= narrow / 3 && height >= 20)
+    label(1, escaped(layer.empty() ? model : layer));
+  if (width >= narrow / 3 && height >= 36)
+    label(2, readableBytes(bytes));
   return svg + "</svg>\n";
 }
 

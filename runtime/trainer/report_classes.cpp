@@ -20,17 +20,24 @@ static double share(int64_t part, int64_t all) {
   return all ? static_cast<double>(part) / static_cast<double>(all) : 0;
 }
 
+/// Four characters at most, where a row has many cells.
+static std::string cellText(int64_t count, size_t classes) {
+  if (classes < 6 || count < 10000)
+    return std::to_string(count);
+  return format("%lldk", static_cast<long long>(count / 1000));
+}
+
 static std::string matrixCell(const Confusion &confusion, size_t actual,
                               size_t predicted,
                               const std::vector<std::string> &names) {
   const int64_t count = confusion.at(actual, predicted);
   const double part = share(count, confusion.samplesOf(actual));
-  return format("<td class=\"%s%s\" style=\"--v:%.0f\" title=\"%s taken for "
-                "%s: %s (%s)\">%lld</td>",
-                actual == predicted ? "r" : "w", count ? "" : " z",
-                60 * std::sqrt(part), names[actual].c_str(),
-                names[predicted].c_str(), grouped(count).c_str(),
-                percent(part).c_str(), static_cast<long long>(count));
+  return format(
+      "<td class=\"%s%s\" style=\"--v:%.0f\" title=\"%s taken for "
+      "%s: %s (%s)\">%s</td>",
+      actual == predicted ? "r" : "w", count ? "" : " z", 60 * std::sqrt(part),
+      names[actual].c_str(), names[predicted].c_str(), grouped(count).c_str(),
+      percent(part).c_str(), cellText(count, confusion.classes()).c_str());
 }
 
 static std::string renderMatrix(const Confusion &confusion,

@@ -44,7 +44,7 @@ class Browser:
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         os.close(to_browser)
         os.close(from_browser)
-        self.stream = os.fdopen(self.answers, "rb")
+        self.unread = b""
         self.number, self.session, self.events = 0, None, []
         target = self.send("Target.createTarget", url="about:blank")
         self.session = self.send("Target.attachToTarget", flatten=True,
@@ -54,7 +54,7 @@ class Browser:
 
     def close(self):
         os.close(self.commands)  # the browser ends with its pipe
-        self.stream.close()
+        os.close(self.answers)
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
@@ -62,13 +62,14 @@ class Browser:
             self.process.wait()
 
     def receive(self):
-        text = bytearray()
-        while not text.endswith(b"\0"):
-            byte = self.stream.read(1)
-            if not byte:
+        parts = []
+        while b"\0" not in self.unread:
+            parts.append(self.unread)
+            self.unread = os.read(self.answers, 1 << 16)
+            if not self.unread:
                 raise e2e.Failed("the browser ended")
-            text += byte
-        return json.loads(text[:-1])
+        last, _, self.unread = self.unread.partition(b"\0")
+        return json.loads(b"".join(parts) + last)
 
     def send(self, method, **parameters):
         self.number += 1
