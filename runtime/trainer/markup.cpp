@@ -82,6 +82,10 @@ std::string readableBytes(double bytes) {
 std::string readableSeconds(double seconds) {
   if (!std::isfinite(seconds))
     return dash;
+  if (seconds < 0.001)
+    return format("%.2g \xc2\xb5s", 1e6 * seconds);
+  if (seconds < 1)
+    return format(seconds < 0.01 ? "%.2g ms" : "%.0f ms", 1000 * seconds);
   if (seconds < 59.5)
     return format(seconds < 9.95 ? "%.2f s" : "%.0f s", seconds);
   const auto whole = static_cast<long long>(std::llround(seconds));

@@ -17,7 +17,7 @@ std::string escaped(const std::string &text);
 std::string grouped(int64_t number);
 /// "125.6 KB"
 std::string readableBytes(double bytes);
-/// "1.3 s", "4 min 12 s", "2 h 03 min"
+/// "230 ms", "1.34 s", "4 min 12 s", "2 h 03 min"
 std::string readableSeconds(double seconds);
 /// Four digits; a dash for what is not finite.
 std::string figure(double value);

@@ -183,7 +183,8 @@ std::string Report::curves() const {
 
 std::string Report::epochTable() const {
   std::string html = "<details><summary>Every epoch as a table</summary><div "
-                     "class=\"card scroll\"><table "
+                     "class=\"card scroll\" tabindex=\"0\" role=\"region\" "
+                     "aria-label=\"Every epoch\"><table "
                      "class=\"rows\"><thead><tr><th scope=\"col\">Epoch</th>";
   for (const Column &column : run.history.all())
     html += "<th class=\"n\" scope=\"col\">" +
@@ -303,7 +304,7 @@ std::string Report::facts() const {
   fact("Steps an epoch", grouped(run.training.steps()));
   fact("Seed", std::to_string(run.seed));
   fact("Threads", std::to_string(run.instance.threads()));
-  fact("Seconds", format("%.2f", seconds()));
+  fact("Time", readableSeconds(seconds()));
   fact("Arena", bytes(model.train_step.arena_bytes));
   fact("State", bytes(model.state_bytes));
   fact("Target CPU", model.target_cpu);

@@ -403,9 +403,10 @@ static std::string kernelTable(const sinter_function_info &function,
                                int64_t batch) {
   std::string html =
       "<details><summary>Kernels and buffers as tables</summary><div "
-      "class=\"scroll\"><table class=\"rows\"><thead><tr><th "
+      "class=\"scroll\" tabindex=\"0\" role=\"region\" "
+      "aria-label=\"Kernels and buffers\"><table class=\"rows\"><thead><tr><th "
       "scope=\"col\">Kernel</th><th scope=\"col\">Kind</th><th class=\"n\" "
-      "scope=\"col\">MFLOP</th></tr></thead><tbody>\n";
+      "scope=\"col\">MFLOP a step</th></tr></thead><tbody>\n";
   for (int64_t i = 0; i < function.num_kernels; ++i) {
     const sinter_kernel_info &kernel = function.kernels[i];
     html += format("<tr><th scope=\"row\">%lld. %s</th><td>%s</td><td "

@@ -236,9 +236,10 @@ std::string renderSamples(const std::vector<Prediction> &predictions,
             format("\" style=\"--r:%u/%u\" ", picture.width, picture.height) +
             "alt=\"Sample " + std::to_string(prediction.sample) + ", class " +
             actual + "\" src=\"" + pngUri(picture) + "\"><figcaption><b>" +
-            (isRight ? "&#10003; " : "&#10007; ") + predicted + "</b> " + sure +
-            "<small>" + (isRight ? "right" : "is " + actual) +
-            "</small></figcaption></figure>\n";
+            (isRight ? "&#10003; " : "&#10007; ") + predicted + "</b><small>" +
+            sure + "</small>" +
+            (isRight ? "" : "<small>is " + actual + "</small>") +
+            "</figcaption></figure>\n";
   }
   return html + "</div>\n";
 }

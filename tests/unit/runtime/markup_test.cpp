@@ -28,6 +28,9 @@ TEST_CASE("numbers are written for people") {
   CHECK(readableBytes(64) == "64 B");
   CHECK(readableBytes(128576) == "126 KB");
   CHECK(readableBytes(2560) == "2.5 KB");
+  CHECK(readableSeconds(0.0000019) == "1.9 \xc2\xb5s");
+  CHECK(readableSeconds(0.00123) == "1.2 ms");
+  CHECK(readableSeconds(0.2341) == "234 ms");
   CHECK(readableSeconds(1.234) == "1.23 s");
   CHECK(readableSeconds(252) == "4 min 12 s");
   CHECK(readableSeconds(7380) == "2 h 03 min");
