@@ -169,11 +169,9 @@ void sinter::frontend::printSummary(llvm::raw_ostream &os,
 std::string sinter::frontend::summaryRecipe(const ModelBuilder &model) {
   std::string lines;
   for (const LayerRecord &layer :
-       model.layers().drop_front(isChain(model) ? 1 : 0)) {
-    std::string name = layer.name;
-    llvm::replace(name, '\n', ' ');
-    lines += "summary.layer=" + classOf(layer).str() + "|" + shapeText(layer) +
-             "|" + std::to_string(parametersOf(layer)) + "|" + name + "\n";
-  }
+       model.layers().drop_front(isChain(model) ? 1 : 0))
+    lines += "summary.layer=" + layer.name + "|" + classOf(layer).str() + "|" +
+             shapeText(layer) + "|" + std::to_string(parametersOf(layer)) +
+             "\n";
   return lines;
 }

@@ -15,7 +15,7 @@ ParameterCount countParameters(const ModelBuilder &model);
 void printSummary(llvm::raw_ostream &os, const ModelBuilder &model);
 
 /// The table's rows for the trainer's report, as lines of a recipe:
-/// "summary.layer=CLASS|SHAPE|PARAMETERS|NAME".
+/// "summary.layer=NAME|CLASS|SHAPE|PARAMETERS".
 std::string summaryRecipe(const ModelBuilder &model);
 
 /// "79,510"

@@ -111,9 +111,23 @@ std::vector<double> niceTicks(double low, double high, int count) {
   for (double factor : {5.0, 2.5, 2.0, 1.0})
     if (factor * power >= rough)
       step = factor * power;
+  const double first = std::floor(low / step);
+  const int steps = static_cast<int>(std::ceil(high / step) - first);
   std::vector<double> ticks;
-  for (double i = std::floor(low / step); i <= std::ceil(high / step); ++i)
-    ticks.push_back(i * step);
+  for (int i = 0; i <= steps; ++i)
+    ticks.push_back((first + i) * step);
+  return ticks;
+}
+
+std::vector<int64_t> wholeTicks(int64_t last, int64_t most) {
+  int64_t step = 1;
+  for (int64_t power = 1; last / step > most; power *= 10)
+    for (int64_t factor : {2, 5, 10})
+      if (last / step > most)
+        step = factor * power;
+  std::vector<int64_t> ticks;
+  for (int64_t tick = step; tick <= last; tick += step)
+    ticks.push_back(tick);
   return ticks;
 }
 

@@ -27,6 +27,9 @@ std::string percent(double share);
 /// Round numbers from about `low` to `high`, some `count` of them.
 std::vector<double> niceTicks(double low, double high, int count);
 
+/// Multiples of 1, 2, 5, 10, ... from 1 to `last`, at most `most` of them.
+std::vector<int64_t> wholeTicks(int64_t last, int64_t most);
+
 /// Pixels row by row, top first; `channels` 1 (grey) or 3 (RGB).
 struct Picture {
   uint32_t width = 0, height = 0, channels = 1;

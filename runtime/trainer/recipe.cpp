@@ -58,20 +58,17 @@ bool setSeparator(char &field, const std::string &value) {
   return value.size() == 1 || value == "\\t";
 }
 
-/// TYPE|SHAPE|PARAMETERS|NAME
+/// NAME|TYPE|SHAPE|PARAMETERS
 bool addLayer(std::vector<LayerSummary> &layers, const std::string &value) {
-  const size_t shape = value.find('|');
+  const size_t type = value.find('|');
+  const size_t shape = value.find('|', type + 1);
   const size_t parameters = value.find('|', shape + 1);
-  const size_t name = value.find('|', parameters + 1);
-  if (shape == value.npos || parameters == value.npos || name == value.npos)
+  if (type == value.npos || shape == value.npos || parameters == value.npos)
     return false;
-  LayerSummary layer;
-  layer.type = value.substr(0, shape);
-  layer.shape = value.substr(shape + 1, parameters - shape - 1);
-  layer.name = value.substr(name + 1);
-  layers.push_back(std::move(layer));
-  return setInteger(layers.back().parameters,
-                    value.substr(parameters + 1, name - parameters - 1));
+  layers.push_back({value.substr(0, type),
+                    value.substr(type + 1, shape - type - 1),
+                    value.substr(shape + 1, parameters - shape - 1)});
+  return setInteger(layers.back().parameters, value.substr(parameters + 1));
 }
 
 /// `key` without its "data.train." or the like.

@@ -10,7 +10,7 @@
 //   data.SET.npz= .x= .y=          SET is train, validation or test
 //   data.validation_split=0.2      the last fraction of the training data ...
 //   data.validation_split_shuffle= data.validation_split_seed=   ... permuted
-//   summary.layer=Dense|(None, 10)|7850|output     one line a layer
+//   summary.layer=output|Dense|(None, 10)|7850     one line a layer
 //   train.epochs= train.batch_size= train.seed= train.shuffle=
 //
 // The compiler wrote the text, so an error in it is ours, not the user's.
@@ -42,9 +42,8 @@ struct DataSource {
 
 /// A row of the model's summary, for the report.
 struct LayerSummary {
-  std::string type, shape;
+  std::string name, type, shape;
   int64_t parameters = 0;
-  std::string name;
 };
 
 struct Recipe {

@@ -203,6 +203,9 @@ std::string Report::epochTable() const {
 
 // ---- Classes ----------------------------------------------------------------
 
+/// A matrix of more would take much memory and tell little.
+static constexpr size_t mostClasses = 1000;
+
 void Report::predict(const PassData &data, const char *name) {
   Batch batch(run.recipe, modelShape(model.train_step), data.batchSize);
   predictions = predictClasses(run.instance, data, batch);
@@ -212,7 +215,7 @@ void Report::predict(const PassData &data, const char *name) {
 
 /// Validation data; without it data.test; without that the training data.
 void Report::classify() {
-  if (classes == 0)
+  if (classes == 0 || classes > mostClasses)
     return;
   if (run.validation)
     return predict(*run.validation, "validation");

@@ -120,13 +120,9 @@ static std::string drawAxes(const Scale &scale) {
                   y);
     svg += textAt("y", 0, y, -8, 0, tickText(tick, step));
   }
-  const auto epochs = static_cast<double>(scale.epochs);
-  const std::vector<double> round = niceTicks(0, epochs, 10);
-  const double stride = std::max(1.0, round.size() > 1 ? round[1] : 1.0);
-  for (double epoch = stride < 2 ? 1 : stride; epoch <= epochs; epoch += stride)
-    if (std::floor(epoch) == epoch)
-      svg += textAt("x", scale.x(static_cast<size_t>(epoch)), 100, 0, 18,
-                    format("%.0f", epoch));
+  for (int64_t epoch : wholeTicks(static_cast<int64_t>(scale.epochs), 10))
+    svg += textAt("x", scale.x(static_cast<size_t>(epoch)), 100, 0, 18,
+                  std::to_string(epoch));
   return svg + textAt("x", 50, 100, 0, 36, "epoch");
 }
 
@@ -345,11 +341,9 @@ std::string MemoryChart::drawAxes() const {
     const double bound = y(static_cast<double>(function.arena_lower_bound));
     svg += lineAt("mark", 0, bound, 100, bound);
   }
-  const auto kernels = static_cast<double>(function.num_kernels);
-  const std::vector<double> round = niceTicks(0, kernels, 8);
-  const double step = std::max(1.0, std::ceil(round.size() > 1 ? round[1] : 1));
-  for (double kernel = step < 2 ? 1 : step; kernel <= kernels; kernel += step)
-    svg += textAt("x", x(kernel - 0.5), 100, 0, 18, format("%.0f", kernel));
+  for (int64_t kernel : wholeTicks(function.num_kernels, 10))
+    svg += textAt("x", x(static_cast<double>(kernel) - 0.5), 100, 0, 18,
+                  std::to_string(kernel));
   return svg + textAt("x", 50, 100, 0, 36, "kernels in the order they run");
 }
 

@@ -125,9 +125,9 @@ static std::string renderRates(const Confusion &confusion,
 
 static std::vector<std::string>
 escapedAll(const std::vector<std::string> &names) {
-  std::vector<std::string> result;
-  for (const std::string &name : names)
-    result.push_back(escaped(name));
+  std::vector<std::string> result = names;
+  for (std::string &name : result)
+    name = escaped(name);
   return result;
 }
 

@@ -149,6 +149,35 @@ class Report(unittest.TestCase):
         self.assertAlmostEqual(right, self.history["val_accuracy"][-1],
                                places=4)
 
+    def test_the_memory_plan_holds(self):
+        info = e2e.Trainer(e2e.sample("fashion_mlp/model.yaml"),
+                           "fashion_mlp").info()
+        function = info["functions"]["train_step"]
+        buffers = [tuple(int(n.replace(",", "")) for n in found)
+                   for found in re.findall(
+                       r"\(([\d,]+) bytes\) at ([\d,]+)\n"
+                       r"kernels (\d+) to (\d+)</title>",
+                       self.texts["fashion_mlp"])]
+        self.assertGreater(len(buffers), 8)
+        lines = {}  # which buffers use a cache line at a kernel
+        for number, (size, offset, first, last) in enumerate(buffers):
+            self.assertLessEqual(first, last)
+            self.assertLessEqual(last, len(function["kernels"]))
+            for kernel in range(first, last + 1):
+                for line in range(offset // 64, (offset + size + 63) // 64):
+                    lines.setdefault((kernel, line), []).append(number)
+        for (kernel, _), users in lines.items():
+            if len(users) > 1:  # only a result in its operand's place
+                self.assertEqual(len(users), 2)
+                self.assertEqual({buffers[users[0]][3], buffers[users[1]][2]},
+                                 {kernel})
+        used = [0] * (len(function["kernels"]) + 1)
+        for kernel, _ in lines:
+            used[kernel] += 64
+        self.assertEqual(max(used), function["lower_bound_bytes"])
+        self.assertEqual(64 + 64 * max(line for _, line in lines),
+                         function["arena_bytes"])
+
     def test_what_does_not_apply_is_left_out(self):
         self.assertNotIn("<table class=\"matrix", self.texts["line"])
         self.assertNotIn("<img", self.texts["many_classes"])

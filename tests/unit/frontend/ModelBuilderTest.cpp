@@ -1,5 +1,6 @@
 // The C++ way to make a model: the same graph as from a spec, the same errors.
 #include "frontend/SpecBuilder.h"
+#include "frontend/Summary.h"
 #include "frontend/YamlReader.h"
 
 #include "mlir/IR/MLIRContext.h"
@@ -104,6 +105,20 @@ TEST_CASE("an automatic name steps aside", "[builder]") {
   x = b.dense(x, {.units = 4, .name = "dense"});
   x = b.dense(x, {.units = 4});
   CHECK(b.layers()[2].name == "dense_1");
+}
+
+TEST_CASE("a recipe tells the layers, one a line", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.flatten(b.input({2, 2}));
+  x = b.dense(x, {.units = 3, .name = "hidden"});
+  const std::string layers = "summary.layer=flatten|Flatten|(None, 4)|0\n"
+                             "summary.layer=hidden|Dense|(None, 3)|15\n";
+  CHECK(summaryRecipe(b) == layers);
+  // A model that branches shows its input, as in Keras.
+  b.add({x, x}, "sum");
+  CHECK(summaryRecipe(b) ==
+        "summary.layer=input|InputLayer|(None, 2, 2)|0\n" + layers +
+            "summary.layer=sum|Add|(None, 3)|0\n");
 }
 
 TEST_CASE("one fault gives one error", "[builder]") {

@@ -47,6 +47,11 @@ TEST_CASE("ticks are round and cover the range") {
   CHECK(ticks.back() == Approx(0.6));
   CHECK(niceTicks(0, 100, 4) == std::vector<double>{0, 25, 50, 75, 100});
   CHECK(niceTicks(3, 3, 4) == std::vector<double>{3});
+  using Whole = std::vector<int64_t>;
+  CHECK(wholeTicks(3, 10) == Whole{1, 2, 3});
+  CHECK(wholeTicks(16, 10) == Whole{2, 4, 6, 8, 10, 12, 14, 16});
+  CHECK(wholeTicks(250, 10) == Whole{50, 100, 150, 200, 250});
+  CHECK(wholeTicks(0, 10).empty());
 }
 
 TEST_CASE("a PNG holds the pixels") {

@@ -33,7 +33,7 @@ const char *const recipe = "target.kind=sparse\n"
                            "target.classes=3\n"
                            "data.train.csv=train.csv\n"
                            "data.train.label=kind\n"
-                           "summary.layer=Dense|(None, 3)|15|<out>|put\n"
+                           "summary.layer=<out>|Dense|(None, 3)|15\n"
                            "train.epochs=3\n"
                            "train.batch_size=8\n"
                            "train.seed=1\n";
@@ -211,7 +211,7 @@ TEST_CASE("a run with validation becomes a page") {
   CHECK(page.find("<!doctype html>") == 0);
   CHECK_FALSE(contains(page, "{{"));
   CHECK(contains(page, "<title>fake: training report</title>"));
-  CHECK(contains(page, "&lt;out&gt;|put"));
+  CHECK(contains(page, "&lt;out&gt; <span class=\"type\">(Dense)"));
   CHECK(contains(page, "The best epoch by val_loss is epoch "));
   CHECK(contains(page, "The final weights on 10 validation samples: "));
   CHECK(contains(page, "<h3>Evenly chosen</h3>"));
