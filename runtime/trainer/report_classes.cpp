@@ -55,7 +55,7 @@ static std::string renderMatrix(const Confusion &confusion,
              "model took for each class (columns)</caption><thead><tr><td "
              "class=\"corner\"></td>",
              classes >= manyClasses ? " many" : "", isLong ? " long" : "",
-             classes, isLong ? "22%" : "2.2em");
+             classes, isLong ? "19%" : "2.2em");
   for (const std::string &name : names)
     html += "<th scope=\"col\">" + name + "</th>";
   html += "</tr></thead><tbody>\n";

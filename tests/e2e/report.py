@@ -206,6 +206,10 @@ LOOK = r"""(() => {
   for (const legend of document.querySelectorAll(".legend"))
     apart([...legend.children]);
   for (const row of document.querySelectorAll("tr")) apart([...row.cells]);
+  for (const cell of document.querySelectorAll(".matrix td"))
+    if (cell.scrollWidth > cell.clientWidth
+        && getComputedStyle(cell).color !== "rgba(0, 0, 0, 0)")
+      say(`cut off: ${describe(cell)}`);
 
   const shown = text => {  // within what clips it, and the window
     const range = document.createRange();
