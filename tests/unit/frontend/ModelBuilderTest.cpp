@@ -116,9 +116,8 @@ TEST_CASE("a recipe tells the layers, one a line", "[builder]") {
   CHECK(summaryRecipe(b) == layers);
   // A model that branches shows its input, as in Keras.
   b.add({x, x}, "sum");
-  CHECK(summaryRecipe(b) ==
-        "summary.layer=input|InputLayer|(None, 2, 2)|0\n" + layers +
-            "summary.layer=sum|Add|(None, 3)|0\n");
+  CHECK(summaryRecipe(b) == "summary.layer=input|InputLayer|(None, 2, 2)|0\n" +
+                                layers + "summary.layer=sum|Add|(None, 3)|0\n");
 }
 
 TEST_CASE("one fault gives one error", "[builder]") {
