@@ -8,6 +8,7 @@
 #include "frontend/Spec.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
 #include <cmath>
@@ -150,7 +151,355 @@ std::string checkReshape(const Config &config) {
   return "";
 }
 
-Table layers() {
+// ---- Layers of images -------------------------------------------------------
+
+/// Sides of windows and images that kernels can count.
+constexpr Range kSide = within(1, 1 << 20);
+constexpr Range kBorder = within(0, 1 << 20);
+
+const ArgInfo kDataFormat{"data_format",        Type::Text, "channels_last",
+                          "where channels are", kAny,       kFixed};
+const ArgInfo kTrainable{"trainable", Type::Bool, "true",
+                         "the optimizer changes it"};
+
+ArgInfo activationArg() {
+  return {"activation", Type::Activation, "linear", "applied to the result"};
+}
+
+/// NAME_initializer
+ArgInfo initializer(StringRef name, StringRef value, StringRef doc) {
+  return {name, Type::Initializer, value, doc};
+}
+ArgInfo regularizer(StringRef name, StringRef doc) {
+  return {name, Type::Regularizer, "null", doc};
+}
+ArgInfo unsupported(StringRef name, Type type, StringRef doc) {
+  return {name, type, "null", doc, kAny, kFixed};
+}
+
+ArgInfo paddingArg(StringRef choices = "valid|same") {
+  return {"padding", Type::Text,
+          "valid",   "same: pixels of 0 around, as many as windows need",
+          kAny,      false,
+          choices};
+}
+
+ArgInfo windowArg(int rank, StringRef name, StringRef value, StringRef doc,
+                  Range range = kSide) {
+  return {name, rank == 1 ? Type::Integer : Type::Pair, value, doc, range};
+}
+
+/// Keras refuses strides and dilation together.
+std::string checkStrides(const Config &config) {
+  auto largest = [&](StringRef arg) -> int64_t {
+    if (const int64_t *number = config.get(arg).getIf<int64_t>())
+      return *number;
+    std::vector<int64_t> pair = config.integers(arg);
+    return std::max(pair[0], pair[1]);
+  };
+  if (largest("strides") > 1 && largest("dilation_rate") > 1)
+    return "expected 'strides' or 'dilation_rate' to be 1";
+  return "";
+}
+
+std::string checkConvTranspose(const Config &config) {
+  if (!config.isNull("output_padding")) {
+    std::vector<int64_t> extra = config.integers("output_padding"),
+                         strides = config.integers("strides");
+    if (extra[0] >= strides[0] || extra[1] >= strides[1])
+      return "expected 'output_padding' to be less than 'strides'";
+  }
+  return checkStrides(config);
+}
+
+/// What convolutions take between their sizes and their initializers.
+std::vector<ArgInfo> stridedArgs(int rank, StringRef paddings = "valid|same") {
+  return {windowArg(rank, "strides", "1", "pixels from window to window"),
+          paddingArg(paddings), kDataFormat,
+          windowArg(rank, "dilation_rate", "1", "pixels from tap to tap")};
+}
+
+const ArgInfo kFilters{"filters", Type::Integer, kRequired,
+                       "channels of the result", kSize};
+const ArgInfo kGroups{"groups", Type::Integer, "1",
+                      "channels and filters in as many separate parts", kSize};
+const ArgInfo kDepthMultiplier{"depth_multiplier", Type::Integer, "1",
+                               "filters for each channel", kSize};
+
+ArgInfo kernelSize(int rank) {
+  return windowArg(rank, "kernel_size", kRequired, "of a window");
+}
+
+const ArgInfo kUseBias{"use_bias", Type::Bool, "true", "adds a bias"};
+
+std::vector<ArgInfo> kernelArgs() {
+  return {
+      activationArg(),
+      kUseBias,
+      initializer("kernel_initializer", "glorot_uniform", "of the kernel"),
+      initializer("bias_initializer", "zeros", "of the bias"),
+      regularizer("kernel_regularizer", "penalty on the kernel"),
+      regularizer("bias_regularizer", "penalty on the bias"),
+      unsupported("activity_regularizer", Type::Regularizer,
+                  "penalty on the result"),
+      unsupported("kernel_constraint", Type::Text, "projection of the kernel"),
+      unsupported("bias_constraint", Type::Text, "projection of the bias"),
+      kTrainable};
+}
+
+std::vector<ArgInfo> convArgs(int rank) {
+  std::vector<ArgInfo> args = {kFilters, kernelSize(rank)};
+  llvm::append_range(
+      args, stridedArgs(rank, rank == 1 ? "valid|same|causal" : "valid|same"));
+  args.push_back(kGroups);
+  return layer(join(std::move(args), kernelArgs()));
+}
+
+std::vector<ArgInfo> depthwiseArgs() {
+  std::vector<ArgInfo> args = {kernelSize(2)};
+  std::vector<ArgInfo> strided = stridedArgs(2);
+  strided.insert(strided.begin() + 2, kDepthMultiplier); // as in Keras
+  llvm::append_range(args, strided);
+  return layer(join(
+      std::move(args),
+      {activationArg(), kUseBias,
+       initializer("depthwise_initializer", "glorot_uniform", "of the kernel"),
+       initializer("bias_initializer", "zeros", "of the bias"),
+       regularizer("depthwise_regularizer", "penalty on the kernel"),
+       regularizer("bias_regularizer", "penalty on the bias"),
+       unsupported("activity_regularizer", Type::Regularizer,
+                   "penalty on the result"),
+       unsupported("depthwise_constraint", Type::Text,
+                   "projection of the kernel"),
+       unsupported("bias_constraint", Type::Text, "projection of the bias"),
+       kTrainable}));
+}
+
+std::vector<ArgInfo> separableArgs() {
+  std::vector<ArgInfo> args = {kFilters, kernelSize(2)};
+  llvm::append_range(args, stridedArgs(2));
+  return layer(join(
+      std::move(args),
+      {kDepthMultiplier, activationArg(), kUseBias,
+       initializer("depthwise_initializer", "glorot_uniform",
+                   "of the kernel of each channel"),
+       initializer("pointwise_initializer", "glorot_uniform",
+                   "of the kernel across channels"),
+       initializer("bias_initializer", "zeros", "of the bias"),
+       regularizer("depthwise_regularizer",
+                   "penalty on the kernel of each channel"),
+       regularizer("pointwise_regularizer",
+                   "penalty on the kernel across channels"),
+       regularizer("bias_regularizer", "penalty on the bias"),
+       unsupported("activity_regularizer", Type::Regularizer,
+                   "penalty on the result"),
+       unsupported("depthwise_constraint", Type::Text,
+                   "projection of the kernel of each channel"),
+       unsupported("pointwise_constraint", Type::Text,
+                   "projection of the kernel across channels"),
+       unsupported("bias_constraint", Type::Text, "projection of the bias"),
+       kTrainable}));
+}
+
+std::vector<ArgInfo> convTransposeArgs() {
+  std::vector<ArgInfo> args = {kFilters, kernelSize(2)};
+  std::vector<ArgInfo> strided = stridedArgs(2);
+  strided.insert(strided.begin() + 2,
+                 windowArg(2, "output_padding", "null",
+                           "pixels of the result beyond the smallest size",
+                           kBorder));
+  llvm::append_range(args, strided);
+  return layer(join(std::move(args), kernelArgs()));
+}
+
+std::vector<ArgInfo> poolArgs(int rank) {
+  return layer({windowArg(rank, "pool_size", "2", "of a window"),
+                windowArg(rank, "strides", "null",
+                          "pixels from window to window; default: pool_size"),
+                {"padding", Type::Text, "valid",
+                 "same: windows at the border may be smaller", kAny, false,
+                 "valid|same"},
+                kDataFormat});
+}
+
+std::vector<ArgInfo> globalPoolArgs() {
+  return layer(
+      {kDataFormat, {"keepdims", Type::Bool, "false", "images of one pixel"}});
+}
+
+/// Borders of a sequence or an image.
+std::vector<ArgInfo> borderArgs(int rank, StringRef name, StringRef value,
+                                StringRef doc) {
+  std::vector<ArgInfo> args = {
+      {name, rank == 1 ? Type::Pair : Type::Pairs, value, doc, kBorder}};
+  if (rank == 2)
+    args.push_back(kDataFormat);
+  return layer(std::move(args));
+}
+
+/// gamma and beta.
+std::vector<ArgInfo> normalizationArgs() {
+  return {{"center", Type::Bool, "true", "adds beta"},
+          {"scale", Type::Bool, "true", "multiplies by gamma"},
+          initializer("beta_initializer", "zeros", "of beta"),
+          initializer("gamma_initializer", "ones", "of gamma"),
+          regularizer("beta_regularizer", "penalty on beta"),
+          regularizer("gamma_regularizer", "penalty on gamma"),
+          unsupported("beta_constraint", Type::Text, "projection of beta"),
+          unsupported("gamma_constraint", Type::Text, "projection of gamma")};
+}
+
+std::vector<ArgInfo> batchNormalizationArgs() {
+  std::vector<ArgInfo> args = {
+      {"axis", Type::Integer, "-1", "dimension of the channels: the last"},
+      {"momentum", Type::Number, "0.99",
+       "part of the moving statistics that a step keeps", within(0, 1)},
+      {"epsilon", Type::Number, "0.001", "added to the variance", above(0)}};
+  llvm::append_range(args, normalizationArgs());
+  return layer(join(
+      std::move(args),
+      {initializer("moving_mean_initializer", "zeros", "of the moving mean"),
+       initializer("moving_variance_initializer", "ones",
+                   "of the moving variance"),
+       {"synchronized", Type::Bool, "false", "over several machines", kAny,
+        kFixed},
+       {"trainable", Type::Bool, "true",
+        "false: the moving statistics are used in training, too"}}));
+}
+
+std::vector<ArgInfo> layerNormalizationArgs() {
+  std::vector<ArgInfo> args = {
+      {"axis", Type::Integers, "-1", "dimensions it runs over: the last ones"},
+      {"epsilon", Type::Number, "0.001", "added to the variance", above(0)}};
+  llvm::append_range(args, normalizationArgs());
+  args.push_back(kTrainable);
+  return layer(std::move(args));
+}
+
+std::vector<ArgInfo> spatialDropoutArgs(int rank) {
+  std::vector<ArgInfo> args = {{"rate", Type::Number, kRequired,
+                                "fraction of channels set to 0", kFraction}};
+  if (rank == 2)
+    args.push_back(kDataFormat);
+  args.push_back(kSeedArg);
+  return layer(std::move(args));
+}
+
+std::vector<EntryInfo> imageLayers() {
+  return {
+      {"conv1d",
+       "Conv1D",
+       "activation(kernel over each window + bias)",
+       convArgs(1),
+       {},
+       checkStrides},
+      {"conv2d",
+       "Conv2D",
+       "activation(kernel over each window + bias)",
+       convArgs(2),
+       {},
+       checkStrides},
+      {"depthwise_conv2d",
+       "DepthwiseConv2D",
+       "a convolution of each channel alone",
+       depthwiseArgs(),
+       {},
+       checkStrides},
+      {"separable_conv2d",
+       "SeparableConv2D",
+       "a convolution of each channel alone, then one across channels",
+       separableArgs(),
+       {},
+       checkStrides},
+      {"conv2d_transpose",
+       "Conv2DTranspose",
+       "the transpose of a convolution: strides enlarge",
+       convTransposeArgs(),
+       {},
+       checkConvTranspose},
+      {"max_pooling1d",
+       "MaxPooling1D",
+       "largest element of each window",
+       poolArgs(1),
+       {"max_pool1d"}},
+      {"max_pooling2d",
+       "MaxPooling2D",
+       "largest pixel of each window",
+       poolArgs(2),
+       {"max_pool2d"}},
+      {"average_pooling1d",
+       "AveragePooling1D",
+       "mean of each window",
+       poolArgs(1),
+       {"avg_pool1d"}},
+      {"average_pooling2d",
+       "AveragePooling2D",
+       "mean of each window",
+       poolArgs(2),
+       {"avg_pool2d"}},
+      {"global_max_pooling1d",
+       "GlobalMaxPooling1D",
+       "largest element of each channel",
+       globalPoolArgs(),
+       {"global_max_pool1d"}},
+      {"global_max_pooling2d",
+       "GlobalMaxPooling2D",
+       "largest pixel of each channel",
+       globalPoolArgs(),
+       {"global_max_pool2d"}},
+      {"global_average_pooling1d",
+       "GlobalAveragePooling1D",
+       "mean of each channel",
+       globalPoolArgs(),
+       {"global_avg_pool1d"}},
+      {"global_average_pooling2d",
+       "GlobalAveragePooling2D",
+       "mean of each channel",
+       globalPoolArgs(),
+       {"global_avg_pool2d"}},
+      {"zero_padding1d", "ZeroPadding1D", "zeros before and after",
+       borderArgs(1, "padding", "1", "how many; [before, after]")},
+      {"zero_padding2d", "ZeroPadding2D", "zeros around",
+       borderArgs(2, "padding", "1",
+                  "how many; [vertical, horizontal] or "
+                  "[[top, bottom], [left, right]]")},
+      {"cropping1d", "Cropping1D", "without steps at the ends",
+       borderArgs(1, "cropping", "1", "how many; [before, after]")},
+      {"cropping2d", "Cropping2D", "without pixels at the borders",
+       borderArgs(2, "cropping", "0",
+                  "how many; [vertical, horizontal] or "
+                  "[[top, bottom], [left, right]]")},
+      {"up_sampling1d",
+       "UpSampling1D",
+       "each step repeated",
+       layer({windowArg(1, "size", "2", "how often")}),
+       {"upsampling1d"}},
+      {"up_sampling2d",
+       "UpSampling2D",
+       "each pixel repeated",
+       layer({windowArg(2, "size", "2", "how often"),
+              kDataFormat,
+              {"interpolation", Type::Text, "nearest", "between pixels", kAny,
+               kFixed}}),
+       {"upsampling2d"}},
+      {"permute", "Permute", "dimensions in another order",
+       layer({{"dims", Type::Integers, kRequired,
+               "1 is the first dimension of a sample", kSize}})},
+      {"batch_normalization", "BatchNormalization",
+       "gamma (x - mean) / sqrt(variance + epsilon) + beta, of each channel "
+       "over the batch",
+       batchNormalizationArgs()},
+      {"layer_normalization", "LayerNormalization",
+       "gamma (x - mean) / sqrt(variance + epsilon) + beta, of each sample",
+       layerNormalizationArgs()},
+      {"spatial_dropout1d", "SpatialDropout1D",
+       "in training: drops whole channels", spatialDropoutArgs(1)},
+      {"spatial_dropout2d", "SpatialDropout2D",
+       "in training: drops whole channels", spatialDropoutArgs(2)},
+  };
+}
+
+Table plainLayers() {
   return {
       "layer",
       "layers",
@@ -211,53 +560,64 @@ Table layers() {
            layer({{"stddev", Type::Number, kRequired,
                    "standard deviation of the noise", atLeast(0)},
                   kSeedArg})},
+          {"rescaling", "Rescaling", "x scale + offset",
+           layer({{"scale", Type::Number, kRequired, "factor"},
+                  {"offset", Type::Number, "0.0", "added"}})},
           {"add", "Add", "sum of its inputs", layer({})},
+          {"subtract", "Subtract", "the first input less the second",
+           layer({})},
           {"multiply", "Multiply", "product of its inputs", layer({})},
+          {"average", "Average", "mean of its inputs", layer({})},
+          {"maximum", "Maximum", "largest of its inputs", layer({})},
+          {"minimum", "Minimum", "smallest of its inputs", layer({})},
           {"concatenate", "Concatenate", "its inputs, one after the other",
            layer({{"axis", Type::Integer, "-1",
                    "dimension to join; 0 is the batch"}})},
       },
       {"alpha_dropout",
-       "average",
-       "average_pooling2d",
-       "batch_normalization",
+       "average_pooling3d",
        "bidirectional",
-       "conv1d",
-       "conv2d",
-       "conv2d_transpose",
+       "center_crop",
+       "conv1d_transpose",
        "conv3d",
-       "cropping2d",
-       "depthwise_conv2d",
+       "conv3d_transpose",
+       "cropping3d",
+       "depthwise_conv1d",
        "dot",
        "einsum_dense",
        "embedding",
        "gaussian_dropout",
-       "global_average_pooling2d",
-       "global_max_pooling2d",
+       "global_average_pooling3d",
+       "global_max_pooling3d",
        "group_normalization",
        "gru",
        "lambda",
-       "layer_normalization",
        "lstm",
        "masking",
-       "max_pooling2d",
-       "maximum",
-       "minimum",
+       "max_pooling3d",
        "multi_head_attention",
        "normalization",
-       "permute",
        "prelu",
+       "random_crop",
+       "random_flip",
+       "random_rotation",
        "repeat_vector",
-       "rescaling",
-       "separable_conv2d",
+       "resizing",
+       "rms_normalization",
+       "separable_conv1d",
        "simple_rnn",
-       "spatial_dropout2d",
-       "subtract",
+       "spatial_dropout3d",
        "time_distributed",
        "unit_normalization",
-       "up_sampling2d",
-       "zero_padding2d"},
+       "up_sampling3d",
+       "zero_padding3d"},
   };
+}
+
+Table layers() {
+  Table table = plainLayers();
+  llvm::append_range(table.entries, imageLayers());
+  return table;
 }
 
 Table activations() {
@@ -694,7 +1054,7 @@ bool Range::contains(double value) const {
 /// "0.5", "1": no digits that the table does not have.
 static std::string shortNumber(double value) {
   char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%g", value);
+  std::snprintf(buffer, sizeof buffer, "%.10g", value);
   return buffer;
 }
 
@@ -721,6 +1081,8 @@ static const StringRef kTypeNames[] = {
     "a list of numbers",
     "a list of texts",
     "a list of names",
+    "an integer or a pair of integers",
+    "an integer, a pair or two pairs of integers",
     "an activation",
     "an initializer",
     "a regularizer",
@@ -728,6 +1090,13 @@ static const StringRef kTypeNames[] = {
 };
 
 std::string sinter::frontend::describe(const ArgInfo &arg) {
+  if (!arg.choices.empty()) { // 'a', 'b' or 'c'
+    auto [rest, last] = arg.choices.rsplit('|');
+    std::string text;
+    for (StringRef choice : llvm::split(rest, '|'))
+      text += (text.empty() ? "'" : ", '") + choice.str() + "'";
+    return text + " or '" + last.str() + "'";
+  }
   return (kTypeNames[static_cast<size_t>(arg.type)] + arg.range.describe())
       .str();
 }

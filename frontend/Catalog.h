@@ -54,6 +54,8 @@ enum class Type {
   Numbers,
   Texts,
   Names,
+  Pair,  // 3 or [3, 5]: (vertical, horizontal), or (before, after)
+  Pairs, // 1, [1, 2] or [[1, 2], [3, 4]]: (top, bottom, left, right)
   Activation, // the last four are configs from the table of that name
   Initializer,
   Regularizer,
@@ -80,6 +82,8 @@ struct ArgInfo {
   Range range = {};
   /// Keras has this argument, Sinter knows only its default.
   bool fixed = false;
+  /// The texts it may be, "valid|same"; empty: any.
+  llvm::StringRef choices = {};
 
   bool required() const { return defaultText.empty(); }
 };

@@ -105,6 +105,12 @@ public:
     case Type::Texts:
     case Type::Names:
       return convertList(arg, value);
+    case Type::Pair:
+      if (std::optional<Value::List> pair = toPair(arg, value))
+        return at(value.loc, std::move(*pair));
+      return refuse(arg, value, /*inList=*/false);
+    case Type::Pairs:
+      return convertPairs(arg, value);
     case Type::Activation:
     case Type::Initializer:
     case Type::Regularizer:
@@ -158,6 +164,10 @@ private:
         result = Value(std::to_string(*integer));
       else if (!text || !isOneLine(*text))
         return std::nullopt;
+      if (!arg.choices.empty() &&
+          !llvm::is_contained(llvm::split(arg.choices, '|'),
+                              StringRef(*result.getIf<std::string>())))
+        return std::nullopt;
       break;
     case Type::Name:
       if (!text || !isName(*text))
@@ -168,6 +178,43 @@ private:
     }
     result.loc = value.loc;
     return result;
+  }
+
+  static Value at(SourceLoc loc, Value::List list) {
+    Value value(std::move(list));
+    value.loc = loc;
+    return value;
+  }
+
+  /// A number stands for two of it.
+  std::optional<Value::List> toPair(const ArgInfo &arg, const Value &value) {
+    const auto *list = value.getIf<Value::List>();
+    if (list && list->size() != 2)
+      return std::nullopt;
+    Value::List result;
+    for (int i = 0; i < 2; ++i) {
+      std::optional<Value> number =
+          convertScalar(Type::Integer, arg, list ? (*list)[i] : value);
+      if (!number)
+        return std::nullopt;
+      result.push_back(std::move(*number));
+    }
+    return result;
+  }
+
+  /// [a, b] stands for [[a, a], [b, b]].
+  std::optional<Value> convertPairs(const ArgInfo &arg, const Value &value) {
+    Value::List result;
+    const auto *list = value.getIf<Value::List>();
+    if (list && list->size() != 2)
+      return refuse(arg, value, /*inList=*/false);
+    for (int i = 0; i < 2; ++i) {
+      std::optional<Value::List> pair = toPair(arg, list ? (*list)[i] : value);
+      if (!pair)
+        return refuse(arg, value, /*inList=*/false);
+      result.insert(result.end(), pair->begin(), pair->end());
+    }
+    return at(value.loc, std::move(result));
   }
 
   static Type elementType(Type list) {

@@ -18,11 +18,17 @@ using namespace sinter;
 using namespace sinter::frontend;
 using llvm::StringRef;
 
-/// Inputs and outputs of one unit, by Keras's rule for dense parameters.
+/// Inputs and outputs of one unit, by Keras's rule: a kernel's last two
+/// dimensions, times the pixels that the kernel covers.
 static std::pair<double, double> fans(llvm::ArrayRef<int64_t> shape) {
-  double in = static_cast<double>(shape.front());
   double out = static_cast<double>(shape.back());
-  return {in, out};
+  if (shape.size() == 1)
+    return {out, out};
+  double pixels = 1;
+  for (int64_t size : shape.drop_back(2))
+    pixels *= static_cast<double>(size);
+  double in = static_cast<double>(shape[shape.size() - 2]);
+  return {in * pixels, out * pixels};
 }
 
 static InitialValue scaled(StringRef family, bool uniform,

@@ -23,12 +23,13 @@ std::string LayerNamer::fresh(StringRef className) {
 
 std::string sinter::frontend::toSnakeCase(StringRef className) {
   // A '_' stands before a capital that starts a word: one followed by a small
-  // letter (Re|Lu of ReLU has none after U), or following one.
+  // letter (Re|Lu of ReLU has none after U), or following one (no digit:
+  // Conv2D|Transpose).
   std::string result;
   for (size_t i = 0; i < className.size(); ++i) {
     bool startsWord =
         i > 0 && llvm::isUpper(className[i]) &&
-        (!llvm::isUpper(className[i - 1]) ||
+        (llvm::isLower(className[i - 1]) ||
          (i + 1 < className.size() && llvm::isLower(className[i + 1])));
     if (startsWord)
       result += '_';

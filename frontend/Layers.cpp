@@ -1,13 +1,11 @@
 // Layers.cpp - shape rule and emission of each layer, side by side.
 //
 // Shapes are those of one sample; in the IR the batch comes in front. Rules see
-// completed configs, so arguments are there and in range.
-// Known weakness: dense takes samples of one dimension only. Keras applies it
-// to the last of several, which needs a matrix product with the batch inside
-// the rows.
-#include "frontend/Layers.h"
+// completed configs, so arguments are there and in range. Layers of images are
+// in ImageLayers.cpp.
+#include "frontend/LayerParts.h"
 
-#include "ir/SinterDialect.h"
+#include "ir/Formula.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -53,14 +51,31 @@ mlir::Value LayerEmitter::read(size_t parameter) const {
       state.name);
 }
 
-static mlir::Value reshapeTo(LayerEmitter &e, mlir::Value x) {
-  return ReshapeOp::create(e.builder, e.loc, e.typeOf(e.layer.shape), x);
+mlir::Value sinter::frontend::reshapeToResult(LayerEmitter &e, mlir::Value x) {
+  mlir::RankedTensorType type = e.typeOf(e.layer.shape);
+  return x.getType() == type
+             ? x
+             : ReshapeOp::create(e.builder, e.loc, type, x).getResult();
+}
+
+void sinter::frontend::addParameter(LayerRecord &layer, StringRef name,
+                                    Shape shape, StringRef argument) {
+  const Config &config = layer.config;
+  std::string base = argument.empty() ? name.str() : argument.str();
+  Parameter parameter{layer.name + "/" + name.str(), std::move(shape),
+                      config.config(base + "_initializer")};
+  std::string regularizer = base + "_regularizer";
+  if (config.find(regularizer) && !config.isNull(regularizer))
+    parameter.regularizer = config.config(regularizer);
+  parameter.trainable = config.flag("trainable");
+  layer.parameters.push_back(std::move(parameter));
 }
 
 // ---- Activations ------------------------------------------------------------
 
-static mlir::Value emitActivation(LayerEmitter &e, const Config &activation,
-                                  mlir::Value x) {
+mlir::Value sinter::frontend::emitActivation(LayerEmitter &e,
+                                             const Config &activation,
+                                             mlir::Value x) {
   mlir::OpBuilder &b = e.builder;
   auto number = [&](StringRef arg) {
     return b.getF32FloatAttr(static_cast<float>(activation.number(arg)));
@@ -90,6 +105,15 @@ static mlir::Value emitActivation(LayerEmitter &e, const Config &activation,
     return SoftplusOp::create(b, e.loc, x);
   assert(name == "softmax" && "activation of the catalog without emission");
   return SoftmaxOp::create(b, e.loc, x);
+}
+
+mlir::Value sinter::frontend::emitBiasAndActivation(LayerEmitter &e,
+                                                    mlir::Value x,
+                                                    size_t bias) {
+  const Config &config = e.layer.config;
+  if (config.flag("use_bias"))
+    x = AddOp::create(e.builder, e.loc, x, e.read(bias));
+  return emitActivation(e, config.config("activation"), x);
 }
 
 /// The result has the operand's shape.
@@ -133,41 +157,52 @@ static std::string inferReshape(LayerRecord &layer, ArrayRef<Shape> inputs) {
 }
 
 static mlir::Value emitReshape(LayerEmitter &e, ValueRange inputs) {
-  return reshapeTo(e, inputs[0]);
+  return reshapeToResult(e, inputs[0]);
 }
 
 // ---- Dense ------------------------------------------------------------------
 
 static std::string inferDense(LayerRecord &layer, ArrayRef<Shape> inputs) {
-  const Config &config = layer.config;
-  if (inputs[0].size() != 1)
-    return "expected samples of one dimension, got " + toText(inputs[0]) +
-           "; put 'flatten' before it";
-  const int64_t in = inputs[0][0], units = config.integer("units");
-  auto addParameter = [&](StringRef role, Shape shape) {
-    Parameter parameter{layer.name + "/" + role.str(), std::move(shape),
-                        config.config((role + "_initializer").str())};
-    std::string regularizer = (role + "_regularizer").str();
-    if (!config.isNull(regularizer))
-      parameter.regularizer = config.config(regularizer);
-    parameter.trainable = config.flag("trainable");
-    layer.parameters.push_back(std::move(parameter));
-  };
-  addParameter("kernel", {in, units});
-  if (config.flag("use_bias"))
-    addParameter("bias", {units});
-  layer.shape = {units};
+  const int64_t units = layer.config.integer("units");
+  addParameter(layer, "kernel", {inputs[0].back(), units});
+  if (layer.config.flag("use_bias"))
+    addParameter(layer, "bias", {units});
+  layer.shape = inputs[0];
+  layer.shape.back() = units;
   return "";
+}
+
+/// x kernel, over the last of x's dimensions. What lies before it are pixels of
+/// an image one pixel high, and the product a convolution with one tap.
+static mlir::Value emitProduct(LayerEmitter &e, mlir::Value x) {
+  ArrayRef<int64_t> sample = featureShape(tensorTypeOf(x));
+  if (sample.size() == 1)
+    return MatmulOp::create(e.builder, e.loc, x, e.read(0),
+                            /*transpose_a=*/false, /*transpose_b=*/false);
+  const int64_t in = sample.back(), units = e.layer.shape.back();
+  const int64_t pixels = *countElements(Shape(sample)) / in;
+  Formula f(e.builder, e.loc);
+  x = ReshapeOp::create(e.builder, e.loc, e.typeOf({1, pixels, in}), x);
+  mlir::Value filter = f.reshape(e.read(0), {1, 1, in, units});
+  return Conv2dOp::create(e.builder, e.loc, x, filter,
+                          /*strides=*/ArrayRef<int64_t>{1, 1},
+                          /*dilations=*/ArrayRef<int64_t>{1, 1},
+                          /*padding=*/ArrayRef<int64_t>{0, 0, 0, 0},
+                          /*groups=*/1);
 }
 
 /// activation(x kernel + bias)
 static mlir::Value emitDense(LayerEmitter &e, ValueRange inputs) {
-  mlir::Value y = MatmulOp::create(e.builder, e.loc, inputs[0], e.read(0),
-                                   /*transpose_a=*/false,
-                                   /*transpose_b=*/false);
-  if (e.layer.config.flag("use_bias"))
-    y = AddOp::create(e.builder, e.loc, y, e.read(1));
-  return emitActivation(e, e.layer.config.config("activation"), y);
+  mlir::Value y = emitProduct(e, inputs[0]);
+  return reshapeToResult(e, emitBiasAndActivation(e, y, 1));
+}
+
+/// x scale + offset
+static mlir::Value emitRescaling(LayerEmitter &e, ValueRange inputs) {
+  Formula f(e.builder, e.loc);
+  mlir::Value scaled = f.mul(inputs[0], e.layer.config.number("scale"));
+  double offset = e.layer.config.number("offset");
+  return offset == 0 ? scaled : f.add(scaled, offset);
 }
 
 // ---- Random -----------------------------------------------------------------
@@ -216,6 +251,19 @@ static mlir::Value emitBinary(LayerEmitter &e, ValueRange inputs) {
   return result;
 }
 
+/// Keras takes two inputs, no more.
+static std::string inferSubtract(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  if (inputs.size() != 2)
+    return formatv("expected 2 inputs, got {0}", inputs.size());
+  return inferBroadcast(layer, inputs);
+}
+
+static mlir::Value emitAverage(LayerEmitter &e, ValueRange inputs) {
+  Formula f(e.builder, e.loc);
+  return f.div(emitBinary<AddOp>(e, inputs),
+               f.number(static_cast<double>(inputs.size())));
+}
+
 /// The axis to join, counted in a sample; out of range values stay so.
 static int64_t joinAxis(const LayerRecord &layer, size_t sampleRank) {
   int64_t axis = layer.config.integer("axis"); // counts the batch
@@ -255,6 +303,7 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"flatten", false, inferFlatten, emitReshape},
       {"reshape", false, inferReshape, emitReshape},
       {"dense", false, inferDense, emitDense},
+      {"rescaling", false, inferSame, emitRescaling},
       {"activation", false, inferSame, emitActivationLayer},
       {"relu", false, inferSame, emitNamedActivation},
       {"leaky_relu", false, inferSame, emitNamedActivation},
@@ -264,10 +313,15 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"gaussian_noise", false, inferSame, emitGaussianNoise},
       {"add", true, inferBroadcast, emitBinary<AddOp>},
       {"multiply", true, inferBroadcast, emitBinary<MulOp>},
+      {"subtract", true, inferSubtract, emitBinary<SubOp>},
+      {"average", true, inferBroadcast, emitAverage},
+      {"maximum", true, inferBroadcast, emitBinary<MaximumOp>},
+      {"minimum", true, inferBroadcast, emitBinary<MinimumOp>},
       {"concatenate", true, inferConcatenate, emitConcatenate},
   };
-  for (const LayerRule &rule : rules)
-    if (rule.name == name)
-      return &rule;
+  for (ArrayRef<LayerRule> table : {ArrayRef(rules), imageLayerRules()})
+    for (const LayerRule &rule : table)
+      if (rule.name == name)
+        return &rule;
   return nullptr;
 }

@@ -250,7 +250,7 @@ void ModelBuilder::checkUses() {
 /// The activation that ends a layer, or "".
 static StringRef lastActivation(const LayerRecord &layer) {
   const Config &config = layer.config;
-  if (config.name == "dense" || config.name == "activation")
+  if (config.find("activation"))
     return config.config("activation").name;
   return tableOf(Kind::Activation).find(config.name) ? StringRef(config.name)
                                                      : "";

@@ -2,13 +2,15 @@
 //
 // A chain of layers is shown as a Sequential model: no row for the input. A
 // model that branches is shown as a Functional one: with the input, and with a
-// column that says what each layer reads. Columns have Keras's widths and grow
-// where a name needs more; Keras would break the line.
+// column that says what each layer reads. Columns have Keras's widths, and text
+// that is longer goes on in the next line; columns grow only for a single word
+// that is longer, which Keras would break.
 #include "frontend/Summary.h"
 
 #include "frontend/Catalog.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 
 using namespace sinter::frontend;
@@ -67,11 +69,24 @@ static std::string repeat(StringRef text, size_t times) {
   return result;
 }
 
+/// `text` in lines of at most `width` characters, where words allow.
+static std::vector<std::string> wrap(StringRef text, size_t width) {
+  std::vector<std::string> lines;
+  for (StringRef word : llvm::split(text, ' ')) {
+    if (!lines.empty() && lines.back().size() + 1 + word.size() <= width)
+      lines.back() += " " + word.str();
+    else
+      lines.push_back(word.str());
+  }
+  return lines;
+}
+
 static void printTable(llvm::raw_ostream &os, std::vector<Column> columns,
                        llvm::ArrayRef<Row> rows) {
   for (const Row &row : rows)
     for (auto [column, cell] : llvm::zip(columns, row))
-      column.width = std::max(column.width, cell.size());
+      for (const std::string &line : wrap(cell, column.width))
+        column.width = std::max(column.width, line.size());
 
   auto rule = [&](StringRef left, StringRef line, StringRef cross,
                   StringRef right) {
@@ -95,8 +110,16 @@ static void printTable(llvm::raw_ostream &os, std::vector<Column> columns,
   for (auto [i, row] : llvm::enumerate(rows)) {
     if (i)
       rule("├", "─", "┼", "┤");
-    const Row &cells = row;
-    print("│", [&](size_t j) { return StringRef(cells[j]); });
+    std::vector<std::vector<std::string>> cells;
+    size_t height = 0;
+    for (auto [column, cell] : llvm::zip(columns, row)) {
+      cells.push_back(wrap(cell, column.width));
+      height = std::max(height, cells.back().size());
+    }
+    for (size_t line = 0; line < height; ++line)
+      print("│", [&](size_t j) {
+        return line < cells[j].size() ? StringRef(cells[j][line]) : "";
+      });
   }
   rule("└", "─", "┴", "┘");
 }

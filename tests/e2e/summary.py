@@ -11,6 +11,9 @@ PARAMETERS = {
     "fashion_softmax/model.yaml": 7850,
     "mnist_mlp/model.yaml": 311650,
     "mnist_dense/model.yaml": 407050,
+    "sign_cnn/model.yaml": 264049,
+    "mnist_cnn/model.yaml": 34826,
+    "cifar_resnet/model.yaml": 274442,
     "xor/model.yaml": 33,
     "linear_regression/model.yaml": 2,
 }

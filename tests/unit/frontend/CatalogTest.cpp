@@ -33,6 +33,7 @@ static Value exampleOf(const ArgInfo &arg) {
   case Type::Numbers:
     return Value::List{0.5, 0.5};
   case Type::Integer:
+  case Type::Pair:
     return 1;
   default:
     return 0.5;
@@ -99,6 +100,35 @@ TEST_CASE("checks convert to the declared type", "[catalog]") {
   CHECK(sgd.number("momentum") == 0.9);
 }
 
+TEST_CASE("pairs may be written short", "[catalog]") {
+  using Integers = std::vector<int64_t>;
+  Config conv(
+      "conv2d",
+      {{"filters", 8}, {"kernel_size", Value::List{3, 5}}, {"strides", 2}});
+  REQUIRE(completeConfig(conv, Kind::Layer, diagnostics));
+  CHECK(conv.integers("kernel_size") == Integers{3, 5});
+  CHECK(conv.integers("strides") == Integers{2, 2});
+  CHECK(conv.integers("dilation_rate") == Integers{1, 1});
+  CHECK(conv.text("padding") == "valid");
+
+  auto padding = [](Value value) {
+    Config config("zero_padding2d", {{"padding", std::move(value)}});
+    REQUIRE(completeConfig(config, Kind::Layer, diagnostics));
+    return config.integers("padding");
+  };
+  CHECK(padding(2) == Integers{2, 2, 2, 2});
+  CHECK(padding(Value::List{1, 2}) == Integers{1, 1, 2, 2});
+  CHECK(padding(Value::List{Value::List{1, 2}, Value::List{3, 4}}) ==
+        Integers{1, 2, 3, 4});
+  CHECK(padding(Value::List{1, Value::List{3, 4}}) == Integers{1, 1, 3, 4});
+
+  Config pool("max_pool2d");
+  REQUIRE(completeConfig(pool, Kind::Layer, diagnostics));
+  CHECK(pool.name == "max_pooling2d");
+  CHECK(pool.integers("pool_size") == Integers{2, 2});
+  CHECK(pool.isNull("strides"));
+}
+
 TEST_CASE("the main argument needs no name", "[catalog]") {
   Config config("dropout", {{"", 0.3}});
   REQUIRE(completeConfig(config, Kind::Layer, diagnostics));
@@ -118,6 +148,9 @@ TEST_CASE("Keras's defaults", "[catalog]") {
   CHECK(number(Kind::Optimizer, "adamw", "weight_decay") == 0.004);
   CHECK(number(Kind::Activation, "leaky_relu", "negative_slope") == 0.2);
   CHECK(number(Kind::Layer, "leaky_relu", "negative_slope") == 0.3);
+  CHECK(number(Kind::Layer, "batch_normalization", "momentum") == 0.99);
+  CHECK(number(Kind::Layer, "batch_normalization", "epsilon") == 1e-3);
+  CHECK(number(Kind::Layer, "layer_normalization", "epsilon") == 1e-3);
   CHECK(number(Kind::Regularizer, "l2", "l2") == 0.01);
   CHECK(number(Kind::Initializer, "random_normal", "stddev") == 0.05);
   CHECK(number(Kind::Loss, "huber", "delta") == 1.0);

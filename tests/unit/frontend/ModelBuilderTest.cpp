@@ -123,7 +123,7 @@ TEST_CASE("a recipe tells the layers, one a line", "[builder]") {
 TEST_CASE("one fault gives one error", "[builder]") {
   ModelBuilder b("m");
   Tensor x = b.input({28, 28});
-  x = b.dense(x, {.units = 10});
+  x = b.layer({"conv2d", {{"filters", 8}, {"kernel_size", 3}}}, x);
   CHECK_FALSE(x);
   x = b.dense(x, {.units = 10});
   x = b.add({x, x});
@@ -131,8 +131,8 @@ TEST_CASE("one fault gives one error", "[builder]") {
   mlir::MLIRContext context;
   CHECK_FALSE(b.build(context));
   CHECK(reportsOf(b) ==
-        "m: error: dense: expected samples of one dimension, got (28, 28); put "
-        "'flatten' before it\n");
+        "m: error: conv2d: expected images (height, width, channels), got (28, "
+        "28); put 'reshape: [28, 28, 1]' before it\n");
 }
 
 TEST_CASE("arguments from C++ are checked like a spec's", "[builder]") {
