@@ -139,8 +139,8 @@ private:
   mlir::Value emitNormalNumbers(RandomNormalOp op, mlir::ValueRange features);
   std::array<mlir::Value, 4> emitWords(mlir::Value seed, mlir::Value step,
                                        int64_t stream, mlir::Value element);
-  mlir::Value elementIndex(mlir::RankedTensorType type,
-                           mlir::ValueRange features);
+  mlir::Value rowMajor(mlir::ValueRange indices,
+                       llvm::ArrayRef<int64_t> shape);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
   // LowerGathering.cpp
   mlir::Value emitGathering(mlir::Operation *op, mlir::ValueRange features);
@@ -176,10 +176,11 @@ private:
     mlir::Value value;
   };
   llvm::SmallVector<Emitted> memo;
-  /// Four consecutive features take their uniform numbers from one block of
-  /// Philox: number `block` behind `base`.
+  /// Four consecutive features of a row take their uniform numbers from one
+  /// block of Philox: number `block` behind `base`.
   struct RandomBlock {
     mlir::Operation *op;
+    Indices row;
     mlir::Value base;
     int64_t block;
     mlir::Value sample;

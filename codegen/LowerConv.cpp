@@ -78,6 +78,12 @@ private:
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
+  /// The channel of the result that `ofGroup` is.
+  Value featureOf(Value ofGroup) {
+    int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
+    return conv.groups == 1 ? ofGroup
+                            : sum(e.mul(group, rowsOfGroup), ofGroup);
+  }
   Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
 
@@ -331,19 +337,20 @@ void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
     });
   }
 
-  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
-  Value firstFeature = sum(e.mul(group, rowsOfGroup), firstRow);
-  for (int64_t p = 0; p < count; ++p)
+  Value firstFeature = featureOf(firstRow);
+  for (int64_t p = 0; p < count; ++p) {
+    Value pixelColumn = e.add(column, p);
     for (int64_t v = 0; v < tileVectors; ++v) {
       e.setSample(e.add(sample, v * e.lanes()));
       for (int64_t r = 0; r < rows; ++r)
         e.point([&] {
           e.seed(op->getResult(0), acc[(p * rows + r) * tileVectors + v]);
-          Indices at = {row, e.add(column, p), e.add(firstFeature, r)};
+          Indices at = {row, pixelColumn, e.add(firstFeature, r)};
           e.storeAll(at, [](RankedTensorType) { return true; });
           e.addRowSums(at);
         });
     }
+  }
 }
 
 /// The pixels of one row, for one tile of filters and samples.
@@ -356,8 +363,7 @@ void ConvNest::buildRow(Value theRow, Value theSample, Value theGroup,
   firstRow = e.mul(tile, tileRows);
   rowTaps = tapsAt(conv.window[0], row);
 
-  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
-  Value firstFeature = sum(e.mul(group, rowsOfGroup), firstRow);
+  Value firstFeature = featureOf(firstRow);
   for (int64_t v = 0; v < tileVectors; ++v) {
     e.setSample(e.add(sample, v * e.lanes()));
     for (int64_t r = 0; r < rows; ++r)
@@ -395,6 +401,10 @@ int64_t ConvNest::build() {
     --tile.vectors;
   tileRows = tile.rows;
   tileVectors = tile.vectors;
+  // Random numbers come in blocks of four rows.
+  auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
+  if (!random.empty() && tileRows > 4)
+    tileRows -= tileRows % 4;
   // Pixels share broadcasts and hide latency where the tile alone is small.
   int64_t room = e.layout.target.registers - 2;
   const WindowAxis &across = conv.window[1];

@@ -298,14 +298,13 @@ Value KernelEmitter::emitConcatenate(ConcatenateOp op, ValueRange features) {
   return emitFrom(emitFrom, 0, 0);
 }
 
-/// The element's row-major index among its sample's features.
-Value KernelEmitter::elementIndex(RankedTensorType type, ValueRange features) {
+/// The row-major index of an element; 0 if there is only one.
+Value KernelEmitter::rowMajor(ValueRange indices, ArrayRef<int64_t> shape) {
   Value element;
-  for (auto [feature, size] : llvm::zip_equal(features, featureShape(type)))
-    element =
-        element
-            ? arith::AddIOp::create(b, mul(element, size), feature).getResult()
-            : feature;
+  for (auto [at, size] : llvm::zip_equal(indices, shape))
+    element = element
+                  ? arith::AddIOp::create(b, mul(element, size), at).getResult()
+                  : at;
   return element ? element : index(0);
 }
 
@@ -323,7 +322,8 @@ PhiloxWords KernelEmitter::emitWords(Value seed, Value step, int64_t stream,
 }
 
 Value KernelEmitter::emitNormalNumbers(RandomNormalOp op, ValueRange features) {
-  Value element = elementIndex(tensorTypeOf(op.getResult()), features);
+  Value element =
+      rowMajor(features, featureShape(tensorTypeOf(op.getResult())));
   PhiloxWords words =
       emitWords(op.getSeed(), op.getStep(), op.getStream(), element);
   return emitNormal(b, words[0], words[1]);
@@ -348,27 +348,35 @@ static std::optional<std::pair<Value, int64_t>> splitByFour(Value value) {
 
 Value KernelEmitter::emitUniformNumbers(RandomUniformOp op,
                                         ValueRange features) {
-  Value element = elementIndex(tensorTypeOf(op.getResult()), features);
+  ArrayRef<int64_t> shape = featureShape(tensorTypeOf(op.getResult()));
+  Value last = features.empty() ? index(0) : features.back();
+  Indices row(features.empty() ? features : features.drop_back());
+  // A row's blocks follow those of the row before.
   auto makeWords = [&](Value block) {
+    if (!row.empty()) {
+      Value before = mul(rowMajor(row, shape.drop_back()),
+                         (shape.back() + 3) / 4);
+      block = arith::AddIOp::create(b, before, block);
+    }
     return emitWords(op.getSeed(), op.getStep(), op.getStream(), block);
   };
   // Neighbours in a register tile share a block.
-  if (auto split = splitByFour(element)) {
+  if (auto split = splitByFour(last)) {
     auto [base, offset] = *split;
     auto known = llvm::find_if(randomBlocks, [&](const RandomBlock &r) {
-      return r.op == op && r.base == base && r.block == offset / 4 &&
-             r.sample == sample;
+      return r.op == op && r.row == row && r.base == base &&
+             r.block == offset / 4 && r.sample == sample;
     });
     if (known == randomBlocks.end()) {
       Value block = arith::DivUIOp::create(b, base, index(4));
-      randomBlocks.push_back(
-          {op, base, offset / 4, sample, makeWords(add(block, offset / 4))});
+      randomBlocks.push_back({op, row, base, offset / 4, sample,
+                              makeWords(add(block, offset / 4))});
       known = std::prev(randomBlocks.end());
     }
     return emitUniform(b, known->words[offset % 4]);
   }
-  PhiloxWords words = makeWords(arith::DivUIOp::create(b, element, index(4)));
-  Value which = arith::RemUIOp::create(b, element, index(4));
+  PhiloxWords words = makeWords(arith::DivUIOp::create(b, last, index(4)));
+  Value which = arith::RemUIOp::create(b, last, index(4));
   Value chosen = words[0];
   for (int i = 1; i < 4; ++i) {
     Value isIt =

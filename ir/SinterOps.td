@@ -174,10 +174,11 @@ class Sinter_RandomOp<string mnemonic, string distribution>
     : Sinter_Op<mnemonic, [Pure, Sinter_ZeroGradient]> {
   let summary = distribution # ", a pure function of seed, step and stream";
   let description = [{
-    Philox 4x32-10 with key `seed`. With f an element's row-major index among the
-    features of its sample n, the counter is (f / 4, n, step, stream) and the
-    element takes word f % 4 for uniform numbers: (word >> 8) * 2^-24. Normal
-    numbers use counter (f, n, step, stream) and the Box-Muller transform
+    Philox 4x32-10 with key `seed`. An element of sample n has index f in the last
+    of F features and lies in row r, row-major, of the others. Uniform numbers:
+    the counter is (r ceil(F / 4) + f / 4, n, step, stream), and the element takes
+    word f % 4: (word >> 8) * 2^-24; no row shares a block with the next. Normal
+    numbers use counter (r F + f, n, step, stream) and the Box-Muller transform
     `sqrt(-2 log(1 - u0)) * cos(2 pi u1)` of words 0 and 1.
   }];
   let arguments = (ins Sinter_I32Tensor:$seed, Sinter_I32Scalar:$step, I64Attr:$stream);

@@ -112,9 +112,12 @@ static Array drawEach(const KernelCall &call, Draw draw) {
 
 static FailureOr<Array> randomUniform(const KernelCall &call) {
   int64_t stream = cast<RandomUniformOp>(call.op).getStream();
+  const uint32_t last = call.shape.size() > 1 ? call.shape.back() : 1;
+  const uint32_t blocks = (last + 3) / 4;
   return drawEach(call, [&](uint32_t feature, uint32_t sample) {
-    auto words = randomWords(call, feature / 4, sample, stream);
-    return static_cast<double>(sinter_uniform01(words[feature % 4]));
+    uint32_t row = feature / last, f = feature % last;
+    auto words = randomWords(call, row * blocks + f / 4, sample, stream);
+    return static_cast<double>(sinter_uniform01(words[f % 4]));
   });
 }
 
