@@ -68,6 +68,21 @@ def ExpandComposites : Sinter_Pass<"expand-composites"> {
   let description = [{See `Expandable`; softmax, gelu, cross-entropies, ...}];
 }
 
+def FoldNormalization : Sinter_Pass<"fold-normalization"> {
+  let summary = "In inference, factors by channel go into the filter";
+  let description = [{
+    ```
+    %y = sinter.conv2d %x, %w          ->    %ws = sinter.mul %w, %s
+    %d = sinter.sub %y, %mean                %y = sinter.conv2d %x, %ws
+    %n = sinter.mul %d, %s                   %t = sinter.mul (sinter.neg %mean), %s
+                                             %n = sinter.add %y, %t
+    ```
+    In functions that write no state, for conv2d and matmul. Left alone: results
+    with a second reader; factors behind an activation.
+  }];
+  let statistics = [Statistic<"numFolded", "num-folded", "filters that took factors up">];
+}
+
 def AssignLayout : Sinter_Pass<"assign-layout"> {
   let summary = "Put samples innermost, row-major where a kernel wants it";
   let description = [{

@@ -46,6 +46,9 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last) {
   // parts: softmax's maximum and sum may share a sweep with a loss.
   model.addPass(createExpandComposites());
   simplify(model);
+  // After expansion: a normalisation in inference is then a factor and a
+  // summand.
+  model.addPass(createFoldNormalization());
   // Before fusion: a change of layout ends a kernel.
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels());
