@@ -387,7 +387,7 @@ static mlir::Value emitGlobalMax(LayerEmitter &e, ValueRange inputs) {
 static mlir::Value emitGlobalAverage(LayerEmitter &e, ValueRange inputs) {
   Formula f(e.builder, e.loc);
   double pixels = 1;
-  for (int64_t size : ArrayRef(sampleOf(inputs[0])).drop_back())
+  for (int64_t size : featureShape(tensorTypeOf(inputs[0])).drop_back())
     pixels *= static_cast<double>(size);
   mlir::Value sum =
       f.sum(inputs[0], spaceAxes(inputs[0]), e.layer.config.flag("keepdims"));

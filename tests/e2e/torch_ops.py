@@ -475,7 +475,8 @@ class TorchOps(unittest.TestCase):
         self.assertEqual(at, found.size, "results without an expectation")
         print(f"{engine}: {len(cases)} cases, largest error {worst[0]:.1e} "
               f"({worst[1]})", end=" ... ", flush=True)
-        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        if wrong:
+            self.fail("\n" + "\n".join(wrong))
 
     def cases(self):
         if self.only is not None:

@@ -10,6 +10,12 @@
 // gradients by all arguments that have one, made by the gradient rules.
 // tests/e2e/torch_ops.py makes such folders.
 //
+// Another folder has a model: `model.mlir` at the train stage, `steps.txt` with
+// the numbers of steps and samples, `state.f32` with the values of parameters
+// and frozen states, `input.f32` and `target.f32` with one batch. `losses.f32`
+// gets the loss of each step on this batch, `end.f32` the same states as they
+// are then. tests/e2e/torch_models.py makes those.
+//
 // These tests are hidden: they run when asked for by name.
 //
 //===----------------------------------------------------------------------===//
@@ -40,8 +46,8 @@ struct Folder {
     REQUIRE(folder);
     path = folder;
   }
-  std::string readText() const {
-    std::ifstream file(path + "/cases.mlir");
+  std::string readText(const char *name) const {
+    std::ifstream file(path + "/" + name);
     std::stringstream text;
     text << file.rdbuf();
     return text.str();
@@ -58,13 +64,23 @@ struct Case {
 };
 } // namespace
 
-static std::vector<Case> readCases(const Folder &folder, ModuleOp module) {
-  std::ifstream numbers(folder.path + "/inputs.f32", std::ios::binary);
-  auto next = [&]() -> double {
+namespace {
+/// A file of numbers, one after the other.
+struct Numbers {
+  Numbers(const Folder &folder, const char *name)
+      : file(folder.path + "/" + name, std::ios::binary) {}
+  double operator()() {
     float value = 0;
-    numbers.read(reinterpret_cast<char *>(&value), sizeof value);
+    file.read(reinterpret_cast<char *>(&value), sizeof value);
+    REQUIRE(file.good());
     return value;
-  };
+  }
+  std::ifstream file;
+};
+} // namespace
+
+static std::vector<Case> readCases(const Folder &folder, ModuleOp module) {
+  Numbers numbers(folder, "inputs.f32");
   std::vector<Case> cases;
   for (func::FuncOp original :
        llvm::to_vector(module.getBody()->getOps<func::FuncOp>())) {
@@ -74,8 +90,8 @@ static std::vector<Case> readCases(const Folder &folder, ModuleOp module) {
     one.function =
         buildGradientFunction(original, /*withResult=*/true).function;
     for (Type type : one.function.getArgumentTypes())
-      one.inputs.push_back(fill(cast<RankedTensorType>(type), one.batch, next));
-    REQUIRE(numbers.good());
+      one.inputs.push_back(fill(cast<RankedTensorType>(type), one.batch,
+                                [&] { return numbers(); }));
     cases.push_back(std::move(one));
   }
   return cases;
@@ -92,7 +108,7 @@ static void write(std::ofstream &file, const std::vector<Tensor> &tensors) {
 TEST_CASE("cases by the reference", "[.][cases-reference]") {
   Folder folder;
   std::unique_ptr<MLIRContext> context = createContext();
-  ModuleRef module = parse(*context, folder.readText());
+  ModuleRef module = parse(*context, folder.readText("cases.mlir"));
   std::ofstream file(folder.path + "/outputs.f32", std::ios::binary);
   for (Case &one : readCases(folder, *module))
     write(file, run(one.function, one.inputs, Precision::Double, one.batch));
@@ -102,7 +118,7 @@ TEST_CASE("cases by the reference", "[.][cases-reference]") {
 TEST_CASE("cases by compiled code", "[.][cases-native]") {
   Folder folder;
   std::unique_ptr<MLIRContext> context = createContext();
-  ModuleRef module = parse(*context, folder.readText());
+  ModuleRef module = parse(*context, folder.readText("cases.mlir"));
   std::vector<Case> cases = readCases(folder, *module);
   NativeModels native(*context);
   std::vector<std::pair<size_t, ModuleRef>> models;
@@ -125,4 +141,45 @@ TEST_CASE("cases by compiled code", "[.][cases-native]") {
           native.run(model.first, "predict", one.inputs, state, one.batch));
   }
   REQUIRE(file.good());
+}
+
+TEST_CASE("steps by the reference", "[.][steps-reference]") {
+  Folder folder;
+  std::unique_ptr<MLIRContext> context = createContext();
+  ModuleRef module = parse(*context, folder.readText("model.mlir"));
+  func::FuncOp step = findFunction(*module, "train_step");
+  std::istringstream counts(folder.readText("steps.txt"));
+  size_t steps = 0, samples = 0;
+  counts >> steps >> samples;
+  auto isGiven = [](StateOp op) {
+    return op.getRole() == Role::Parameter || op.getRole() == Role::Frozen;
+  };
+
+  State state = startState(*module);
+  Numbers numbers(folder, "state.f32");
+  module->walk([&](StateOp op) {
+    if (isGiven(op))
+      for (double &value : state[op.getSymName().str()].values)
+        value = numbers();
+  });
+  std::vector<Tensor> batch;
+  for (auto [name, type] : llvm::zip_equal(
+           std::array{"input.f32", "target.f32"}, step.getArgumentTypes())) {
+    Numbers values(folder, name);
+    batch.push_back(
+        fill(cast<RankedTensorType>(type), samples, [&] { return values(); }));
+  }
+
+  std::ofstream losses(folder.path + "/losses.f32", std::ios::binary);
+  for (size_t i = 0; i < steps; ++i) {
+    auto results = interpret(step, batch, state, {Precision::Double, samples});
+    REQUIRE(succeeded(results));
+    write(losses, {results->front()});
+  }
+  std::ofstream end(folder.path + "/end.f32", std::ios::binary);
+  module->walk([&](StateOp op) {
+    if (isGiven(op))
+      write(end, {state[op.getSymName().str()]});
+  });
+  REQUIRE((losses.good() && end.good()));
 }

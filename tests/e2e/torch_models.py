@@ -1,0 +1,574 @@
+"""Random networks train as they do in PyTorch, step by step.
+
+A seed makes a spec and the same network in PyTorch: convolutions of every kind,
+pooling, normalisation, residual and joined branches, sequences, penalties. From
+the same weights both take 20 steps on one batch; every loss must agree, and for
+plain gradient descent the moving statistics at the end, too. PyTorch computes
+in double precision.
+
+    torch_models.py               some networks, as in the test suite
+    torch_models.py --all         50 networks
+    torch_models.py --model SEED  one of them
+
+Two engines: the reference interpreter runs the train stage in double precision
+(1e-4; most networks agree to 1e-7, but constants are f32, and where a relu or a
+maximum changes sides a difference grows), the compiled trainer trains (1e-3: f32
+against double). A wrong formula is off by far more.
+
+Skipped without PyTorch (Debian's python3-torch).
+"""
+
+import os
+import random
+import sys
+import unittest
+
+import e2e
+import torch_losses
+from torch_ops import (Window, torch_avg_pool, torch_conv,
+                       torch_conv_transpose, torch_max_pool, torch_normalise)
+
+STEPS = 20
+REFERENCE_BOUND = 1e-4
+NATIVE_BOUND = 1e-3
+ACTIVATIONS = {
+    "linear": lambda t, x: x,
+    "relu": lambda t, x: t.relu(x),
+    "tanh": lambda t, x: t.tanh(x),
+    "sigmoid": lambda t, x: t.sigmoid(x),
+    "elu": lambda t, x: t.nn.functional.elu(x),
+    "selu": lambda t, x: t.nn.functional.selu(x),
+    "gelu": lambda t, x: t.nn.functional.gelu(x),
+    "silu": lambda t, x: t.nn.functional.silu(x),
+    "softplus": lambda t, x: t.nn.functional.softplus(x),
+    "leaky_relu": lambda t, x: t.nn.functional.leaky_relu(x, 0.2),
+}
+OPTIMIZERS = (
+    ("{sgd: {learning_rate: 0.05}}",
+     lambda t, p: t.optim.SGD(p, lr=0.05)),
+    ("{sgd: {learning_rate: 0.01, momentum: 0.9}}",
+     lambda t, p: t.optim.SGD(p, lr=0.01, momentum=0.9)),
+    ("{adam: {learning_rate: 0.001}}",
+     lambda t, p: torch_losses.keras_adam(t, p, lr=0.001)),
+)
+
+
+def flow(value):
+    """A Python value as YAML writes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{k}: {flow(v)}"
+                               for k, v in value.items()) + "}"
+    return str(value)
+
+
+class Network:
+    """Layers of a spec and, beside each, a function of PyTorch tensors.
+
+    Tensors are as in Sinter: batch first, channels last.
+    """
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.lines = []       # of the spec
+        self.functions = []   # (name, names of inputs, function)
+        self.shapes = {}      # of one sample, by layer
+        self.weights = {}     # name: (shape, low, high), in Keras's order
+        self.frozen = {}      # name: (shape, value)
+        self.penalties = []   # (name, factor of the squares)
+        self.count = 0
+        self.samples = self.pick(4, 7, 16, 19)
+        self.classes = self.pick(2, 3, 10)
+        self.optimizer = self.pick(*OPTIMIZERS)
+        self.make()
+
+    def pick(self, *choices):
+        return self.random.choice(choices)
+
+    # ---- Layers
+
+    def layer(self, kind, arguments, shape, function, inputs=None):
+        """Adds a layer that reads `inputs`, or the last one; its name."""
+        name = f"{kind}_{self.count}"
+        self.count += 1
+        inputs = inputs or [self.last]
+        text = dict(arguments, name=name, inputs=list(inputs))
+        self.lines.append(f"  - {kind}: {flow(text)}")
+        self.functions.append((name, inputs, function))
+        self.shapes[name] = tuple(shape)
+        self.last = name
+        return name
+
+    def parameter(self, layer, name, shape, low=None, high=None):
+        full = f"{layer}/{name}"
+        if low is None:
+            pixels = e2e.product(shape[:-2])
+            high = (6 / (pixels * (shape[-1] + shape[-2]))) ** 0.5
+            low = -high
+        self.weights[full] = (tuple(shape), low, high)
+        return full
+
+    @property
+    def next_name(self):
+        return str(self.count)
+
+    @property
+    def shape(self):
+        return self.shapes[self.last]
+
+    def activation(self):
+        name = self.pick(*ACTIVATIONS)
+        return name, ACTIVATIONS[name]
+
+    def windows(self, taps, strides, dilation, padding):
+        made = [Window(pixels, tap, stride, rate,
+                       "same" if padding == "same" else (0, 0))
+                for pixels, tap, stride, rate in zip(
+                    self.shape, taps, strides, dilation)]
+        return made if all(w.fits for w in made) else None
+
+    def conv2d(self, filters=None, keep=False):
+        taps = self.pick((1, 1), (3, 3), (2, 3), (3, 1), (2, 2))
+        strides = (1, 1) if keep else self.pick((1, 1), (1, 1), (2, 2), (1, 2))
+        dilation = self.pick((1, 1), (1, 1), (2, 1)) if max(
+            strides) == 1 else (1, 1)
+        padding = "same" if keep else self.pick("same", "valid")
+        made = self.windows(taps, strides, dilation, padding)
+        if not made:
+            return self.conv2d(filters, keep)
+        v, h = made
+        channels = self.shape[2]
+        filters = filters or self.pick(3, 4, 6, 8, 17)
+        groups = self.pick(1, 1, 1, 2)
+        if channels % groups or filters % groups:
+            groups = 1
+        bias = self.pick(True, True, False)
+        activation, function = self.activation()
+        name = "conv2d_" + self.next_name
+        kernel = self.parameter(name, "kernel",
+                                (*taps, channels // groups, filters))
+        arguments = {"filters": filters, "kernel_size": taps,
+                     "strides": strides, "padding": padding,
+                     "dilation_rate": dilation, "groups": groups,
+                     "use_bias": bias, "activation": activation}
+        if bias:
+            self.parameter(name, "bias", (filters,), -0.2, 0.2)
+        if self.pick(False, False, True):
+            arguments["kernel_regularizer"] = {"l2": 0.01}
+            self.penalties.append((kernel, 0.01))
+
+        def run(t, w, x):
+            y = torch_conv(t, x, w[kernel], v, h, groups)
+            return function(t, y + w[name + "/bias"] if bias else y)
+        self.layer("conv2d", arguments, (v.windows, h.windows, filters), run)
+
+    def depthwise_conv2d(self):
+        v, h = self.windows((3, 3), (1, 1), (1, 1), "same")
+        channels, multiplier = self.shape[2], self.pick(1, 2)
+        name = "depthwise_conv2d_" + self.next_name
+        kernel = self.parameter(name, "kernel", (3, 3, channels, multiplier),
+                                -0.5, 0.5)
+        bias = self.parameter(name, "bias", (channels * multiplier,), -.1, .1)
+        out = channels * multiplier
+
+        def run(t, w, x):
+            filters = w[kernel].reshape(3, 3, 1, out)
+            return torch_conv(t, x, filters, v, h, channels) + w[bias]
+        self.layer("depthwise_conv2d",
+                   {"kernel_size": 3, "padding": "same",
+                    "depth_multiplier": multiplier},
+                   (v.windows, h.windows, out), run)
+
+    def separable_conv2d(self):
+        v, h = self.windows((3, 2), (1, 1), (1, 1), "same")
+        point = Window(v.windows, 1), Window(h.windows, 1)
+        channels, filters = self.shape[2], self.pick(3, 5, 8)
+        name = "separable_conv2d_" + self.next_name
+        deep = self.parameter(name, "depthwise_kernel", (3, 2, channels, 1),
+                              -0.5, 0.5)
+        across = self.parameter(name, "pointwise_kernel",
+                                (1, 1, channels, filters))
+        bias = self.parameter(name, "bias", (filters,), -0.1, 0.1)
+
+        def run(t, w, x):
+            y = torch_conv(t, x, w[deep].reshape(3, 2, 1, channels), v, h,
+                           channels)
+            return torch_conv(t, y, w[across], *point, 1) + w[bias]
+        self.layer("separable_conv2d",
+                   {"filters": filters, "kernel_size": [3, 2],
+                    "padding": "same"},
+                   (v.windows, h.windows, filters), run)
+
+    def conv2d_transpose(self):
+        taps, strides = self.pick((3, 3), (2, 2), (1, 2)), self.pick(1, 2)
+        padding = self.pick("same", "valid")
+        axes = []
+        for pixels, tap in zip(self.shape, taps):
+            if padding == "same":
+                axis = Window(pixels * strides, tap, strides, 1, "same")
+            else:
+                axis = Window((pixels - 1) * strides + max(tap, strides), tap,
+                              strides)
+            axes.append(axis)
+        v, h = axes
+        channels, filters = self.shape[2], self.pick(3, 5)
+        name = "conv2d_transpose_" + self.next_name
+        kernel = self.parameter(name, "kernel", (*taps, filters, channels))
+        bias = self.parameter(name, "bias", (filters,), -0.1, 0.1)
+        self.layer("conv2d_transpose",
+                   {"filters": filters, "kernel_size": taps,
+                    "strides": strides, "padding": padding},
+                   (v.pixels, h.pixels, filters),
+                   lambda t, w, x: torch_conv_transpose(
+                       t, x, w[kernel], v, h, 1) + w[bias])
+
+    def pooling(self):
+        kind, function = self.pick(("max_pooling2d", torch_max_pool),
+                                   ("average_pooling2d", torch_avg_pool))
+        taps = self.pick((2, 2), (2, 2), (3, 3), (2, 1))
+        padding = self.pick("same", "valid")
+        strides = self.pick(None, (1, 1), (2, 2))
+        made = self.windows(taps, strides or taps, (1, 1), padding)
+        if not made:
+            return
+        arguments = {"pool_size": taps, "padding": padding}
+        if strides:
+            arguments["strides"] = strides
+        self.layer(kind, arguments,
+                   (made[0].windows, made[1].windows, self.shape[2]),
+                   lambda t, w, x: function(t, x, *made))
+
+    def batch_normalization(self):
+        channels = self.shape[-1:]
+        name = "batch_normalization_" + self.next_name
+        gamma = self.parameter(name, "gamma", channels, 0.5, 1.5)
+        beta = self.parameter(name, "beta", channels, -0.5, 0.5)
+        momentum = self.pick(0.9, 0.99)
+        mean, variance = name + "/moving_mean", name + "/moving_variance"
+        self.weights[mean] = (channels, 0, 0)
+        self.weights[variance] = (channels, 1, 1)
+        self.frozen[mean] = self.frozen[variance] = True
+
+        def run(t, w, x):
+            axes = tuple(range(x.dim() - 1))
+            with t.no_grad():
+                for moving, now in ((w[mean], x.mean(axes)),
+                                    (w[variance], x.var(axes, False))):
+                    moving.mul_(momentum).add_(now, alpha=1 - momentum)
+            return torch_normalise(t, x, w[gamma], w[beta], axes, 1e-3)
+        self.layer("batch_normalization", {"momentum": momentum}, self.shape,
+                   run)
+
+    def layer_normalization(self):
+        axes = self.pick((-1,), tuple(range(-len(self.shape), 0)))
+        shape = self.shape[axes[0]:]
+        name = "layer_normalization_" + self.next_name
+        gamma = self.parameter(name, "gamma", shape, 0.5, 1.5)
+        beta = self.parameter(name, "beta", shape, -0.5, 0.5)
+        self.layer("layer_normalization", {"axis": axes}, self.shape,
+                   lambda t, w, x: torch_normalise(t, x, w[gamma], w[beta],
+                                                   axes, 1e-3))
+
+    def activate(self):
+        name, function = self.activation()
+        self.layer("activation", {"activation": name}, self.shape,
+                   lambda t, w, x: function(t, x))
+
+    def dropout(self):
+        self.layer("dropout", {"rate": 0}, self.shape, lambda t, w, x: x)
+
+    def borders(self):
+        height, width, channels = self.shape
+        if height > 3 and width > 3 and self.pick(True, False):
+            return self.layer(
+                "cropping2d", {"cropping": [[1, 0], [0, 2]]},
+                (height - 1, width - 2, channels),
+                lambda t, w, x: x[:, 1:, :-2])
+        return self.layer(
+            "zero_padding2d", {"padding": [[0, 1], [2, 0]]},
+            (height + 1, width + 2, channels),
+            lambda t, w, x: t.nn.functional.pad(x, (0, 0, 2, 0, 0, 1)))
+
+    def up_sampling2d(self):
+        height, width, channels = self.shape
+        if height * width > 40:
+            return
+        self.layer("up_sampling2d", {"size": [2, 1]},
+                   (2 * height, width, channels),
+                   lambda t, w, x: x.repeat_interleave(2, 1))
+
+    def permute(self):
+        height, width, channels = self.shape
+        self.layer("permute", {"dims": [2, 1, 3]}, (width, height, channels),
+                   lambda t, w, x: x.permute(0, 2, 1, 3))
+
+    def rescaling(self):
+        self.layer("rescaling", {"scale": 1.5, "offset": -0.25}, self.shape,
+                   lambda t, w, x: x * 1.5 - 0.25)
+
+    def dense(self, units, activation="linear"):
+        name = "dense_" + self.next_name
+        kernel = self.parameter(name, "kernel", (self.shape[-1], units))
+        bias = self.parameter(name, "bias", (units,), -0.1, 0.1)
+        function = ACTIVATIONS.get(activation, lambda t, x: x)
+        self.layer("dense", {"units": units, "activation": activation},
+                   (*self.shape[:-1], units),
+                   lambda t, w, x: function(t, x @ w[kernel] + w[bias]))
+
+    def residual(self):
+        before = self.last
+        self.conv2d(filters=self.shape[2], keep=True)
+        if self.pick(True, False):
+            self.batch_normalization()
+        kind, function = self.pick(
+            ("add", lambda t, w, a, b: a + b),
+            ("add", lambda t, w, a, b: a + b),
+            ("multiply", lambda t, w, a, b: a * b),
+            ("subtract", lambda t, w, a, b: a - b),
+            ("average", lambda t, w, a, b: (a + b) / 2),
+            ("maximum", lambda t, w, a, b: t.maximum(a, b)))
+        self.layer(kind, {}, self.shape, function, [before, self.last])
+
+    def branches(self):
+        before = self.last
+        self.conv2d(keep=True)
+        left = self.last
+        self.last = before
+        self.conv2d(keep=True)
+        shape = (*self.shape[:2], self.shapes[left][2] + self.shape[2])
+        self.layer("concatenate", {}, shape,
+                   lambda t, w, a, b: t.cat((a, b), -1), [left, self.last])
+
+    def conv1d(self):
+        steps, channels = self.shape
+        filters, taps = self.pick(4, 8), self.pick(2, 3)
+        padding = self.pick("valid", "same", "causal")
+        h = Window(steps, taps, 1, 1, {"valid": (0, 0), "same": "same",
+                                       "causal": (taps - 1, 0)}[padding])
+        if not h.fits:
+            return
+        v = Window(1, 1)
+        name = "conv1d_" + self.next_name
+        kernel = self.parameter(name, "kernel", (taps, channels, filters))
+        bias = self.parameter(name, "bias", (filters,), -0.1, 0.1)
+        activation, function = self.activation()
+        self.layer("conv1d",
+                   {"filters": filters, "kernel_size": taps,
+                    "padding": padding, "activation": activation},
+                   (h.windows, filters),
+                   lambda t, w, x: function(t, torch_conv(
+                       t, x[:, None], w[kernel][None], v, h, 1)[:, 0]
+                       + w[bias]))
+
+    def pooling1d(self):
+        steps, channels = self.shape
+        if steps < 2:
+            return
+        kind, function = self.pick(("max_pooling1d", torch_max_pool),
+                                   ("average_pooling1d", torch_avg_pool))
+        h, v = Window(steps, 2, 2, 1, "same"), Window(1, 1)
+        self.layer(kind, {"padding": "same"}, (h.windows, channels),
+                   lambda t, w, x: function(t, x[:, None], v, h)[:, 0])
+
+    # ---- The whole
+
+    def make(self):
+        self.last = "input"
+        height, width = self.pick((6, 6), (7, 5), (8, 8), (9, 4))
+        self.shapes["input"] = self.input = (height, width, self.pick(1, 3))
+        self.conv2d()
+        steps = (self.conv2d, self.conv2d, self.depthwise_conv2d,
+                 self.separable_conv2d, self.conv2d_transpose, self.pooling,
+                 self.pooling, self.batch_normalization,
+                 self.batch_normalization, self.layer_normalization,
+                 self.activate, self.dropout, self.borders,
+                 self.up_sampling2d, self.permute, self.rescaling,
+                 self.residual, self.residual, self.branches,
+                 lambda: self.dense(self.pick(3, 6), "tanh"))
+        for _ in range(self.random.randrange(3, 8)):
+            self.pick(*steps)()
+        end = self.pick("flatten", "flatten", "average", "max", "sequence")
+        axes = (1, 2)
+        if end == "sequence":
+            height, width, channels = self.shape
+            self.layer("reshape", {"target_shape": [height * width, channels]},
+                       (height * width, channels),
+                       lambda t, w, x: x.reshape(len(x), height * width, -1))
+            self.conv1d()
+            self.pooling1d()
+            if self.pick(True, False):
+                self.batch_normalization()
+            end, axes = self.pick("average", "max"), (1,)
+        rank = f"{len(axes)}d"
+        if end == "average":
+            self.layer("global_average_pooling" + rank, {}, self.shape[-1:],
+                       lambda t, w, x: x.mean(axes))
+        elif end == "max":
+            self.layer("global_max_pooling" + rank, {}, self.shape[-1:],
+                       lambda t, w, x: x.amax(axes))
+        else:
+            self.layer("flatten", {}, (e2e.product(self.shape),),
+                       lambda t, w, x: x.reshape(len(x), -1))
+        if self.pick(True, False):
+            self.dense(self.pick(5, 16, 20), "relu")
+            if self.pick(True, False):
+                self.batch_normalization()
+        self.dense(self.classes, "softmax")
+
+    def spec(self):
+        lines = "\n".join(self.lines)
+        return (f"model: network\ninput: {{shape: {flow(self.input)}}}\n"
+                f"layers:\n{lines}\nloss: sparse_categorical_crossentropy\n"
+                f"optimizer: {self.optimizer[0]}\n"
+                "data:\n  train: {images: images.npy, labels: labels.npy}\n"
+                f"train: {{epochs: {STEPS}, batch_size: {self.samples}, "
+                "shuffle: false}\n")
+
+    def run(self, torch, weights, x):
+        values = {"input": x}
+        for name, inputs, function in self.functions:
+            values[name] = function(torch, weights,
+                                    *[values[i] for i in inputs])
+        return values[self.last]  # logits
+
+
+class TorchModels(unittest.TestCase):
+    seeds = range(8)
+
+    @classmethod
+    def setUpClass(cls):
+        cls.torch = e2e.import_or_skip("torch")
+        cls.torch.set_num_threads(1)
+        cls.numpy = e2e.import_or_skip("numpy")
+
+    def numbers(self, network, seed):
+        """Weights, images and labels, as f32."""
+        source = self.numpy.random.default_rng(seed)
+
+        def draw(shape, low, high):
+            return source.uniform(low, high, shape).astype("float32")
+        weights = {name: draw(*weight)
+                   for name, weight in network.weights.items()}
+        images = draw((network.samples, *network.input), -1, 1)
+        labels = source.integers(0, network.classes, network.samples)
+        return weights, images, labels
+
+    def expected(self, network, weights, images, labels):
+        """Losses of the steps, and the weights then, by PyTorch."""
+        torch = self.torch
+        values = {}
+        for name, array in weights.items():
+            values[name] = torch.from_numpy(array.copy()).double()
+            values[name].requires_grad_(name not in network.frozen)
+        optimizer = network.optimizer[1](
+            torch, [v for n, v in values.items() if n not in network.frozen])
+        x, y = torch.from_numpy(images).double(), torch.from_numpy(labels)
+        losses = []
+        for _ in range(STEPS):
+            logits = network.run(torch, values, x)
+            loss = torch.nn.functional.cross_entropy(logits, y)
+            for name, factor in network.penalties:
+                loss = loss + factor * (values[name] ** 2).sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            losses.append(loss.item())
+        return losses, {n: v.detach().numpy() for n, v in values.items()}
+
+    def reference(self, network, weights, images, labels):
+        folder = e2e.scratch("reference")
+        os.makedirs(folder, exist_ok=True)
+
+        def path(name):
+            return os.path.join(folder, name)
+        spec = e2e.write("network.yaml", network.spec())
+        with open(path("model.mlir"), "w") as file:
+            file.write(e2e.run(e2e.tool("sinter"), "dump", spec, "--stage",
+                               "train"))
+        with open(path("steps.txt"), "w") as file:
+            file.write(f"{STEPS} {network.samples}\n")
+        with open(path("state.f32"), "wb") as file:
+            for array in weights.values():
+                file.write(array.tobytes())
+        images.tofile(path("input.f32"))
+        labels.astype("float32").tofile(path("target.f32"))
+        e2e.run(e2e.tool("native-tests"), "[steps-reference]",
+                env={"SINTER_CASES": folder})
+        losses = self.numpy.fromfile(path("losses.f32"), dtype="float32")
+        values = self.numpy.fromfile(path("end.f32"), dtype="float32")
+        end, at = {}, 0
+        for name, array in weights.items():
+            end[name] = values[at:at + array.size].reshape(array.shape)
+            at += array.size
+        return list(losses), end
+
+    def native(self, network, weights, images, labels):
+        trainer = e2e.Trainer(network.spec(), "network")
+        folder = e2e.scratch("data")
+        os.makedirs(folder, exist_ok=True)
+        e2e.write_npy(os.path.join(folder, "images.npy"), images.shape,
+                      images.tobytes(), "f")
+        e2e.write_npy(os.path.join(folder, "labels.npy"), labels.shape,
+                      labels.astype("uint8").tobytes(), "B")
+        start = e2e.write_safetensors(
+            e2e.scratch("start.safetensors"),
+            {name: (array.shape, array.flatten().tolist())
+             for name, array in weights.items()})
+        saved = e2e.scratch("end.safetensors")
+        losses = trainer.train(folder, "--init", start, "--no-shuffle",
+                               save=saved)["loss"]
+        end = {name: self.numpy.array(values).reshape(shape)
+               for name, (shape, values) in e2e.read_safetensors(saved).items()
+               if name in weights}
+        return losses, end
+
+    def check(self, engine, bound):
+        worst, wrong = (0.0, 0), []
+        for seed in self.seeds:
+            network = Network(seed)
+            numbers = self.numbers(network, seed)
+            want, want_end = self.expected(network, *numbers)
+            got, got_end = getattr(self, engine)(network, *numbers)
+            self.assertEqual(len(got), STEPS)
+            errors = [abs(g - w) / max(abs(w), 1e-2)
+                      for g, w in zip(got, want)]
+            error = max(errors)
+            # Adam's steps amplify rounding where a gradient ought to be 0, as
+            # that of a bias before a normalisation.
+            names = network.frozen if "sgd" in network.optimizer[0] else ()
+            for name in names:
+                largest = max(abs(want_end[name]).max(), 1e-2)
+                error = max(error, abs(got_end[name]
+                                       - want_end[name]).max() / largest)
+            if not error <= bound:
+                off = [i for i, e in enumerate(errors) if e > bound]
+                wrong.append(
+                    f"network {seed}: error {error:.1e}, losses {got[0]:.6f} "
+                    f"-> {got[-1]:.6f}, PyTorch's {want[0]:.6f} -> "
+                    f"{want[-1]:.6f}; steps that are off: {off}\n"
+                    + network.spec())
+            worst = max(worst, (error, seed))
+        print(f"{engine}: {len(self.seeds)} networks, largest relative error "
+              f"{worst[0]:.1e} (network {worst[1]})", end=" ... ", flush=True)
+        if wrong:
+            self.fail("\n" + "\n".join(wrong))
+
+    def test_reference(self):
+        self.check("reference", REFERENCE_BOUND)
+
+    def test_native(self):
+        self.check("native", NATIVE_BOUND)
+
+
+if __name__ == "__main__":
+    if "--all" in sys.argv:
+        sys.argv.remove("--all")
+        TorchModels.seeds = range(50)
+    if "--model" in sys.argv:
+        at = sys.argv.index("--model")
+        TorchModels.seeds = [int(sys.argv[at + 1])]
+        del sys.argv[at:at + 2]
+    e2e.main()
