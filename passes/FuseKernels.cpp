@@ -170,7 +170,8 @@ struct Group {
 /// Fuses one function.
 class Fuser {
 public:
-  explicit Fuser(func::FuncOp function) : block(function.front()) {}
+  Fuser(func::FuncOp function, bool fuse)
+      : block(function.front()), fuse(fuse) {}
 
   LogicalResult run();
 
@@ -216,6 +217,7 @@ private:
   SmallVector<Group *> readersOf(StringRef state) const;
 
   Block &block;
+  const bool fuse;
   std::vector<std::unique_ptr<Group>> storage;
   llvm::DenseMap<Operation *, Group *> groups;
   llvm::DenseMap<Operation *, unsigned> position;
@@ -305,7 +307,7 @@ bool Fuser::canTakeShape(const Group &group, ArrayRef<int64_t> shape) {
 }
 
 bool Fuser::canJoin(Group &group, Operation *op) {
-  if (group.isClosed)
+  if (group.isClosed || !fuse)
     return false;
   RankedTensorType type = tensorTypeOf(op->getResult(0));
   bool fits = false;
@@ -373,7 +375,7 @@ bool Fuser::canGather(const Group &group, Operation *op) {
 /// May the ops of `from` move into `into`?
 bool Fuser::canAbsorb(Group &into, Group &from) {
   if (from.kind != KernelKind::Sweep || from.isView || from.isClosed ||
-      from.batched != into.batched)
+      from.batched != into.batched || !fuse)
     return false;
   if (into.kind == KernelKind::Matmul || into.kind == KernelKind::Conv ||
       into.kind == KernelKind::WeightGradient) {
@@ -506,8 +508,8 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
   RankedTensorType domain = tensorTypeOf(op.getX());
   RankedTensorType sums = tensorTypeOf(op.getResult());
   Group *producer = groupOf(op.getX());
-  if (producer && producer->kind == KernelKind::Sweep && !producer->isView &&
-      !producer->isClosed && !producer->prefix && !producer->hasRowSums() &&
+  if (fuse && producer && producer->kind == KernelKind::Sweep &&
+      !producer->isView && !producer->isClosed && !producer->prefix && !producer->hasRowSums() &&
       domain.getShape() == ArrayRef(producer->full)) {
     producer->kind = KernelKind::BatchReduce;
     producer->epilogue.assign(sums.getShape().begin(), sums.getShape().end());
@@ -517,7 +519,7 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
     return;
   }
   for (auto &group : storage)
-    if (group->kind == KernelKind::BatchReduce && !group->ops.empty() &&
+    if (fuse && group->kind == KernelKind::BatchReduce && !group->ops.empty() &&
         domain.getShape() == ArrayRef(group->full) &&
         sums.getShape() == ArrayRef(group->epilogue) &&
         !(producer && producer != group.get() && waits(*producer, *group))) {
@@ -766,7 +768,8 @@ LogicalResult Fuser::run() {
       create(KernelKind::Sweep, write);
   for (WriteOp write : block.getOps<WriteOp>())
     placeWrite(write);
-  chooseRecomputed();
+  if (fuse)
+    chooseRecomputed();
   return emit();
 }
 
@@ -917,9 +920,11 @@ LogicalResult Fuser::emit() {
 
 namespace {
 struct FuseKernels : sinter::impl::FuseKernelsBase<FuseKernels> {
+  using FuseKernelsBase::FuseKernelsBase;
+
   void runOnOperation() override {
     for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
-      Fuser fuser(function);
+      Fuser fuser(function, fuse);
       if (failed(fuser.run()))
         return signalPassFailure();
       numKernels += fuser.numKernels;

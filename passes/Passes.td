@@ -104,6 +104,9 @@ def FuseKernels : Sinter_Pass<"fuse-kernels"> {
     Left alone: an op whose fusion would make two kernels wait for each other;
     an op of another shape; a write of a state that a kernel behind still reads.
   }];
+  let options = [
+    Option<"fuse", "fuse", "bool", "true",
+           "false: a kernel each, to compare with; writes join all the same">];
   let statistics = [
     Statistic<"numKernels", "num-kernels", "kernels made">,
     Statistic<"numFused", "num-fused", "ops that joined another op's kernel">,

@@ -21,7 +21,7 @@ static void simplify(OpPassManager &model) {
   model.addPass(createCSEPass());
 }
 
-void sinter::buildPipeline(OpPassManager &manager, Stage last) {
+void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   OpPassManager &model = manager.nest<ModelOp>();
 
   // graph: the model as declared, verified, shapes inferred.
@@ -51,7 +51,7 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last) {
   model.addPass(createFoldNormalization());
   // Before fusion: a change of layout ends a kernel.
   model.addPass(createAssignLayout());
-  model.addPass(createFuseKernels());
+  model.addPass(createFuseKernels({.fuse = fuse}));
   // fused: every op that computes stands in a kernel.
   if (last == Stage::Fused)
     return;

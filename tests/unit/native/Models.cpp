@@ -30,10 +30,10 @@ static void runPasses(PassManager &passes, ModuleOp module,
 }
 
 ModuleRef sinter::test::compileTo(MLIRContext &context, const std::string &text,
-                                  Stage stage) {
+                                  Stage stage, bool fuse) {
   ModuleRef module = parse(context, text);
   PassManager passes(&context);
-  buildPipeline(passes, stage);
+  buildPipeline(passes, stage, fuse);
   runPasses(passes, *module, text);
   return module;
 }
@@ -81,7 +81,13 @@ State sinter::test::startState(ModuleOp module) {
         return ++seed;
       if (op.getInit() == Init::Constant)
         return op.getA().convertToFloat();
-      return static_cast<float>(std::ldexp(double(random() >> 11), -52) - 1);
+      double draw = std::ldexp(double(random() >> 11), -53);
+      double a = -1, b = 1;
+      if (op.getInit() == Init::Uniform) {
+        a = op.getA().convertToFloat();
+        b = op.getB().convertToFloat();
+      }
+      return static_cast<float>(a + (b - a) * draw);
     };
     state[op.getSymName().str()] = fill(op.getTensorType(), 1, next);
   });
@@ -91,9 +97,8 @@ State sinter::test::startState(ModuleOp module) {
 std::vector<Tensor>
 sinter::test::interpretOrFail(func::FuncOp function,
                               const std::vector<Tensor> &inputs, State &state,
-                              size_t batch) {
-  auto results =
-      interpret(function, inputs, state, {Precision::Float32, batch});
+                              size_t batch, Precision precision) {
+  auto results = interpret(function, inputs, state, {precision, batch});
   REQUIRE(succeeded(results));
   return *results;
 }

@@ -21,7 +21,7 @@ ModuleRef parse(mlir::MLIRContext &context, const std::string &text);
 
 /// `text`, at the graph stage, taken to `stage`.
 ModuleRef compileTo(mlir::MLIRContext &context, const std::string &text,
-                    Stage stage);
+                    Stage stage, bool fuse = true);
 
 /// `text`, whose functions are complete already, taken to the planned stage.
 ModuleRef planSteps(mlir::MLIRContext &context, const std::string &text);
@@ -31,14 +31,17 @@ mlir::func::FuncOp findFunction(mlir::ModuleOp module, llvm::StringRef name);
 /// Full names of all ops used, added to `names`.
 void collectOpNames(mlir::ModuleOp module, std::set<std::string> &names);
 
-/// A value for every state: random where its initialiser is, the seed 11, 12.
+/// A value for every state: random where its initialiser is, uniform within its
+/// bounds if it has any; the seed 11, 12.
 reference::State startState(mlir::ModuleOp module);
 
 /// Runs the interpreter; a failure ends the test.
 std::vector<reference::Tensor>
 interpretOrFail(mlir::func::FuncOp function,
                 const std::vector<reference::Tensor> &inputs,
-                reference::State &state, size_t batch);
+                reference::State &state, size_t batch,
+                reference::Precision precision =
+                    reference::Precision::Float32);
 
 } // namespace sinter::test
 

@@ -7,10 +7,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "tests/unit/ir/Program.h"
-#include "tests/unit/native/Compare.h"
 #include "tests/unit/native/Models.h"
-#include "tests/unit/native/NativeModels.h"
+#include "tests/unit/native/Steps.h"
 #include "tests/unit/native/TrainTexts.h"
 
 #include <catch2/catch.hpp>
@@ -26,75 +24,6 @@ static std::vector<size_t> batchesOf(const TrainText &text) {
   auto bound = static_cast<size_t>(text.batchBound);
   return {bound, 1, std::min<size_t>(7, bound), std::max<size_t>(1, bound - 1),
           bound};
-}
-
-/// An input and a target for the step function.
-static std::vector<Tensor> makeBatch(func::FuncOp step, const TrainText &text,
-                                     size_t samples, uint64_t seed) {
-  std::mt19937_64 random(seed);
-  auto uniform = [&](double from, double to) {
-    return static_cast<float>(
-        from + (to - from) * std::ldexp(double(random() >> 11), -53));
-  };
-  auto type = [&](unsigned i) {
-    return cast<RankedTensorType>(step.getArgumentTypes()[i]);
-  };
-  Tensor input = fill(type(0), samples, [&] { return uniform(-1, 1); });
-  bool isLabels = !type(1).getElementType().isF32();
-  Tensor target = fill(type(1), samples, [&]() -> double {
-    return isLabels ? static_cast<double>(random() %
-                                          static_cast<uint64_t>(text.classes))
-                    : uniform(text.from, text.to);
-  });
-  return {input, target};
-}
-
-static const char *const functions[] = {"predict", "eval_step", "train_step"};
-
-/// The results of each function, by name: predictions, evaluation, then losses
-/// and metrics of the step.
-using Results = std::map<std::string, std::vector<Tensor>>;
-
-static std::vector<Tensor> inputsOf(const std::string &function,
-                                    const std::vector<Tensor> &batch) {
-  return function == "predict" ? std::vector<Tensor>{batch[0]} : batch;
-}
-
-static Results interpretStep(ModuleOp module, const std::vector<Tensor> &batch,
-                             State &state) {
-  Results results;
-  for (const char *name : functions)
-    results[name] =
-        interpretOrFail(findFunction(module, name), inputsOf(name, batch),
-                        state, batch[0].values.shape(0));
-  return results;
-}
-
-/// Runs those functions that were compiled.
-static Results nativeStep(NativeModels &native, size_t model,
-                          const std::vector<Tensor> &batch, State &state,
-                          sinter_pool *pool = nullptr) {
-  Results results;
-  for (const char *name : functions) {
-    if (!native.has(model, name))
-      continue;
-    State before = state;
-    results[name] = native.run(model, name, inputsOf(name, batch), state,
-                               batch[0].values.shape(0), pool);
-    INFO("@" << name << " changed the state");
-    if (StringRef(name) != "train_step")
-      CHECK(difference(state, before, {}) == "");
-  }
-  return results;
-}
-
-static void checkResults(const Results &actual, const Results &expected,
-                         Tolerance tolerance) {
-  CHECK(actual.count("train_step"));
-  for (auto &[name, results] : actual) {
-    INFO("@" << name);
-    CHECK(difference(results, expected.at(name), tolerance) == "");
-  }
 }
 
 static void trainEverywhere(const std::vector<TrainText> &texts,
@@ -136,12 +65,12 @@ static void trainEverywhere(const std::vector<TrainText> &texts,
       for (size_t i = 1; i < 3; ++i) {
         INFO("interpreted at stage " << i);
         Results actual = interpretStep(*trained.stages[i], batch, states[i]);
-        checkResults(actual, expected, tolerance);
+        CHECK(difference(actual, expected, tolerance) == "");
         CHECK(difference(states[i], states[0], tolerance) == "");
       }
       INFO("compiled");
       Results actual = nativeStep(native, trained.model, batch, states[3]);
-      checkResults(actual, expected, tolerance);
+      CHECK(difference(actual, expected, tolerance) == "");
       CHECK(difference(states[3], states[0], tolerance) == "");
     }
   }
@@ -187,14 +116,14 @@ TEST_CASE("any number of threads gives the same bits") {
     INFO("batch " << samples);
     std::vector<Tensor> batch = makeBatch(trainStep, text, samples, ++seed);
     Results expected = nativeStep(native, model, batch, alone);
-    checkResults(expected, interpretStep(*planned, batch, interpreted),
-                 tolerance);
+    CHECK(difference(expected, interpretStep(*planned, batch, interpreted),
+                     tolerance) == "");
     CHECK(difference(alone, interpreted, tolerance) == "");
     for (auto &[threads, pool] : pools) {
       INFO(threads << " threads");
       Results actual =
           nativeStep(native, model, batch, states[threads], pool.get());
-      checkResults(actual, expected, {});
+      CHECK(difference(actual, expected, {}) == "");
       CHECK(difference(states[threads], alone, {}) == "");
     }
   }
