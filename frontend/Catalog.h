@@ -41,6 +41,7 @@ enum class Kind {
   Optimizer,
   Schedule,
   Metric,
+  Callback,
 };
 
 /// The type of an argument. A scalar is accepted where a list is declared.
@@ -54,7 +55,8 @@ enum class Type {
   Numbers,
   Texts,
   Names,
-  Activation, // the last four are configs from the table of that name
+  ClassWeights, // a map from class numbers to numbers
+  Activation,   // the last four are configs from the table of that name
   Initializer,
   Regularizer,
   Schedule,
