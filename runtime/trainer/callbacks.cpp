@@ -297,20 +297,19 @@ static bool formatField(const std::string &field, int64_t epoch,
   if (spec.find_first_not_of("0123456789.+- defgEFG") != spec.npos ||
       spec.size() > 8)
     return false;
-  const char last = spec.empty() ? 'r' : spec.back();
-  const bool hasType = last > '9';
+  const bool hasType = !spec.empty() && spec.back() > '9';
+  const char type = hasType ? spec.back() : 'g';
   if (hasType)
     spec.pop_back();
-  if (name == "epoch" && (!hasType || last == 'd')) {
+  if (name == "epoch" && (!hasType || type == 'd')) {
     text += sinter::trainer::format(("%" + spec + "lld").c_str(),
                                     static_cast<long long>(epoch));
     return true;
   }
-  if (figure == history.figures() || last == 'd')
+  if (figure == history.figures() || type == 'd')
     return false;
   const double value = history.epochs() > 0 ? history.last(figure) : 0;
-  text += sinter::trainer::format(
-      ("%" + spec + (hasType && last != 'r' ? last : 'g')).c_str(), value);
+  text += sinter::trainer::format(("%" + spec + type).c_str(), value);
   return true;
 }
 

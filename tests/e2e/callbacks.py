@@ -274,19 +274,24 @@ class Callbacks(unittest.TestCase):
                     self.assertAlmostEqual(got, want, places=6)
 
     def test_terminate_on_nan(self):
-        trainer = e2e.Trainer(SPEC.format(
-            callbacks="[terminate_on_nan]", epochs=5,
-            optimizer="{sgd: {learning_rate: 1e38}}"), "nan")
-        done = e2e.subprocess.run(
-            [trainer.path, "train", "--data", self.data, "--save",
-             e2e.scratch("nan.safetensors")], capture_output=True, text=True)
-        self.assertEqual(done.returncode, 3)
-        self.assertRegex(
-            done.stderr, r"^error: training diverged at epoch 1, step \d+ of "
-            r"10: expected a finite loss, got -?(nan|inf); the last update "
-            r"before it had made weights infinite or NaN, in the order of the "
-            r"layers: hidden/kernel")
-        self.assertFalse(os.path.exists(e2e.scratch("nan.safetensors")))
+        for scale, cause in (
+                ("255", "the last update before it had made weights infinite "
+                 "or NaN, in the order of the layers: hidden/kernel"),
+                ("1/255", "all weights were finite before it, so the "
+                 "network's output or the loss overflowed")):
+            trainer = e2e.Trainer(SPEC.format(
+                callbacks="[terminate_on_nan]", epochs=5,
+                optimizer="{sgd: {learning_rate: 1e38}}").replace(
+                    "1/255", scale), "nan")
+            done = e2e.subprocess.run(
+                [trainer.path, "train", "--data", self.data, "--save",
+                 e2e.scratch("nan.safetensors")],
+                capture_output=True, text=True)
+            self.assertEqual(done.returncode, 3)
+            self.assertRegex(
+                done.stderr, r"^error: training diverged at epoch 1, step 2 of "
+                r"10: expected a finite loss, got -?(nan|inf); " + cause)
+            self.assertFalse(os.path.exists(e2e.scratch("nan.safetensors")))
 
     def test_places_that_cannot_be_written(self):
         for callback, message in (
