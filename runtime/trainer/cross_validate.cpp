@@ -96,9 +96,8 @@ static Error runFold(const Run &run, const TrainingData &data,
                      Results &results) {
   const sinter_function_info &function = instance.model().eval_step;
   instance.restart(run.seed);
-  if (!options.init.empty())
-    if (Error error = instance.load(options.init))
-      return error;
+  if (Error error = startFrom(options, data, instance))
+    return error;
   Training training(run, data, instance, options, /*inFold=*/true);
   if (Error error = training.run())
     return error;

@@ -48,10 +48,8 @@ Error runTrain(const sinter_model &model, const Options &options) {
   Instance instance;
   if (Error error = instance.create(model, options.threads, run.seed))
     return error;
-  if (!options.init.empty())
-    if (Error error = instance.load(options.init))
-      return error;
-  instance.classes = data.classes;
+  if (Error error = startFrom(options, data, instance))
+    return error;
 
   if (!options.quiet && !options.json)
     printHead(run, data, instance);

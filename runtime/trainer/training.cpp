@@ -55,6 +55,22 @@ Error loadTrainingData(const sinter_model &model, const Options &options,
   return {};
 }
 
+Error startFrom(const Options &options, const TrainingData &data,
+                Instance &instance) {
+  if (!options.init.empty()) {
+    if (Error error = instance.load(options.init))
+      return error;
+    if (instance.classes.isGiven() && data.classes.isGiven() &&
+        instance.classes != data.classes)
+      return wrongInput("%s: expected weights for the labels %s, got them for "
+                        "%s",
+                        options.init.c_str(), data.classes.text().c_str(),
+                        instance.classes.text().c_str());
+  }
+  instance.classes = data.classes;
+  return {};
+}
+
 // ---- The run ----------------------------------------------------------------
 
 static constexpr int64_t stepsBetweenSnapshots = 256;

@@ -44,6 +44,10 @@ struct TrainingData {
 Error loadTrainingData(const sinter_model &model, const Options &options,
                        const Run &run, TrainingData &data);
 
+/// Loads --init, if it is given, and names the classes as the data does.
+Error startFrom(const Options &options, const TrainingData &data,
+                Instance &instance);
+
 class Training {
 public:
   /// Output follows the flags; `inFold` is for one of several runs: no
