@@ -1,12 +1,14 @@
 // interrupt.cpp - see interrupt.h.
 #include "runtime/trainer/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 #include <initializer_list>
 
 namespace sinter::trainer {
 
-static volatile std::sig_atomic_t caught = 0;
+static std::atomic<int> caught = 0; // set on any thread
+static_assert(std::atomic<int>::is_always_lock_free);
 
 extern "C" {
 static void note(int signal) { caught = signal; }

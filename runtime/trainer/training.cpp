@@ -107,9 +107,14 @@ Error Training::run() {
       return error;
   if (Error error = callbacks.begin(context))
     return error;
+  epochBegan = lastWritten = Clock::now();
+  // The first one replaces that of an earlier run, and finds out whether the
+  // folder can be written to.
+  if (checkpoint.isOpen() && at.epoch == 0 && at.step == 0)
+    if (Error error = writeCheckpoint())
+      return error;
   {
     InterruptGuard guard;
-    lastWritten = Clock::now();
     progress.resumeAt(at.epoch, at.step);
     while (at.epoch < plan.epochs && !context.stop)
       if (Error error = runEpoch())
