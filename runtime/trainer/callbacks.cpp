@@ -2,6 +2,7 @@
 // callbacks.h. The rules are those of keras/src/callbacks of Keras 3.
 #include "runtime/trainer/callbacks.h"
 
+#include "runtime/trainer/log_file.h"
 #include "runtime/trainer/output.h"
 
 #include <cmath>
@@ -221,6 +222,12 @@ private:
 
 // ---- model_checkpoint -------------------------------------------------------
 
+/// "" for a file in the working directory.
+std::string folderOf(const std::string &path) {
+  const size_t slash = path.rfind('/');
+  return slash == path.npos ? "" : path.substr(0, slash);
+}
+
 class ModelCheckpoint : public Callback {
 public:
   explicit ModelCheckpoint(const CallbackRecipe &recipe)
@@ -237,6 +244,11 @@ public:
         return error;
     if (Error error = formatPath(pattern, 1, context.history, path))
       return error;
+    // A folder that depends on figures is made when they are known.
+    if (pattern.find('{') < folderOf(pattern).size())
+      return {};
+    if (Error error = makeFolders(folderOf(path)))
+      return error;
     return checkWritable(path);
   }
 
@@ -249,6 +261,8 @@ public:
     }
     std::string path;
     if (Error error = formatPath(pattern, epoch + 1, context.history, path))
+      return error;
+    if (Error error = makeFolders(folderOf(path)))
       return error;
     return context.instance.save(path);
   }

@@ -182,8 +182,10 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
                     dataset);
 }
 
-Error checkClasses(const Recipe &recipe, const std::string &weights,
-                   const ClassMap &map) {
+Error settleClasses(const Recipe &recipe, const std::string &weights,
+                    ClassMap &map) {
+  if (!recipe.mapsClasses)
+    map = {};
   if (!recipe.mapsClasses || map.classes() == recipe.classes)
     return {};
   return wrongInput("%s: expected the labels of %lld classes (`classes` in the "

@@ -36,9 +36,10 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const ModelShape &model, Dataset &dataset,
                   ClassMap *map = nullptr);
 
-/// Refuses weights without the labels that the recipe's `classes: auto` needs.
-Error checkClasses(const Recipe &recipe, const std::string &weights,
-                   const ClassMap &map);
+/// Refuses weights without the labels that the recipe's `classes: auto` needs;
+/// without it, forgets those that the weights bring.
+Error settleClasses(const Recipe &recipe, const std::string &weights,
+                    ClassMap &map);
 
 /// The input of `predict`: idx, npy or csv by the name's extension.
 Error loadInputs(const std::string &path, const ModelShape &model,

@@ -170,7 +170,7 @@ Error runEvaluate(const sinter_model &model, const Options &options) {
     return error;
   if (Error error = instance.load(options.weights))
     return error;
-  if (Error error = checkClasses(recipe, options.weights, instance.classes))
+  if (Error error = settleClasses(recipe, options.weights, instance.classes))
     return error;
   EvaluationData data;
   if (Error error = load(model, recipe, options.data, instance.classes, data))

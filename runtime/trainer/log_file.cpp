@@ -74,14 +74,16 @@ Error makeFolders(const std::string &path) {
     if (end < path.size() && path[end] != '/')
       continue;
     const std::string folder = path.substr(0, end);
-    if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST)
+    struct stat status;
+    if (stat(folder.c_str(), &status) == 0) {
+      if (!S_ISDIR(status.st_mode))
+        return runFailed("%s: expected a folder", folder.c_str());
+    } else if (mkdir(folder.c_str(), 0777) != 0 && errno != EEXIST) {
       return runFailed("%s: cannot make the folder: %s", folder.c_str(),
                        strerror(errno));
+    }
   }
-  struct stat status;
-  if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-    return {};
-  return runFailed("%s: expected a folder", path.c_str());
+  return {};
 }
 
 } // namespace sinter::trainer

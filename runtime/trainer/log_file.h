@@ -37,7 +37,7 @@ private:
   int64_t size = 0; // as far as we wrote
 };
 
-/// Makes the folder `path` and those above it.
+/// Makes the folder `path` and those above it; nothing for "".
 Error makeFolders(const std::string &path);
 
 } // namespace sinter::trainer

@@ -89,7 +89,7 @@ Error runPredict(const sinter_model &model, const Options &options) {
   if (Error error = instance.load(options.weights))
     return error;
   if (options.argmax)
-    if (Error error = checkClasses(recipe, options.weights, instance.classes))
+    if (Error error = settleClasses(recipe, options.weights, instance.classes))
       return error;
   Array inputs;
   const ModelShape shape = modelShape(model.predict);

@@ -112,4 +112,10 @@ void Progress::endEpoch(const Means &training, const Means *validation,
   std::fflush(stdout);
 }
 
+void Progress::abandon() {
+  if (style == Style::Bar)
+    std::printf("\n");
+  std::fflush(stdout);
+}
+
 } // namespace sinter::trainer

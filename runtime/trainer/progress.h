@@ -72,6 +72,9 @@ public:
   /// `validation` may be null.
   void endEpoch(const Means &training, const Means *validation, double seconds);
 
+  /// Leaves the bar as it is; the next text begins a line.
+  void abandon();
+
 private:
   using Clock = std::chrono::steady_clock;
 

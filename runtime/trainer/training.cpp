@@ -200,6 +200,7 @@ Error Training::runSteps() {
 // ---- Ending before the end --------------------------------------------------
 
 Error Training::interrupted() {
+  progress.abandon();
   const std::string signal = signalName(interruption());
   const int64_t steps = PassData{data.training, order, plan.batchSize}.steps();
   const std::string place =
@@ -207,8 +208,8 @@ Error Training::interrupted() {
              signal.c_str(), static_cast<long long>(at.epoch + 1),
              static_cast<long long>(at.step), static_cast<long long>(steps));
   if (!checkpoint.isOpen())
-    return runFailed("%s; nothing was saved (--checkpoint-dir would have)",
-                     place.c_str());
+    return runFailed("%s; nothing was saved%s", place.c_str(),
+                     inFold ? "" : " (--checkpoint-dir would have)");
   if (Error error = writeCheckpoint()) {
     error.message = place + "; " + error.message;
     return error;
@@ -249,6 +250,7 @@ void Training::goBackBefore(int64_t step) {
 Error Training::diverged(const char *phase, int64_t step, int64_t steps,
                          float loss) {
   const bool isTraining = *phase == 0;
+  progress.abandon();
   if (isTraining)
     goBackBefore(step);
   const std::string names = namesOfBadWeights(instance);

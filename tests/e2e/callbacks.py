@@ -234,11 +234,15 @@ class Callbacks(unittest.TestCase):
 
     def test_threshold(self):
         history, _ = self.train(
-            "threshold", "{model_checkpoint: {path: '{epoch}.safetensors', "
-            "save_best_only: true, initial_value_threshold: 0}}", epochs=2)
+            "threshold", "[{model_checkpoint: {path: '{epoch}.safetensors', "
+            "save_best_only: true, initial_value_threshold: 0}}, "
+            "{model_checkpoint: 'new/{epoch}/w.safetensors'}]", epochs=2)
         self.assertEqual(len(history["loss"]), 2)
         self.assertFalse(os.path.exists(
             os.path.join(self.folder, "1.safetensors")))
+        # Folders are made, as Keras does.
+        self.assertEqual(self.content("new/2/w.safetensors"),
+                         self.content("w.safetensors"))
 
     def test_csv_logger(self):
         callbacks = "{csv_logger: {filename: log.csv, separator: ';', " \
@@ -296,7 +300,8 @@ class Callbacks(unittest.TestCase):
     def test_places_that_cannot_be_written(self):
         for callback, message in (
                 ("{csv_logger: no/where.csv}", "no/where.csv: cannot write"),
-                ("{model_checkpoint: no/where}", "no/where: cannot write"),
+                ("{model_checkpoint: /proc/no/where}", "/proc/no: cannot make "
+                 "the folder"),
                 ("{tensorboard: /dev/null/x}", "/dev/null"),
                 ("{csv_logger: /dev/full}", "/dev/full: cannot write: No "
                  "space left on device")):
