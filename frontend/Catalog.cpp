@@ -68,7 +68,9 @@ Table sections() {
              within(1, 1 << 20)},
             {"seed", Type::Integer, "0", "of initial weights, dropout, order",
              kSeed},
-            {"shuffle", Type::Bool, "true", "a new order in each epoch"}}},
+            {"shuffle", Type::Bool, "true", "a new order in each epoch"},
+            {"class_weight", Type::ClassWeights, "null",
+             "factors on the training loss of a class's samples"}}},
           {"validation_split",
            "",
            "takes a part of the training data for validation",
@@ -88,6 +90,14 @@ std::string checkCsv(const Config &config) {
   for (const std::string &label : config.texts("label"))
     if (StringRef(label).contains(','))
       return "expected 'label' to name columns without commas; give positions";
+  return "";
+}
+
+/// The trainer gets the files as one line, separated by commas.
+std::string checkCifar10(const Config &config) {
+  for (const std::string &file : config.texts("cifar10"))
+    if (StringRef(file).contains(','))
+      return "expected file names without commas";
   return "";
 }
 
@@ -118,6 +128,12 @@ Table dataSources() {
            {{"npz", Type::Text, kRequired, "file"},
             {"x", Type::Text, kRequired, "array of inputs"},
             {"y", Type::Text, kRequired, "array of targets"}}},
+          {"cifar10",
+           "",
+           "binary records of CIFAR-10; inputs are (32, 32, 3)",
+           {{"cifar10", Type::Texts, kRequired, "files, may be .gz"}},
+           {},
+           checkCifar10},
       },
   };
 }
@@ -983,13 +999,108 @@ Table schedules() {
   };
 }
 
+// ---- Callbacks --------------------------------------------------------------
+
+std::string checkMode(const Config &config) {
+  const std::string &mode = config.text("mode");
+  return mode == "auto" || mode == "min" || mode == "max"
+             ? ""
+             : "expected 'mode' to be auto, min or max, got '" + mode + "'";
+}
+
+std::string checkCsvLogger(const Config &config) {
+  const std::string &separator = config.text("separator");
+  return separator.size() == 1 || separator == "\\t"
+             ? ""
+             : "expected 'separator' to be one character";
+}
+
+Table callbacks() {
+  const ArgInfo monitor{"monitor", Type::Name, "val_loss",
+                        "figure that is watched"};
+  const ArgInfo mode{"mode", Type::Name, "auto",
+                     "min, max, or what suits the figure"};
+  return {
+      "callback",
+      "callbacks",
+      {
+          {"model_checkpoint",
+           "",
+           "saves the weights after each epoch",
+           {{"path", Type::Text, kRequired,
+             "file; {epoch:02d} and {val_loss:.2f} are filled in"},
+            monitor,
+            {"save_best_only", Type::Bool, "false",
+             "only when the figure is the best so far"},
+            {"save_weights_only", Type::Bool, "false",
+             "either way it is the weights; --checkpoint-dir keeps the rest"},
+            mode,
+            {"save_freq", Type::Name, "epoch", "when", kAny, kFixed},
+            {"initial_value_threshold", Type::Number, "null",
+             "what the first best has to beat"}},
+           {},
+           checkMode},
+          {"early_stopping",
+           "",
+           "ends training when the figure gets no better",
+           {monitor,
+            {"min_delta", Type::Number, "0", "smaller gains do not count",
+             atLeast(0)},
+            {"patience", Type::Integer, "0", "epochs without a gain",
+             within(0, kSize.high)},
+            mode,
+            {"baseline", Type::Number, "null", "has to be reached, too"},
+            {"restore_best_weights", Type::Bool, "false",
+             "go back to the best epoch's weights"},
+            {"start_from_epoch", Type::Integer, "0",
+             "epochs before the first look", within(0, kSize.high)}},
+           {},
+           checkMode},
+          {"reduce_lr_on_plateau",
+           "",
+           "lowers the learning rate when the figure gets no better",
+           {monitor,
+            {"factor", Type::Number, "0.1", "new rate = factor rate",
+             kFraction},
+            {"patience", Type::Integer, "10", "epochs without a gain",
+             within(0, kSize.high)},
+            mode,
+            {"min_delta", Type::Number, "0.0001", "smaller gains do not count",
+             atLeast(0)},
+            {"cooldown", Type::Integer, "0", "epochs of rest after a change",
+             within(0, kSize.high)},
+            {"min_lr", Type::Number, "0.0", "lower limit", atLeast(0)}},
+           {},
+           checkMode},
+          {"csv_logger",
+           "",
+           "the figures of each epoch as a line of a file",
+           {{"filename", Type::Text, kRequired, "file"},
+            {"separator", Type::Text, ",", "between fields"},
+            {"append", Type::Bool, "false", "keep what is in the file"}},
+           {},
+           checkCsvLogger},
+          {"tensorboard",
+           "",
+           "the figures of each epoch as TensorBoard's event files",
+           {{"log_dir", Type::Text, "logs", "folder for train, validation"}}},
+          {"terminate_on_nan",
+           "",
+           "ends training when the loss is not finite; always on",
+           {}},
+      },
+      {"backup_and_restore", "lambda_callback", "learning_rate_scheduler",
+       "progbar_logger", "remote_monitor", "swap_ema_weights"},
+  };
+}
+
 } // namespace
 
 const Table &sinter::frontend::tableOf(Kind kind) {
   static const Table tables[] = {sections(),    dataSources(),  layers(),
                                  activations(), initializers(), regularizers(),
                                  losses(),      optimizers(),   schedules(),
-                                 metrics()};
+                                 metrics(),     callbacks()};
   return tables[static_cast<size_t>(kind)];
 }
 
@@ -1083,6 +1194,7 @@ static const StringRef kTypeNames[] = {
     "a list of names",
     "an integer or a pair of integers",
     "an integer, a pair or two pairs of integers",
+    "a map from class numbers to factors ({0: 1.0, 3: 2.5})",
     "an activation",
     "an initializer",
     "a regularizer",
@@ -1107,7 +1219,7 @@ void sinter::frontend::printCatalog(llvm::raw_ostream &os) {
   for (Kind kind :
        {Kind::Section, Kind::DataSource, Kind::Layer, Kind::Activation,
         Kind::Initializer, Kind::Regularizer, Kind::Loss, Kind::Optimizer,
-        Kind::Schedule, Kind::Metric}) {
+        Kind::Schedule, Kind::Metric, Kind::Callback}) {
     const Table &table = tableOf(kind);
     os << "## " << StringRef(table.plural).take_front().upper()
        << table.plural.drop_front() << "\n";

@@ -41,6 +41,7 @@ enum class Kind {
   Optimizer,
   Schedule,
   Metric,
+  Callback,
 };
 
 /// The type of an argument. A scalar is accepted where a list is declared.
@@ -56,7 +57,8 @@ enum class Type {
   Names,
   Pair,  // 3 or [3, 5]: (vertical, horizontal), or (before, after)
   Pairs, // 1, [1, 2] or [[1, 2], [3, 4]]: (top, bottom, left, right)
-  Activation, // the last four are configs from the table of that name
+  ClassWeights, // a map from class numbers to numbers
+  Activation,   // the last four are configs from the table of that name
   Initializer,
   Regularizer,
   Schedule,

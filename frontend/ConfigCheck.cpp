@@ -111,6 +111,8 @@ public:
       return refuse(arg, value, /*inList=*/false);
     case Type::Pairs:
       return convertPairs(arg, value);
+    case Type::ClassWeights:
+      return convertClassWeights(arg, value);
     case Type::Activation:
     case Type::Initializer:
     case Type::Regularizer:
@@ -280,6 +282,42 @@ private:
     if (!completeConfig(config, kindOf(arg.type), diagnostics))
       return std::nullopt;
     Value converted(std::move(config));
+    converted.loc = value.loc;
+    return converted;
+  }
+
+  /// {0: 1.0, 3: 2.5} as the list 0, 1.0, 3, 2.5. The reader of maps knows
+  /// configs only: of one key it makes the name, of several the arguments.
+  std::optional<Value> convertClassWeights(const ArgInfo &arg,
+                                           const Value &value) {
+    const Config *map = value.config();
+    if (!map)
+      return refuse(arg, value, /*inList=*/false);
+    std::vector<Argument> entries = map->args;
+    if (!map->name.empty() && entries.size() == 1 && entries[0].name.empty())
+      entries[0].name = map->name;
+    const ArgInfo factor{arg.name, Type::Number, "", "", {.low = 0}};
+    Value::List list;
+    for (const Argument &entry : entries) {
+      std::optional<int64_t> number = parseWhole<int64_t>(entry.name);
+      std::optional<Value> weight =
+          convertScalar(Type::Number, factor, entry.value);
+      if (!number || *number < 0 || !weight) {
+        diagnostics.error(entry.loc,
+                          formatv("{0}: expected '{1}' to map class "
+                                  "numbers to factors of at least "
+                                  "0, got {2}: {3}",
+                                  subject, arg.name, printable(entry.name),
+                                  entry.value.describe())
+                              .str());
+        return std::nullopt;
+      }
+      list.push_back(Value(*number));
+      list.push_back(std::move(*weight));
+    }
+    if (list.empty())
+      return refuse(arg, value, /*inList=*/false);
+    Value converted(std::move(list));
     converted.loc = value.loc;
     return converted;
   }

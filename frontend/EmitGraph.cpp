@@ -45,6 +45,8 @@ private:
   void emitState(const Parameter &parameter, mlir::Location loc);
   void emitForward(mlir::Location loc);
   mlir::Attribute toAttribute(const frontend::Value &value);
+  mlir::DictionaryAttr lossDictionary();
+  mlir::DictionaryAttr optimizerDictionary();
   mlir::DictionaryAttr toDictionary(const Config &config, Kind kind,
                                     StringRef title = "");
 
@@ -63,9 +65,9 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphEmitter::emit() {
   builder.setInsertionPointToEnd(module->getBody());
   auto modelOp = ModelOp::create(builder, loc, model.name(), model.batchBound);
   if (model.loss)
-    modelOp.setLossAttr(toDictionary(*model.loss, Kind::Loss));
+    modelOp.setLossAttr(lossDictionary());
   if (model.optimizer)
-    modelOp.setOptimizerAttr(toDictionary(*model.optimizer, Kind::Optimizer));
+    modelOp.setOptimizerAttr(optimizerDictionary());
   llvm::SmallVector<mlir::Attribute> metrics;
   for (const MetricRecord &metric : model.metrics)
     metrics.push_back(toDictionary(metric.config, Kind::Metric, metric.title));
@@ -156,6 +158,26 @@ mlir::DictionaryAttr GraphEmitter::toDictionary(const Config &config, Kind kind,
       attributes.push_back(
           builder.getNamedAttr(argument.name, toAttribute(argument.value)));
   return builder.getDictionaryAttr(attributes);
+}
+
+/// With class_weight = [class, weight, class, weight, ...] if there are any.
+mlir::DictionaryAttr GraphEmitter::lossDictionary() {
+  mlir::NamedAttrList list(toDictionary(*model.loss, Kind::Loss));
+  llvm::SmallVector<mlir::Attribute> weights;
+  for (auto [number, weight] : model.classWeights) {
+    weights.push_back(builder.getI64IntegerAttr(number));
+    weights.push_back(builder.getF64FloatAttr(weight));
+  }
+  if (!weights.empty())
+    list.set("class_weight", builder.getArrayAttr(weights));
+  return list.getDictionary(builder.getContext());
+}
+
+mlir::DictionaryAttr GraphEmitter::optimizerDictionary() {
+  mlir::NamedAttrList list(toDictionary(*model.optimizer, Kind::Optimizer));
+  if (model.variableLearningRate)
+    list.set("variable_learning_rate", builder.getBoolAttr(true));
+  return list.getDictionary(builder.getContext());
 }
 
 mlir::OwningOpRef<mlir::ModuleOp>

@@ -206,10 +206,20 @@ void ModelBuilder::setOptimizer(Config config) {
     optimizer = std::move(config);
 }
 
+std::string sinter::frontend::metricTitle(const Config &metric) {
+  return metric.isNull("name") ? metric.name : metric.text("name");
+}
+
+void ModelBuilder::setClassWeights(
+    std::vector<std::pair<int64_t, double>> weights, SourceLoc loc) {
+  classWeights = std::move(weights);
+  classWeightsLoc = loc;
+}
+
 void ModelBuilder::addMetric(Config config) {
   if (!completeConfig(config, Kind::Metric, *reports))
     return;
-  std::string title = config.isNull("name") ? config.name : config.text("name");
+  std::string title = metricTitle(config);
   if (title == "loss" || llvm::any_of(metrics, [&](const MetricRecord &other) {
         return other.title == title;
       }))
@@ -227,6 +237,7 @@ bool ModelBuilder::check() {
     if (loss) {
       checkLoss();
       checkMetrics();
+      checkClassWeights();
     }
   }
   checked = true;
@@ -318,5 +329,27 @@ void ModelBuilder::checkMetrics() {
                      formatv("{0}: expected 'k' to be at most the {1} classes, "
                              "got {2}",
                              config.name, shape.back(), config.integer("k")));
+  }
+}
+
+void ModelBuilder::checkClassWeights() {
+  const Target wanted = target();
+  int64_t classes = wanted.classes;
+  if (wanted.kind == Target::Kind::Values)
+    classes = loss->name == "binary_crossentropy" && output().shape == Shape{1}
+                  ? 2
+                  : 0;
+  for (auto [number, weight] : classWeights) {
+    if (classes == 0)
+      return reports->error(classWeightsLoc,
+                            "class_weight: expected a loss with classes (a "
+                            "categorical crossentropy, or a binary one of one "
+                            "output), got '" +
+                                loss->name + "'");
+    if (number >= classes)
+      reports->error(classWeightsLoc,
+                     formatv("class_weight: expected classes from 0 to {0}, "
+                             "got {1}",
+                             classes - 1, number));
   }
 }

@@ -72,6 +72,9 @@ struct MetricRecord {
   std::string title; // its name in histories and tables
 };
 
+/// A completed metric's name in histories and tables.
+std::string metricTitle(const Config &metric);
+
 // Arguments of the layer functions below. What is not set has the catalog's
 // default, that is, Keras's.
 struct InputOptions {
@@ -112,6 +115,12 @@ public:
   void setLoss(Config loss);
   void setOptimizer(Config optimizer);
   void addMetric(Config metric);
+  /// Factors on the training loss of the samples of a class.
+  void setClassWeights(std::vector<std::pair<int64_t, double>> weights,
+                       SourceLoc loc = {});
+  /// Makes the learning rate a state, "optimizer/learning_rate", for a program
+  /// that changes it while it trains.
+  void setVariableLearningRate() { variableLearningRate = true; }
   /// The largest batch the compiled functions take.
   void setBatchBound(int64_t samples) { batchBound = samples; }
   /// Where the model's name stands, for locations in the IR.
@@ -137,6 +146,7 @@ private:
   void checkUses();
   void checkLoss();
   void checkMetrics();
+  void checkClassWeights();
 
   std::string modelName;
   std::unique_ptr<Diagnostics> ownReports;
@@ -149,6 +159,9 @@ private:
   bool checked = false;
   std::optional<Config> loss, optimizer;
   std::vector<MetricRecord> metrics;
+  std::vector<std::pair<int64_t, double>> classWeights;
+  SourceLoc classWeightsLoc;
+  bool variableLearningRate = false;
 };
 
 } // namespace sinter::frontend

@@ -4,6 +4,9 @@
 // one loop, defaults included: the trainer has no defaults of its own.
 #include "frontend/Recipe.h"
 
+#include "frontend/TrainingCheck.h"
+
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -50,7 +53,8 @@ std::string sinter::frontend::writeRecipe(const Spec &spec,
   auto lines = [&](StringRef prefix, const std::optional<Config> &config) {
     if (config)
       for (const Argument &argument : config->args)
-        line(prefix + "." + argument.name, toText(argument.value));
+        if (!argument.value.isNull())
+          line(prefix + "." + argument.name, toText(argument.value));
   };
 
   line("input.scale", toText(spec.input->get("scale")));
@@ -67,6 +71,13 @@ std::string sinter::frontend::writeRecipe(const Spec &spec,
     line("data.validation_split_shuffle", toText(split->get("shuffle")));
     line("data.validation_split_seed", toText(split->get("seed")));
   }
+  if (spec.data.autoClasses)
+    line("data.classes", "auto");
   lines("train", spec.train);
+  for (const auto &[index, callback] : llvm::enumerate(spec.callbacks)) {
+    const std::string key = "callback." + std::to_string(index);
+    line(key, callback.name);
+    lines(key, withMode(spec, callback));
+  }
   return recipe;
 }

@@ -6,8 +6,12 @@
 #include "frontend/Session.h"
 
 #include "codegen/Dialects.h"
+#include "frontend/Dump.h"
 #include "frontend/Summary.h"
 #include "passes/Passes.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace sinter;
 using namespace sinter::frontend;
@@ -36,6 +40,10 @@ Session::Failure Session::load() {
     return kWrongInput;
   graph = spec->model().build(context);
   handler.emplace(context, spec->diagnostics());
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  dumpModule(stream, *graph, /*locations=*/false);
+  fingerprint = llvm::xxh3_64bits(text);
   return std::nullopt;
 }
 
@@ -103,5 +111,6 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
 
 std::string Session::recipe() {
   return writeRecipe(spec->spec(), spec->model().target()) +
-         summaryRecipe(spec->model());
+         summaryRecipe(spec->model()) +
+         llvm::formatv("model.fingerprint={0:x-16}\n", fingerprint).str();
 }

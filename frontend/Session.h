@@ -53,6 +53,8 @@ private:
   mlir::MLIRContext context;
   std::optional<SpecFile> spec;
   std::optional<SpecDiagnosticHandler> handler;
+  /// Of the graph stage: tells whether a checkpoint is of the same network.
+  uint64_t fingerprint = 0;
   mlir::OwningOpRef<mlir::ModuleOp> graph;
 };
 

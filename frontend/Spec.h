@@ -97,10 +97,12 @@ struct Config {
 };
 
 /// Where the numbers come from. Each source is a completed Config of
-/// Kind::DataSource; its name says the form (images, csv, npz).
+/// Kind::DataSource; its name says the form (images, csv, npz, ...).
 struct DataSpec {
   std::optional<Config> train, validation, test;
   std::optional<Config> validationSplit;
+  /// Where `classes: auto` stands: labels are mapped to class numbers.
+  std::optional<SourceLoc> autoClasses;
 };
 
 /// A whole spec. Parts that were missing or wrong are empty or not `complete`;
@@ -114,6 +116,7 @@ struct Spec {
   std::vector<Config> metrics;
   DataSpec data;
   std::optional<Config> train;
+  std::vector<Config> callbacks;
 };
 
 } // namespace sinter::frontend

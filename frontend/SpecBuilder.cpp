@@ -7,6 +7,7 @@
 #include "frontend/SpecBuilder.h"
 
 #include "frontend/Catalog.h"
+#include "frontend/TrainingCheck.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -33,6 +34,7 @@ public:
 private:
   void nameLayers();
   void addLayers();
+  void setTraining(const Config &train);
   std::vector<Reference> referencesOf(const Config &layer) const;
   void reportUnresolved(size_t layer, const Reference &reference);
   std::string findCircle(size_t from, size_t to) const;
@@ -175,10 +177,26 @@ void SpecBuilder::build() {
   for (const Config &metric : spec.metrics)
     builder.addMetric(metric);
   if (spec.train)
-    builder.setBatchBound(spec.train->integer("batch_size"));
+    setTraining(*spec.train);
+  if (changesLearningRate(spec))
+    builder.setVariableLearningRate();
+}
+
+void SpecBuilder::setTraining(const Config &train) {
+  builder.setBatchBound(train.integer("batch_size"));
+  const Value &weights = train.get("class_weight");
+  if (weights.isNull())
+    return;
+  std::vector<std::pair<int64_t, double>> pairs;
+  const auto &list = *weights.getIf<Value::List>();
+  for (size_t i = 0; i < list.size(); i += 2)
+    pairs.push_back({*list[i].getIf<int64_t>(), *list[i + 1].getIf<double>()});
+  builder.setClassWeights(std::move(pairs), weights.loc);
 }
 
 bool sinter::frontend::buildSpec(const Spec &spec, ModelBuilder &builder) {
   SpecBuilder(spec, builder).build();
-  return builder.check();
+  builder.check();
+  checkTraining(spec, builder);
+  return !builder.diagnostics().hasErrors();
 }

@@ -39,8 +39,9 @@ private:
   void readMetrics(const YamlEntry &entry);
   void readData(const YamlEntry &entry);
   void readTrain(const YamlEntry &entry);
-  void refuseCallbacks(const YamlEntry &entry);
+  void readCallbacks(const YamlEntry &entry);
 
+  void readClasses(const YamlEntry &entry);
   void addLayer(Config layer, bool isFirst);
   std::optional<Config> readDataSource(const YamlNode &node);
 
@@ -80,7 +81,7 @@ Spec SpecReader::read(const YamlNode &root) {
       {"metrics", false, &SpecReader::readMetrics, "what is reported"},
       {"data", false, &SpecReader::readData, "where samples come from"},
       {"train", false, &SpecReader::readTrain, "epochs, batch size, seed"},
-      {"callbacks", false, &SpecReader::refuseCallbacks, "not yet"},
+      {"callbacks", false, &SpecReader::readCallbacks, "after each epoch"},
   };
   if (!root.isMap()) {
     error(root.loc, "expected a spec (model: NAME, input: ..., layers: ...), "
@@ -194,9 +195,24 @@ void SpecReader::readMetrics(const YamlEntry &entry) {
       spec.metrics.push_back(std::move(*metric));
 }
 
-void SpecReader::refuseCallbacks(const YamlEntry &entry) {
-  if (!entry.value.isNull())
-    error(entry.keyLoc, "callbacks are not supported yet");
+void SpecReader::readCallbacks(const YamlEntry &entry) {
+  if (entry.value.isNull())
+    return;
+  llvm::ArrayRef<YamlNode> items = entry.value; // one needs no list
+  if (entry.value.isList())
+    items = entry.value.items;
+  for (const YamlNode &item : items)
+    if (std::optional<Config> callback = toConfig(item, Kind::Callback))
+      spec.callbacks.push_back(std::move(*callback));
+}
+
+void SpecReader::readClasses(const YamlEntry &entry) {
+  if (entry.value.isScalar() && entry.value.text == "auto")
+    spec.data.autoClasses = entry.keyLoc;
+  else if (!entry.value.isNull())
+    error(entry.value.loc, "data: expected 'classes' to be auto (labels are "
+                           "mapped to class numbers), got " +
+                               entry.value.describe());
 }
 
 void SpecReader::readData(const YamlEntry &entry) {
@@ -205,7 +221,7 @@ void SpecReader::readData(const YamlEntry &entry) {
                                   "got " +
                                       entry.value.describe());
   static const StringRef keys[] = {"train", "validation", "test",
-                                   "validation_split"};
+                                   "validation_split", "classes"};
   std::optional<Config> *sources[] = {&spec.data.train, &spec.data.validation,
                                       &spec.data.test};
   for (const YamlEntry &part : entry.value.entries) {
@@ -213,6 +229,8 @@ void SpecReader::readData(const YamlEntry &entry) {
     if (key == std::end(keys))
       error(part.keyLoc, "data has no key '" + printable(part.key) + "'" +
                              didYouMean(part.key, keys));
+    else if (*key == "classes")
+      readClasses(part);
     else if (*key == "validation_split")
       spec.data.validationSplit = toSection(part);
     else
@@ -233,8 +251,8 @@ std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
           Config(form.name.str(), toArguments(node, &form), node.loc),
           Kind::DataSource);
   error(node.loc, "expected a data source ({images: FILE, labels: FILE}, "
-                  "{csv: FILE, label: COLUMN} or {npz: FILE, x: ARRAY, y: "
-                  "ARRAY}), got " +
+                  "{csv: FILE, label: COLUMN}, {npz: FILE, x: ARRAY, y: "
+                  "ARRAY} or {cifar10: FILE}), got " +
                       (node.isMap() ? "keys " + joinNames(node.keys())
                                     : node.describe()));
   return std::nullopt;
@@ -305,9 +323,12 @@ Value SpecReader::toValue(const YamlNode &node) {
       list.push_back(toValue(item));
     value = Value(std::move(list));
   } else if (node.isMap()) {
-    // Only one key makes a config; the nameless one is refused by every type.
+    // Only one key makes a config; the nameless one is refused by every type
+    // but that of class weights.
     Config config("", {}, node.loc);
-    if (node.entries.size() == 1) {
+    if (node.entries.size() != 1) {
+      config.args = toArguments(node, nullptr);
+    } else {
       const YamlEntry &entry = node.entries.front();
       config =
           Config(entry.key, toArguments(entry.value, nullptr), entry.keyLoc);

@@ -36,12 +36,12 @@ public:
       return success();
     clone(names::evalStep);
     resolveModes(/*training=*/false);
-    if (failed(appendLoss()))
+    if (failed(appendLoss(/*training=*/false)))
       return failure();
     addCounters();
     clone(names::trainStep);
     resolveModes(/*training=*/true);
-    return appendLoss();
+    return appendLoss(/*training=*/true);
   }
 
 private:
@@ -92,7 +92,7 @@ private:
   }
 
   /// Adds the target argument and makes loss and metrics the results.
-  LogicalResult appendLoss() {
+  LogicalResult appendLoss(bool training) {
     auto terminator = cast<func::ReturnOp>(step.front().getTerminator());
     Value prediction = terminator.getOperand(0);
     RankedTensorType wanted =
@@ -101,7 +101,8 @@ private:
     builder.setInsertionPoint(terminator);
 
     Value loss =
-        batchMean(model.getLossAttr(), model.getLoc(), prediction, target);
+        batchMean(model.getLossAttr(), model.getLoc(), prediction, target,
+                  /*weighted=*/training);
     if (!loss)
       return failure();
     SmallVector<Value> results = {addRegularizers(loss)};
@@ -126,10 +127,14 @@ private:
   /// The mean over the batch's true size: the last, smaller batch of an epoch
   /// needs no program of its own.
   Value batchMean(DictionaryAttr config, Location at, Value prediction,
-                  Value target) {
+                  Value target, bool weighted = false) {
     Value each = buildPerSample(builder, at, config, prediction, target);
     if (!each)
       return {};
+    if (Value weights = weighted
+                            ? buildSampleWeights(builder, at, config, target)
+                            : Value())
+      each = MulOp::create(builder, at, each, weights);
     Value sum = ReduceSumOp::create(builder, at, each, ArrayRef<int64_t>{0},
                                     /*keep_dims=*/false);
     return DivOp::create(builder, at, sum, BatchSizeOp::create(builder, at));

@@ -156,6 +156,8 @@ private:
 
   // ---- Learning rate, by iteration s (0 in the first step)
   Value learningRate() {
+    if (config.flag("variable_learning_rate"))
+      return variableRate();
     DictionaryAttr dictionary = config.dictionaryAt("learning_rate");
     if (!dictionary)
       return number(config.number("learning_rate", 0.001));
@@ -173,6 +175,16 @@ private:
         << "expected a learning-rate schedule, got '" << schedule.name() << "'";
     bad = true;
     return number(0);
+  }
+
+  // a state, which the program around the model may change between steps
+  Value variableRate() {
+    double start = config.number("learning_rate", 0.001);
+    if (DictionaryAttr schedule = config.dictionaryAt("learning_rate"))
+      start = Config(schedule).number("value", start);
+    auto type = RankedTensorType::get({}, b.getF32Type());
+    addState(names::learningRate, type, start);
+    return ReadOp::create(b, loc, type, names::learningRate);
   }
 
   // initial decay_rate^(s / decay_steps), the exponent floored if staircase

@@ -192,3 +192,26 @@ RankedTensorType sinter::targetType(DictionaryAttr config,
                                  IntegerType::get(config.getContext(), 32));
   return prediction;
 }
+
+Value sinter::buildSampleWeights(OpBuilder &builder, Location loc,
+                                 DictionaryAttr dictionary, Value target) {
+  SmallVector<double> weights = Config(dictionary).numbers("class_weight");
+  if (weights.empty())
+    return {};
+  Formula f(builder, loc);
+  RankedTensorType type = tensorTypeOf(target);
+  Value label = target;
+  if (type.getRank() == 2 && type.getDimSize(1) == 1)
+    label = f.reshape(f.greater(target, f.number(0.5)), {ShapedType::kDynamic});
+  else if (type.getRank() == 2)
+    label = ArgMaxOp::create(f.b, loc, target);
+  if (!tensorTypeOf(label).getElementType().isF32())
+    label = CastOp::create(f.b, loc,
+                           tensorTypeOf(label).clone(f.b.getF32Type()), label);
+  // 1 + sum (w - 1) [label = class]
+  Value sum = f.one();
+  for (size_t i = 0; i + 1 < weights.size(); i += 2)
+    sum = f.add(
+        sum, f.mul(f.equal(label, f.number(weights[i])), weights[i + 1] - 1));
+  return sum;
+}

@@ -18,6 +18,13 @@ mlir::Value buildPerSample(mlir::OpBuilder &builder, mlir::Location loc,
                            mlir::DictionaryAttr config, mlir::Value prediction,
                            mlir::Value target);
 
+/// The factor on each sample's training loss, tensor<?xf32>, that
+/// `class_weight` of the loss `config` asks for ([class, weight, ...]; other
+/// classes have 1), or null. A row of targets stands for the class of its
+/// largest element, one binary target for class 0 or 1.
+mlir::Value buildSampleWeights(mlir::OpBuilder &builder, mlir::Location loc,
+                               mlir::DictionaryAttr config, mlir::Value target);
+
 /// The type of target that the loss `config` wants for such a prediction.
 mlir::RankedTensorType targetType(mlir::DictionaryAttr config,
                                   mlir::RankedTensorType prediction);

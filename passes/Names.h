@@ -15,6 +15,7 @@ constexpr llvm::StringLiteral trainStep = "train_step";
 
 // States.
 constexpr llvm::StringLiteral iteration = "optimizer/iteration";
+constexpr llvm::StringLiteral learningRate = "optimizer/learning_rate";
 constexpr llvm::StringLiteral seed = "optimizer/seed";
 
 // Attributes of functions.

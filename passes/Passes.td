@@ -36,8 +36,9 @@ def BuildSteps : Sinter_Pass<"build-steps"> {
             `@eval_step`: that, the loss with its regularisers, the metrics.
             `@train_step`: the same with training's dropout and noise.
     A loss on a softmax or sigmoid takes its operand instead, the logits, which
-    is exact where the probabilities have rounded to 0 or 1. Without a loss
-    there is only `@predict`.
+    is exact where the probabilities have rounded to 0 or 1. A loss with
+    `class_weight = [class, weight, ...]` scales the samples of these classes in
+    `@train_step`. Without a loss there is only `@predict`.
   }];
 }
 
@@ -55,7 +56,9 @@ def ExpandOptimizer : Sinter_Pass<"expand-optimizer"> {
   let summary = "Turn updates into arithmetic, slots and writes";
   let description = [{
     Keras 3's formulas: learning-rate schedule, clipping, weight decay, then the
-    optimizer's rule. Adds the slots as states and counts the iteration.
+    optimizer's rule. Adds the slots as states and counts the iteration. With
+    `variable_learning_rate` the rate is the state "optimizer/learning_rate",
+    which is read and never written.
   }];
 }
 

@@ -204,7 +204,8 @@ typedef enum sinter_status {
 /* Weights (the states with the roles PARAMETER and FROZEN, by name) from and to
  * a safetensors file. On failure `message` gets one line that names the file,
  * what was expected and what was found. Loading checks the whole file before it
- * changes the state; saving replaces the file in one step. */
+ * changes the state, NaN and infinity included; saving replaces the file in one
+ * step. */
 sinter_status sinter_load_weights(const sinter_model *model, void *state,
                                   const char *path, char *message,
                                   size_t message_size);

@@ -228,9 +228,9 @@ static Error readNpy(ByteReader &reader, Array &array) {
   return readData(reader, *stored, array);
 }
 
-std::string npyHeader(const Shape &shape) {
-  std::string dictionary =
-      "{'descr': '<f4', 'fortran_order': False, 'shape': (";
+std::string npyHeader(const Shape &shape, const char *type) {
+  std::string dictionary = std::string("{'descr': '") + type +
+                           "', 'fortran_order': False, 'shape': (";
   for (int64_t size : shape)
     dictionary += std::to_string(size) + ", ";
   dictionary += "), }";

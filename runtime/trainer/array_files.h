@@ -21,8 +21,8 @@ Error readArray(const std::string &path, Array &array);
 /// The array `name` of an npz file.
 Error readNpz(const std::string &path, const std::string &name, Array &array);
 
-/// The header of an npy file that holds f32 in C order.
-std::string npyHeader(const Shape &shape);
+/// The header of an npy file in C order; `type` as npy spells it.
+std::string npyHeader(const Shape &shape, const char *type = "<f4");
 
 } // namespace sinter::trainer
 

@@ -32,6 +32,8 @@ static Error runCommand(const sinter_model &model, const Options &options) {
     return runEvaluate(model, options);
   case Command::Predict:
     return runPredict(model, options);
+  case Command::CrossValidate:
+    return runCrossValidate(model, options);
   case Command::Info:
     return runInfo(model, options);
   case Command::Benchmark:

@@ -10,6 +10,7 @@ namespace sinter::trainer {
 Error runTrain(const sinter_model &model, const Options &options);
 Error runEvaluate(const sinter_model &model, const Options &options);
 Error runPredict(const sinter_model &model, const Options &options);
+Error runCrossValidate(const sinter_model &model, const Options &options);
 Error runInfo(const sinter_model &model, const Options &options);
 Error runBenchmark(const sinter_model &model, const Options &options);
 

@@ -2,6 +2,7 @@
 #include "runtime/trainer/dataset.h"
 
 #include "runtime/trainer/array_files.h"
+#include "runtime/trainer/cifar.h"
 
 #include <algorithm>
 #include <cmath>
@@ -45,6 +46,13 @@ static Error readSource(const DataSource &source, const std::string &directory,
     if (Error error = readNpz(path, source.x, inputs))
       return error;
     return readNpz(path, source.y, labels);
+  }
+  if (!source.cifar10.empty()) {
+    std::vector<std::string> paths;
+    for (const std::string &path : source.cifar10)
+      paths.push_back(join(directory, path));
+    names.inputs = names.labels = paths.front();
+    return readCifar10(paths, inputs, labels);
   }
   names = {join(directory, source.images), join(directory, source.labels)};
   if (Error error = readArray(names.inputs, inputs))
@@ -98,9 +106,39 @@ static Error convertClasses(const std::string &file, const Array &labels,
   return {};
 }
 
+/// One label that the map knows for each record.
+static Error mapClasses(const std::string &file, const Array &labels,
+                        const ClassMap &map, std::vector<int32_t> &converted) {
+  converted.resize(static_cast<size_t>(labels.records()));
+  for (int64_t i = 0; i < labels.records(); ++i) {
+    int32_t number = map.find(labels.at(i));
+    if (number < 0)
+      return wrongInput("%s: record %lld (counted from 0): expected a label of "
+                        "the training set (%s), got %g",
+                        file.c_str(), static_cast<long long>(i),
+                        map.text().c_str(), labels.at(i));
+    converted[static_cast<size_t>(i)] = number;
+  }
+  return {};
+}
+
+static Error setMappedTargets(const Recipe &recipe, const std::string &file,
+                              const Array &labels, ClassMap &map,
+                              Dataset &dataset) {
+  if (labels.recordElements() != 1)
+    return wrongInput("%s: expected one label in each record, got shape %s",
+                      file.c_str(), shapeText(labels.recordShape()).c_str());
+  if (!map.isGiven())
+    if (Error error = map.learn(file, labels, recipe.classes))
+      return error;
+  return mapClasses(file, labels, map, dataset.classes);
+}
+
 static Error setTargets(const Recipe &recipe, const std::string &file,
-                        Array labels, const ModelShape &model,
+                        Array labels, const ModelShape &model, ClassMap *map,
                         Dataset &dataset) {
+  if (recipe.mapsClasses && map)
+    return setMappedTargets(recipe, file, labels, *map, dataset);
   bool areClasses = recipe.targetKind == TargetKind::Sparse ||
                     (recipe.targetKind == TargetKind::OneHot &&
                      labels.recordElements() != recipe.classes);
@@ -125,7 +163,7 @@ static Error checkInputs(const std::string &file, const Array &inputs,
 
 Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const char *set, const std::string &directory,
-                  const ModelShape &model, Dataset &dataset) {
+                  const ModelShape &model, Dataset &dataset, ClassMap *map) {
   if (!source.isGiven())
     return wrongInput("expected data.%s in the model's spec, got none", set);
   Array labels;
@@ -140,7 +178,20 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
         "%s: expected %lld records as in %s, got %lld", names.labels.c_str(),
         static_cast<long long>(dataset.samples()), names.inputs.c_str(),
         static_cast<long long>(labels.records()));
-  return setTargets(recipe, names.labels, std::move(labels), model, dataset);
+  return setTargets(recipe, names.labels, std::move(labels), model, map,
+                    dataset);
+}
+
+Error settleClasses(const Recipe &recipe, const std::string &weights,
+                    ClassMap &map) {
+  if (!recipe.mapsClasses)
+    map = {};
+  if (!recipe.mapsClasses || map.classes() == recipe.classes)
+    return {};
+  return wrongInput("%s: expected the labels of %lld classes (`classes` in the "
+                    "metadata, as training saves it), got %lld",
+                    weights.c_str(), static_cast<long long>(recipe.classes),
+                    static_cast<long long>(map.classes()));
 }
 
 static bool endsWith(const std::string &text, const char *ending) {

@@ -7,6 +7,7 @@
 #define SINTER_TRAINER_DATASET_H
 
 #include "runtime/trainer/array.h"
+#include "runtime/trainer/class_map.h"
 #include "runtime/trainer/recipe.h"
 
 namespace sinter::trainer {
@@ -28,10 +29,17 @@ struct Dataset {
 };
 
 /// `set` ("train", "validation", "test") is for messages; relative paths start
-/// at `directory`.
+/// at `directory`. Where the recipe maps labels to classes, `map` says how; an
+/// empty one learns it from this set first.
 Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const char *set, const std::string &directory,
-                  const ModelShape &model, Dataset &dataset);
+                  const ModelShape &model, Dataset &dataset,
+                  ClassMap *map = nullptr);
+
+/// Refuses weights without the labels that the recipe's `classes: auto` needs;
+/// without it, forgets those that the weights bring.
+Error settleClasses(const Recipe &recipe, const std::string &weights,
+                    ClassMap &map);
 
 /// The input of `predict`: idx, npy or csv by the name's extension.
 Error loadInputs(const std::string &path, const ModelShape &model,

@@ -7,11 +7,14 @@
 namespace sinter::trainer {
 
 History::History(const Means &training, const Means *validation,
-                 int64_t epochs) {
+                 const float *learningRate, int64_t epochs)
+    : learningRate(learningRate) {
   for (size_t i = 0; i < training.size(); ++i)
     columns.push_back({training.name(i), {}});
   for (size_t i = 0; validation && i < validation->size(); ++i)
     columns.push_back({std::string("val_") + validation->name(i), {}});
+  if (learningRate)
+    columns.push_back({"learning_rate", {}});
   columns.push_back({"epoch_seconds", {}});
   for (Column &column : columns)
     column.values.reserve(static_cast<size_t>(epochs));
@@ -24,7 +27,42 @@ void History::add(const Means &training, const Means *validation,
     column++->values.push_back(training.mean(i));
   for (size_t i = 0; validation && i < validation->size(); ++i)
     column++->values.push_back(validation->mean(i));
+  if (learningRate)
+    column++->values.push_back(static_cast<double>(*learningRate));
   column->values.push_back(seconds);
+}
+
+size_t History::find(const std::string &name) const {
+  size_t i = 0;
+  while (i < figures() && columns[i].name != name)
+    ++i;
+  return i;
+}
+
+std::string History::names() const {
+  std::string text;
+  for (size_t i = 0; i < figures(); ++i)
+    text += (i ? ", " : "") + columns[i].name;
+  return text;
+}
+
+static std::string notesKey(const std::string &column) {
+  return "history." + column;
+}
+
+void History::save(Notes &notes) const {
+  for (const Column &column : columns)
+    notes.put(notesKey(column.name), column.values);
+}
+
+bool History::load(const Notes &notes, int64_t epochs) {
+  for (Column &column : columns) {
+    column.values.clear();
+    if (!notes.get(notesKey(column.name), column.values) ||
+        column.values.size() != static_cast<size_t>(epochs))
+      return false;
+  }
+  return true;
 }
 
 std::string History::json(const Instance &instance) const {

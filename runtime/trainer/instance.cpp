@@ -2,6 +2,7 @@
 #include "runtime/trainer/instance.h"
 
 #include <algorithm>
+#include <cstring>
 #include <sched.h>
 #include <unistd.h>
 
@@ -78,7 +79,7 @@ Error Instance::create(const sinter_model &model, int threads, uint64_t seed) {
   if (!pool)
     return runFailed("cannot start the threads");
   sinter_flush_denormals();
-  sinter_init_state(&model, state.get(), seed);
+  restart(seed);
   return {};
 }
 
@@ -88,14 +89,57 @@ Error Instance::load(const std::string &path) {
   char message[mostMessageBytes];
   sinter_status status = sinter_load_weights(
       compiled, state.get(), path.c_str(), message, sizeof message);
-  return status == SINTER_OK ? Error{} : Error{Status(status), message};
+  if (status != SINTER_OK)
+    return {Status(status), message};
+  Notes notes;
+  if (Error error = notes.read(path))
+    return error;
+  return classes.load(path, notes);
 }
 
 Error Instance::save(const std::string &path) const {
+  Notes notes;
+  classes.save(notes);
+  const std::vector<sinter_metadata> metadata = notes.metadata();
+  const std::vector<sinter_tensor> tensors = weights();
   char message[mostMessageBytes];
-  sinter_status status = sinter_save_weights(
-      compiled, state.get(), path.c_str(), message, sizeof message);
+  sinter_status status = sinter_write_tensors(
+      path.c_str(), tensors.data(), static_cast<int64_t>(tensors.size()),
+      metadata.data(), static_cast<int64_t>(metadata.size()), message,
+      sizeof message);
   return status == SINTER_OK ? Error{} : Error{Status(status), message};
+}
+
+void Instance::restart(uint64_t seed) {
+  sinter_init_state(compiled, state.get(), seed);
+}
+
+void Instance::copyState(void *copy) const {
+  std::memcpy(copy, state.get(), stateBytes());
+}
+
+void Instance::setState(const void *copy) {
+  std::memcpy(state.get(), copy, stateBytes());
+}
+
+float *Instance::find(const char *name) {
+  const sinter_state_info *info = sinter_find_state(compiled, name);
+  return info ? reinterpret_cast<float *>(static_cast<char *>(state.get()) +
+                                          info->offset)
+              : nullptr;
+}
+
+std::vector<sinter_tensor> Instance::states() const {
+  std::vector<sinter_tensor> list(static_cast<size_t>(compiled->num_states));
+  sinter_list_states(compiled, state.get(), list.data());
+  return list;
+}
+
+std::vector<sinter_tensor> Instance::weights() const {
+  std::vector<sinter_tensor> list(static_cast<size_t>(compiled->num_states));
+  list.resize(static_cast<size_t>(
+      sinter_list_weights(compiled, state.get(), list.data())));
+  return list;
 }
 
 sinter_call Instance::call(const float *input, const void *target,

@@ -3,7 +3,7 @@
 #ifndef SINTER_TRAINER_INSTANCE_H
 #define SINTER_TRAINER_INSTANCE_H
 
-#include "runtime/trainer/error.h"
+#include "runtime/trainer/class_map.h"
 
 #include <cstdlib>
 #include <memory>
@@ -26,8 +26,25 @@ public:
   /// `threads` 0: one for each available CPU.
   Error create(const sinter_model &model, int threads, uint64_t seed);
 
+  /// Weights, and the labels of the classes where the file has them.
   Error load(const std::string &path);
   Error save(const std::string &path) const;
+  /// What the classes are called, for files and people.
+  ClassMap classes;
+
+  /// Weights and optimizer as they were before the first step.
+  void restart(uint64_t seed);
+  /// The whole state: `stateBytes` bytes.
+  size_t stateBytes() const {
+    return static_cast<size_t>(compiled->state_bytes);
+  }
+  void copyState(void *copy) const;
+  void setState(const void *copy);
+  /// Of the state called `name`, or null.
+  float *find(const char *name);
+  /// All states, or the weights only, where they lie.
+  std::vector<sinter_tensor> states() const;
+  std::vector<sinter_tensor> weights() const;
 
   /// What a function of the model, or one of its kernels, is called with.
   /// Good until the next one is made.

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 #include <vector>
 
 namespace sinter::trainer {
@@ -24,6 +25,8 @@ const CommandRow commandRows[] = {
     {Command::Train, "train", "train the model on data.train"},
     {Command::Evaluate, "evaluate", "loss and metrics of weights on data.test"},
     {Command::Predict, "predict", "run the model on an input file"},
+    {Command::CrossValidate, "cross-validate",
+     "train and evaluate on k folds of data.train"},
     {Command::Info, "info", "parameters, memory, kernels and their work"},
     {Command::Benchmark, "benchmark", "time a step and each of its kernels"},
 };
@@ -33,8 +36,11 @@ constexpr unsigned bit(Command command) {
 }
 constexpr unsigned train = bit(Command::Train),
                    evaluate = bit(Command::Evaluate),
-                   predict = bit(Command::Predict), info = bit(Command::Info),
+                   predict = bit(Command::Predict),
+                   crossValidate = bit(Command::CrossValidate),
+                   info = bit(Command::Info),
                    benchmark = bit(Command::Benchmark);
+constexpr unsigned trains = train | crossValidate;
 
 struct FlagRow {
   const char *name;
@@ -75,8 +81,30 @@ const char *setThreads(Options &options, const char *text) {
   return nullptr;
 }
 
+const char *setFolds(Options &options, const char *text) {
+  if (!parseInteger(text, options.folds) || options.folds < 2 ||
+      options.folds > INT32_MAX)
+    return "a whole number of at least 2";
+  return nullptr;
+}
+
+/// "500" steps or "30s".
+const char *setCheckpointEvery(Options &options, const char *text) {
+  std::string number = text;
+  const bool isSeconds = !number.empty() && number.back() == 's';
+  if (isSeconds)
+    number.pop_back();
+  int64_t value;
+  if (!parseInteger(number.c_str(), value) || value < 1 || value > INT32_MAX)
+    return "a number of steps (500) or of seconds (30s)";
+  options.checkpointsWithinEpochs = true;
+  options.checkpointSteps = isSeconds ? 0 : value;
+  options.checkpointSeconds = static_cast<double>(value);
+  return nullptr;
+}
+
 const FlagRow flagRows[] = {
-    {"--data", "DIR", train | evaluate, 0,
+    {"--data", "DIR", trains | evaluate, 0,
      "where the data files are (default: here)", setText<&Options::data>},
     {"--weights", "FILE", evaluate | predict, evaluate | predict,
      "safetensors file to use", setText<&Options::weights>},
@@ -84,17 +112,25 @@ const FlagRow flagRows[] = {
      setText<&Options::input>},
     {"--output", "FILE", predict, predict, "npy or csv file to write",
      setText<&Options::output>},
-    {"--epochs", "N", train, 0, "passes over the training data",
+    {"--argmax", nullptr, predict, 0,
+     "write the class of each record, not its probabilities",
+     setSwitch<&Options::argmax>},
+    {"--folds", "N", crossValidate, 0, "parts of the data (default: 5)",
+     setFolds},
+    {"--shuffle-folds", nullptr, crossValidate, 0,
+     "folds of a random order (the seed's), not of the file's",
+     setSwitch<&Options::shuffleFolds>},
+    {"--epochs", "N", trains, 0, "passes over the training data",
      setNumber<&Options::epochs, 1>},
-    {"--batch-size", "N", train | evaluate | benchmark, 0, "samples in a step",
+    {"--batch-size", "N", trains | evaluate | benchmark, 0, "samples in a step",
      setNumber<&Options::batchSize, 1>},
-    {"--threads", "N", train | evaluate | predict | benchmark, 0,
+    {"--threads", "N", trains | evaluate | predict | benchmark, 0,
      "threads to use (default: every CPU)", setThreads},
-    {"--seed", "N", train, 0, "seed of weights, order and dropout",
+    {"--seed", "N", trains, 0, "seed of weights, order and dropout",
      setNumber<&Options::seed, 0>},
-    {"--no-shuffle", nullptr, train, 0, "keep the order of the data",
+    {"--no-shuffle", nullptr, trains, 0, "keep the order of the data",
      setSwitch<&Options::noShuffle>},
-    {"--init", "FILE", train, 0, "weights to start from",
+    {"--init", "FILE", trains, 0, "weights to start from",
      setText<&Options::init>},
     {"--save", "FILE", train, 0, "where to write the trained weights",
      setText<&Options::save>},
@@ -106,9 +142,22 @@ const FlagRow flagRows[] = {
     {"--no-validation", nullptr, train, 0,
      "do not evaluate after each epoch; a split stays unused",
      setSwitch<&Options::noValidation>},
-    {"--quiet", nullptr, train, 0, "print errors only",
+    {"--checkpoint-dir", "DIR", train, 0,
+     "keep a checkpoint there: after each epoch, on SIGINT and SIGTERM, and "
+     "as --checkpoint-every says",
+     setText<&Options::checkpointDirectory>},
+    {"--checkpoint-every", "N", train, 0,
+     "within an epoch, too: every N steps, or every Ns seconds (default: 60s)",
+     setCheckpointEvery},
+    {"--resume", nullptr, train, 0,
+     "go on from the checkpoint, with the same flags; without one, start",
+     setSwitch<&Options::resume>},
+    {"--confusion", nullptr, evaluate, 0,
+     "count how often each class was taken for each other",
+     setSwitch<&Options::confusion>},
+    {"--quiet", nullptr, trains, 0, "print errors only",
      setSwitch<&Options::quiet>},
-    {"--json", nullptr, train | evaluate | info | benchmark, 0,
+    {"--json", nullptr, trains | evaluate | info | benchmark, 0,
      "print the result as JSON, and nothing else", setSwitch<&Options::json>},
 };
 
@@ -161,10 +210,10 @@ const char *programName(const char *path) {
 std::string helpForAll(const char *program) {
   std::string text = format("usage: %s COMMAND [flags]\n\n", program);
   for (const CommandRow &row : commandRows)
-    text += format("  %-12s%s\n", row.name, row.help);
+    text += format("  %-16s%s\n", row.name, row.help);
   text += format("\n%s COMMAND --help lists the flags of a command.\n"
                  "Exit status: 0 done, 1 wrong input, 2 wrong usage, 3 the "
-                 "run failed.\n",
+                 "run failed or was interrupted.\n",
                  program);
   return text;
 }
@@ -177,7 +226,7 @@ std::string helpFor(const char *program, const CommandRow &command) {
     std::string name = flag.name;
     if (flag.value)
       name += std::string(" ") + flag.value;
-    flags += format("  %-18s%s\n", name.c_str(), flag.help);
+    flags += format("  %-22s%s\n", name.c_str(), flag.help);
     if (flag.requiredBy & bit(command.command))
       required += " " + name;
   }
@@ -199,11 +248,16 @@ const CommandRow *findCommand(const char *name) {
 
 Error unknownCommand(const char *found) {
   Suggestion suggestion(found);
-  for (const CommandRow &row : commandRows)
+  std::string names;
+  for (const CommandRow &row : commandRows) {
     suggestion.consider(row.name);
-  return wrongUsage("expected a command (train, evaluate, predict, info or "
-                    "benchmark), got '%s'%s",
-                    found, suggestion.text().c_str());
+    names += &row == commandRows                 ? ""
+             : &row == std::end(commandRows) - 1 ? " or "
+                                                 : ", ";
+    names += row.name;
+  }
+  return wrongUsage("expected a command (%s), got '%s'%s", names.c_str(), found,
+                    suggestion.text().c_str());
 }
 
 const FlagRow *findFlag(const std::string &name, Command command) {

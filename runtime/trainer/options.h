@@ -9,7 +9,7 @@
 
 namespace sinter::trainer {
 
-enum class Command { Train, Evaluate, Predict, Info, Benchmark };
+enum class Command { Train, Evaluate, Predict, CrossValidate, Info, Benchmark };
 
 struct Options {
   Command command = Command::Train;
@@ -18,12 +18,19 @@ struct Options {
 
   std::string data = ".";
   std::string init, save, history, report; // train
+  std::string checkpointDirectory;         // train
   std::string weights;                     // evaluate, predict
   std::string input, output;               // predict
   // What is not given comes from the recipe.
   std::optional<int64_t> epochs, batchSize, seed;
   int threads = 0; // 0: one for each available CPU
+  // Between checkpoints within an epoch; seconds where steps are 0.
+  int64_t checkpointSteps = 0;
+  double checkpointSeconds = 60;
+  int64_t folds = 5; // cross-validate
   bool noShuffle = false, noValidation = false, quiet = false, json = false;
+  bool checkpointsWithinEpochs = false; // --checkpoint-every was given
+  bool resume = false, argmax = false, confusion = false, shuffleFolds = false;
 };
 
 Error parseOptions(int argc, const char *const *argv, Options &options);

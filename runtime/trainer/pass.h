@@ -21,11 +21,15 @@ struct PassData {
   int64_t steps() const { return (samples() + batchSize - 1) / batchSize; }
 };
 
+/// One batch, `step` counted from 0; adds its figures to `means` and returns
+/// its loss.
+float runStep(Instance &instance, const sinter_function_info &function,
+              const PassData &data, int64_t step, Batch &batch, Means &means);
+
 /// Fills `means` with the mean of each output. Ends with an error at the first
-/// step whose loss is not finite. `progress` may be null.
+/// step whose loss is not finite.
 Error runPass(Instance &instance, const sinter_function_info &function,
-              const PassData &data, Batch &batch, Means &means,
-              Progress *progress);
+              const PassData &data, Batch &batch, Means &means);
 
 } // namespace sinter::trainer
 

@@ -1,7 +1,9 @@
 // predict.cpp - the command `predict`: an input file to an output file.
 //
 // The output is .npy (f32, the input's records first) or .csv (a line a
-// record), told by its name. It is written batch by batch.
+// record), told by its name. It is written batch by batch. With --argmax it
+// holds one number a record (npy: i32): the class with the largest output, by
+// the label that the training data had.
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/commands.h"
 #include "runtime/trainer/output.h"
@@ -43,6 +45,32 @@ static void writeCsv(Output &output, const float *values, int64_t rows,
   output.write(text);
 }
 
+/// Where the last dimension of a record is largest.
+static Error checkArgmax(const sinter_model &model) {
+  const sinter_tensor_info &info = model.predict.outputs[0];
+  if (info.rank == 2 && info.shape[1] >= 2)
+    return {};
+  return wrongInput(
+      "--argmax: expected an output of at least 2 classes, got "
+      "shape %s",
+      shapeText({info.shape + 1, info.shape + info.rank}).c_str());
+}
+
+static void writeClasses(Output &output, OutputForm form, const ClassMap &map,
+                         const float *values, int64_t rows, int64_t columns) {
+  std::string text;
+  for (int64_t i = 0; i < rows; ++i) {
+    const float *row = values + i * columns;
+    const int32_t label = map.label(
+        static_cast<int32_t>(std::max_element(row, row + columns) - row));
+    if (form == OutputForm::Csv)
+      text += std::to_string(label) + "\n";
+    else
+      output.write(&label, sizeof label);
+  }
+  output.write(text);
+}
+
 Error runPredict(const sinter_model &model, const Options &options) {
   Recipe recipe;
   OutputForm form;
@@ -52,11 +80,17 @@ Error runPredict(const sinter_model &model, const Options &options) {
     return error;
   if (Error error = chooseForm(options.output, form))
     return error;
+  if (options.argmax)
+    if (Error error = checkArgmax(model))
+      return error;
   Instance instance;
   if (Error error = instance.create(model, options.threads, 0))
     return error;
   if (Error error = instance.load(options.weights))
     return error;
+  if (options.argmax)
+    if (Error error = settleClasses(recipe, options.weights, instance.classes))
+      return error;
   Array inputs;
   const ModelShape shape = modelShape(model.predict);
   if (Error error = loadInputs(options.input, shape, inputs))
@@ -68,7 +102,8 @@ Error runPredict(const sinter_model &model, const Options &options) {
   const int64_t records = inputs.records();
   const int64_t columns = shapeElements(outputShape(model, 1));
   if (form == OutputForm::Npy)
-    output.write(npyHeader(outputShape(model, records)));
+    output.write(options.argmax ? npyHeader({records}, "<i4")
+                                : npyHeader(outputShape(model, records)));
   Batch batch(recipe, shape, model.batch_bound);
   for (int64_t first = 0; first < records; first += model.batch_bound) {
     int64_t count = std::min(model.batch_bound, records - first);
@@ -76,7 +111,9 @@ Error runPredict(const sinter_model &model, const Options &options) {
     sinter_call call = instance.call(batch.input(), nullptr, count);
     model.predict.run(&call);
     const float *values = instance.output(0);
-    if (form == OutputForm::Npy)
+    if (options.argmax)
+      writeClasses(output, form, instance.classes, values, count, columns);
+    else if (form == OutputForm::Npy)
       output.write(values,
                    static_cast<size_t>(count * columns) * sizeof(float));
     else

@@ -74,7 +74,8 @@ void Progress::step(int64_t step, const Means &training) {
     return;
   lastDrawn = now;
   int64_t stepsLeft = stepsPerEpoch - step + (epochs - epoch) * stepsPerEpoch;
-  double secondsPerStep = seconds(now - begin) / static_cast<double>(step);
+  double secondsPerStep =
+      seconds(now - begin) / static_cast<double>(step - firstStep);
   draw(step, training, secondsPerStep * static_cast<double>(stepsLeft));
 }
 
@@ -97,6 +98,7 @@ void Progress::draw(int64_t step, const Means &training, double secondsLeft) {
 
 void Progress::endEpoch(const Means &training, const Means *validation,
                         double seconds) {
+  firstStep = 0;
   if (style == Style::Quiet)
     return;
   Line line;
@@ -107,6 +109,12 @@ void Progress::endEpoch(const Means &training, const Means *validation,
     line.appendMeans("val_", *validation);
   line.append("  %.2f s", seconds);
   std::printf("%s%s\n", style == Style::Bar ? "\r\033[K" : "", line.c_str());
+  std::fflush(stdout);
+}
+
+void Progress::abandon() {
+  if (style == Style::Bar)
+    std::printf("\n");
   std::fflush(stdout);
 }
 

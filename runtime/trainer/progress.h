@@ -5,7 +5,7 @@
 #ifndef SINTER_TRAINER_PROGRESS_H
 #define SINTER_TRAINER_PROGRESS_H
 
-#include "runtime/sinter_runtime.h"
+#include "runtime/trainer/notes.h"
 
 #include <chrono>
 #include <cstdint>
@@ -33,6 +33,20 @@ public:
   const char *name(size_t i) const { return outputs[i].name; }
   double mean(size_t i) const { return sums[i] / static_cast<double>(samples); }
 
+  void save(Notes &notes, const std::string &key) const {
+    notes.put(key + ".sums", sums);
+    notes.put(key + ".samples", samples);
+  }
+  /// False when the notes hold something else.
+  bool load(const Notes &notes, const std::string &key) {
+    std::vector<double> values;
+    if (!notes.get(key + ".sums", values) || values.size() != sums.size() ||
+        !notes.get(key + ".samples", samples))
+      return false;
+    sums.assign(values.begin(), values.end());
+    return true;
+  }
+
 private:
   const sinter_tensor_info *outputs;
   std::vector<double> sums;
@@ -48,10 +62,18 @@ public:
 
   Progress(Style style, int64_t epochs, int64_t stepsPerEpoch);
 
+  /// The next epoch is the one behind `epochs`, of which `steps` are done.
+  void resumeAt(int64_t epochs, int64_t steps) {
+    epoch = epochs;
+    firstStep = steps;
+  }
   void beginEpoch();
   void step(int64_t step, const Means &training);
   /// `validation` may be null.
   void endEpoch(const Means &training, const Means *validation, double seconds);
+
+  /// Leaves the bar as it is; the next text begins a line.
+  void abandon();
 
 private:
   using Clock = std::chrono::steady_clock;
@@ -60,7 +82,7 @@ private:
 
   const Style style;
   const int64_t epochs, stepsPerEpoch;
-  int64_t epoch = 0;
+  int64_t epoch = 0, firstStep = 0;
   int columns = 80;
   Clock::time_point begin, lastDrawn;
 };

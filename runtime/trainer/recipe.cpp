@@ -90,7 +90,27 @@ bool setSource(DataSource &source, const std::string &key,
     return setText(source.npz, value);
   if (key == "x")
     return setText(source.x, value);
+  if (key == "cifar10")
+    return setList(source.cifar10, value);
   return key == "y" && setText(source.y, value);
+}
+
+/// `key` without its "callback.": "0" or "0.patience".
+bool setCallback(std::vector<CallbackRecipe> &callbacks, const std::string &key,
+                 const std::string &value) {
+  size_t dot = key.find('.');
+  int64_t position;
+  if (!parseInteger(key.substr(0, dot).c_str(), position))
+    return false;
+  auto count = static_cast<int64_t>(callbacks.size());
+  if (dot == key.npos) {
+    callbacks.push_back({value, {}});
+    return position == count;
+  }
+  if (position != count - 1)
+    return false;
+  callbacks.back().arguments.push_back({key.substr(dot + 1), value});
+  return true;
 }
 
 bool set(Recipe &recipe, const std::string &key, const std::string &value) {
@@ -116,6 +136,13 @@ bool set(Recipe &recipe, const std::string &key, const std::string &value) {
     return setFlag(recipe.shuffle, value);
   if (key == "summary.layer")
     return addLayer(recipe.layers, value);
+  if (key == "data.classes")
+    return recipe.mapsClasses = value == "auto";
+  if (key == "train.class_weight" || key == "model.fingerprint")
+    return true;
+  const std::string callback = "callback.";
+  if (key.compare(0, callback.size(), callback) == 0)
+    return setCallback(recipe.callbacks, key.substr(callback.size()), value);
   const std::pair<const char *, DataSource *> sources[] = {
       {"data.train.", &recipe.train},
       {"data.validation.", &recipe.validation},
@@ -127,6 +154,30 @@ bool set(Recipe &recipe, const std::string &key, const std::string &value) {
 }
 
 } // namespace
+
+const std::string &CallbackRecipe::text(const char *argument) const {
+  static const std::string none = "null";
+  for (const auto &[name, value] : arguments)
+    if (name == argument)
+      return value;
+  return none;
+}
+
+int64_t CallbackRecipe::integer(const char *argument) const {
+  int64_t value = 0;
+  return parseInteger(text(argument).c_str(), value) ? value : 0;
+}
+
+double CallbackRecipe::number(const char *argument) const {
+  double value = 0;
+  return parseDouble(text(argument).c_str(), value) ? value : 0;
+}
+
+bool Recipe::hasCallback(const char *name) const {
+  return std::any_of(
+      callbacks.begin(), callbacks.end(),
+      [&](const CallbackRecipe &callback) { return callback.name == name; });
+}
 
 Error parseRecipe(const char *text, Recipe &recipe) {
   recipe = {};

@@ -8,10 +8,16 @@
 //   data.SET.images= .labels=      idx or npy, plain or gzipped
 //   data.SET.csv= .label= .skip_rows= .separator=
 //   data.SET.npz= .x= .y=          SET is train, validation or test
+//   data.SET.cifar10=              files of records, separated by commas
+//   data.classes=auto              labels are mapped to class numbers
 //   data.validation_split=0.2      the last fraction of the training data ...
 //   data.validation_split_shuffle= data.validation_split_seed=   ... permuted
 //   summary.layer=output|Dense|(None, 10)|7850     one line a layer
 //   train.epochs= train.batch_size= train.seed= train.shuffle=
+//   train.class_weight=            for reading only: it is compiled in
+//   callback.0=early_stopping      the callbacks, in the spec's order ...
+//   callback.0.patience=           ... and their arguments
+//   model.fingerprint=             of the network, loss and optimizer
 //
 // The compiler wrote the text, so an error in it is ours, not the user's.
 #ifndef SINTER_TRAINER_RECIPE_H
@@ -19,6 +25,8 @@
 
 #include "runtime/trainer/csv.h"
 #include "runtime/trainer/error.h"
+
+#include <utility>
 
 namespace sinter::trainer {
 
@@ -28,15 +36,16 @@ enum class TargetKind {
   Values, // f32 as stored
 };
 
-/// Where one data set lies. At most one of images, csv and npz is given.
+/// Where one data set lies. At most one form is given.
 struct DataSource {
   std::string images, labels;
   std::string csv;
   CsvFormat csvFormat;
   std::string npz, x, y;
+  std::vector<std::string> cifar10;
 
   bool isGiven() const {
-    return !images.empty() || !csv.empty() || !npz.empty();
+    return !images.empty() || !csv.empty() || !npz.empty() || !cifar10.empty();
   }
 };
 
@@ -44,6 +53,18 @@ struct DataSource {
 struct LayerSummary {
   std::string name, type, shape;
   int64_t parameters = 0;
+};
+
+/// A callback and its arguments; the compiler wrote all of them.
+struct CallbackRecipe {
+  std::string name;
+  std::vector<std::pair<std::string, std::string>> arguments;
+
+  const std::string &text(const char *argument) const;
+  bool isNull(const char *argument) const { return text(argument) == "null"; }
+  bool flag(const char *argument) const { return text(argument) == "true"; }
+  int64_t integer(const char *argument) const;
+  double number(const char *argument) const;
 };
 
 struct Recipe {
@@ -57,9 +78,16 @@ struct Recipe {
   int64_t epochs = 1, batchSize = 32, seed = 0;
   bool shuffle = true;
   std::vector<LayerSummary> layers;
+  bool mapsClasses = false;
+  std::vector<CallbackRecipe> callbacks;
+
+  bool hasCallback(const char *name) const;
 };
 
 Error parseRecipe(const char *text, Recipe &recipe);
+
+/// The state that holds the learning rate where callbacks change it.
+inline constexpr const char *learningRateState = "optimizer/learning_rate";
 
 /// The model's recipe, held against what the model's functions take.
 Error readRecipe(const sinter_model &model, Recipe &recipe);

@@ -219,9 +219,10 @@ void Report::classify() {
     return;
   if (run.validation)
     return predict(*run.validation, "validation");
+  ClassMap labels = run.instance.classes;
   if (run.recipe.test.isGiven() &&
       !loadDataset(run.recipe, run.recipe.test, "test", run.dataDirectory,
-                   modelShape(model.train_step), test)) {
+                   modelShape(model.train_step), test, &labels)) {
     const Order order = inOrder(test.samples());
     return predict({test, order, run.training.batchSize}, "test");
   }

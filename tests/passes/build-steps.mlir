@@ -416,3 +416,25 @@ sinter.model @m batch_bound 8 attributes {loss = {name = "sparse_categorical_cro
     return %x : tensor<?x4xf32>
   }
 }
+
+// -----
+
+// Class weights scale the training loss of a sample by
+// 1 + sum (weight - 1) [label = class], and nothing else.
+// CHECK-LABEL: sinter.model @class_weights
+// CHECK: func.func @eval_step(
+// CHECK-NOT: sinter.cast
+// CHECK: func.func @train_step(
+// CHECK: [[EACH:%.+]] = sinter.softmax_cross_entropy
+// CHECK: [[LABEL:%.+]] = sinter.cast %arg1
+// CHECK: [[IS0:%.+]] = sinter.equal [[LABEL]]
+// CHECK: [[IS2:%.+]] = sinter.equal [[LABEL]]
+// CHECK: [[W:%.+]] = sinter.add
+// CHECK: [[SCALED:%.+]] = sinter.mul [[EACH]], [[W]]
+// CHECK: sinter.reduce_sum [[SCALED]] axes [0]
+sinter.model @class_weights batch_bound 8 attributes {loss = {name = "sparse_categorical_crossentropy", class_weight = [0, 2.0, 2, 0.25]}} {
+  func.func @forward(%x: tensor<?x3xf32>) -> tensor<?x3xf32> {
+    %y = sinter.softmax %x : tensor<?x3xf32>
+    return %y : tensor<?x3xf32>
+  }
+}

@@ -744,3 +744,21 @@ sinter.model @m batch_bound 8 attributes {optimizer = {name = "sgd", learning_ra
     return
   }
 }
+
+// -----
+
+// A learning rate that the program around the model changes is a state.
+// CHECK: sinter.state slot @"optimizer/learning_rate" : tensor<f32> = constant(5.000000e-01, 0.000000e+00)
+// CHECK-LABEL: func.func @train_step(
+// CHECK: [[RATE:%.+]] = sinter.read @"optimizer/learning_rate"
+// CHECK: [[MUL:%.+]] = sinter.mul [[RATE]], %arg0
+// CHECK: sinter.sub {{%.+}}, [[MUL]]
+// CHECK-NOT: sinter.write @"optimizer/learning_rate"
+sinter.model @m batch_bound 8 attributes {optimizer = {name = "sgd", learning_rate = {name = "constant", value = 0.5}, momentum = 0.0, nesterov = false, variable_learning_rate = true}} {
+  sinter.state parameter @w : tensor<3xf32> = constant(0.0, 0.0)
+  sinter.state iteration @"optimizer/iteration" : tensor<i32> = constant(0.0, 0.0)
+  func.func @train_step(%g: tensor<3xf32>) {
+    sinter.update @w, %g : tensor<3xf32>
+    return
+  }
+}

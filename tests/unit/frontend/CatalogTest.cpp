@@ -12,9 +12,9 @@
 using namespace sinter::frontend;
 
 static const Kind kinds[] = {
-    Kind::Section,     Kind::DataSource,  Kind::Layer, Kind::Activation,
-    Kind::Initializer, Kind::Regularizer, Kind::Loss,  Kind::Optimizer,
-    Kind::Schedule,    Kind::Metric};
+    Kind::Section,     Kind::DataSource,  Kind::Layer,   Kind::Activation,
+    Kind::Initializer, Kind::Regularizer, Kind::Loss,    Kind::Optimizer,
+    Kind::Schedule,    Kind::Metric,      Kind::Callback};
 
 static Diagnostics diagnostics("test");
 

@@ -71,3 +71,35 @@ TEST_CASE("targets follow the loss", "[recipe]") {
   CHECK(targetOf("mean_squared_error", {10}).kind == Target::Kind::Values);
   CHECK(targetOf("binary_crossentropy", {1}).kind == Target::Kind::Values);
 }
+
+TEST_CASE("callbacks, in order and with their modes settled", "[recipe]") {
+  std::string recipe = recipeOf(R"(
+metrics: [accuracy, {sparse_categorical_accuracy: {name: right}}]
+data:
+  train: {cifar10: [a.bin, b.bin]}
+  classes: auto
+train: {class_weight: {2: 0.5, 0: 3}}
+callbacks:
+  - early_stopping: {monitor: val_right, patience: 2}
+  - reduce_lr_on_plateau
+  - csv_logger: {filename: log.csv, separator: ";"}
+  - terminate_on_nan
+)");
+  auto has = [&](const std::string &lines) {
+    INFO(recipe);
+    CHECK(recipe.find("\n" + lines) != std::string::npos);
+  };
+  has("data.train.cifar10=a.bin,b.bin\ndata.classes=auto\n");
+  has("train.class_weight=2,0.5,0,3\n");
+  has("callback.0=early_stopping\ncallback.0.monitor=val_right\n"
+      "callback.0.min_delta=0\ncallback.0.patience=2\ncallback.0.mode=max\n"
+      "callback.0.restore_best_weights=false\n"
+      "callback.0.start_from_epoch=0\n");
+  has("callback.1=reduce_lr_on_plateau\ncallback.1.monitor=val_loss\n"
+      "callback.1.factor=0.10000000000000001\ncallback.1.patience=10\n"
+      "callback.1.mode=min\ncallback.1.min_delta=0.0001\n"
+      "callback.1.cooldown=0\ncallback.1.min_lr=0\n");
+  has("callback.2=csv_logger\ncallback.2.filename=log.csv\n"
+      "callback.2.separator=;\ncallback.2.append=false\n"
+      "callback.3=terminate_on_nan\n");
+}

@@ -1,6 +1,7 @@
 // readers_test.cpp - idx, npy, npz, csv and gzip: good files give their
 // numbers, each kind of bad file its own message.
 #include "runtime/trainer/array_files.h"
+#include "runtime/trainer/cifar.h"
 #include "runtime/trainer/csv.h"
 #include "support.h"
 
@@ -343,4 +344,54 @@ TEST_CASE("bad csv files are refused") {
   skipping.skipRows = 9;
   check(readBadCsv("1,2\n", skipping),
         "a.csv: expected more than the 9 lines to skip");
+}
+
+// ---- CIFAR-10 ---------------------------------------------------------------
+
+static std::string cifarRecord(char label) {
+  std::string record(1, label);
+  for (int colour = 0; colour < 3; ++colour)
+    for (int i = 0; i < 1024; ++i)
+      record += static_cast<char>(i % 80 + 80 * colour);
+  return record;
+}
+
+TEST_CASE("CIFAR-10 records become pictures with their colours together") {
+  TemporaryDirectory directory;
+  const std::string one = directory.write("one", cifarRecord(3));
+  const std::string two = directory.write(
+      "two", gzip(cifarRecord(9) + cifarRecord(0) + cifarRecord(1)));
+  Array inputs, labels;
+  REQUIRE_FALSE(readCifar10({one, two}, inputs, labels));
+  CHECK(inputs.shape == Shape{4, 32, 32, 3});
+  CHECK(labels.shape == Shape{4});
+  CHECK(labels.bytes == std::vector<uint8_t>{3, 9, 0, 1});
+  REQUIRE(inputs.bytes.size() == 4 * 3072);
+  for (size_t picture = 0; picture < 4; ++picture)
+    for (size_t i = 0; i < 1024; ++i)
+      for (size_t colour = 0; colour < 3; ++colour)
+        if (inputs.bytes[picture * 3072 + i * 3 + colour] !=
+            i % 80 + 80 * colour)
+          FAIL("pixel " << i << ", colour " << colour);
+}
+
+TEST_CASE("files that are no CIFAR-10 are refused") {
+  TemporaryDirectory directory;
+  auto refusal = [&](const std::string &bytes) {
+    Array inputs, labels;
+    Error error = readCifar10({directory.write("f", bytes)}, inputs, labels);
+    CHECK(error.status == Status::WrongInput);
+    return error.message.substr(error.message.find(": ") + 2);
+  };
+  CHECK(refusal("") == "expected CIFAR-10 records, got an empty file");
+  CHECK(refusal(cifarRecord(1) + "x") ==
+        "record 1 (counted from 0): truncated: expected 3073 bytes, got 1");
+  CHECK(refusal(cifarRecord(10)) ==
+        "record 0 (counted from 0): expected a label from 0 to 9, got 10; is "
+        "this a CIFAR-10 file?");
+  const std::string packed = gzip(cifarRecord(1));
+  CHECK(refusal(packed.substr(0, packed.size() - 9)).find("truncated") !=
+        std::string::npos);
+  Array inputs, labels;
+  CHECK(readCifar10({directory.path("missing")}, inputs, labels));
 }

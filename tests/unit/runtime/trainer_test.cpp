@@ -234,12 +234,20 @@ TEST_CASE("wrong usage ends with status 2 and a suggestion") {
   };
   CHECK(contains(usage({}), "error: expected a command\nusage: trainer "));
   CHECK(usage({"trian"}) ==
-        "error: expected a command (train, evaluate, predict, info or "
-        "benchmark), got 'trian'; did you mean 'train'?\n");
+        "error: expected a command (train, evaluate, predict, cross-validate, "
+        "info or benchmark), got 'trian'; did you mean 'train'?\n");
   CHECK(usage({"train", "--epoch", "3"}) ==
         "error: train: unknown flag '--epoch'; did you mean '--epochs'?\n");
+  CHECK(usage({"train", "--resumes"}) ==
+        "error: train: unknown flag '--resumes'; did you mean '--resume'?\n");
   CHECK(usage({"train", "--resume"}) ==
-        "error: train: unknown flag '--resume'\n");
+        "error: --resume: expected --checkpoint-dir DIR beside it\n");
+  CHECK(usage({"train", "--checkpoint-every", "5m"}) ==
+        "error: train: --checkpoint-every: expected a number of steps (500) or "
+        "of seconds (30s), got '5m'\n");
+  CHECK(usage({"cross-validate", "--folds", "1"}) ==
+        "error: cross-validate: --folds: expected a whole number of at least "
+        "2, got '1'\n");
   CHECK(usage({"train", "--epochs"}) ==
         "error: train: expected a value behind the flag: --epochs N\n");
   CHECK(usage({"train", "--epochs=0"}) ==

@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <catch2/catch.hpp>
+#include <cmath>
 #include <cstring>
 
 using namespace sinter::trainer::tests;
@@ -218,4 +219,23 @@ TEST_CASE("a failed save leaves the old file") {
                             model.directory.path("none/w").c_str(), message,
                             sizeof message) == SINTER_RUN_FAILED);
   CHECK_FALSE(fileExists(model.directory.path("none")));
+}
+
+TEST_CASE("weights that are no numbers are refused") {
+  Model model;
+  for (float wrong : {NAN, INFINITY, -INFINITY}) {
+    std::string bytes = model.state(1);
+    const sinter_state_info *bias =
+        sinter_find_state(&model.table, "output/bias");
+    std::memcpy(bytes.data() + bias->offset + 2 * sizeof(float), &wrong,
+                sizeof wrong);
+    REQUIRE(model.save(bytes) == SINTER_OK);
+    std::string state = model.state(2);
+    Loaded loaded = model.load(state);
+    CHECK(loaded.status == SINTER_WRONG_INPUT);
+    CHECK(loaded.message.find("w.safetensors: tensor 'output/bias': expected "
+                              "finite values, got ") == 0);
+    CHECK(loaded.message.find(" at element 2") != std::string::npos);
+    CHECK(state == model.state(2));
+  }
 }

@@ -1,0 +1,44 @@
+// class_map.h - the labels of a data set and the class numbers they stand for.
+//
+// With `classes: auto` class i is the i-th smallest label that occurs in the
+// training set. The labels travel with the weights (in the file's metadata), so
+// that evaluation and prediction speak of the data's labels again.
+#ifndef SINTER_TRAINER_CLASS_MAP_H
+#define SINTER_TRAINER_CLASS_MAP_H
+
+#include "runtime/trainer/array.h"
+#include "runtime/trainer/notes.h"
+
+namespace sinter::trainer {
+
+class ClassMap {
+public:
+  bool isGiven() const { return !labels.empty(); }
+  int64_t classes() const { return static_cast<int64_t>(labels.size()); }
+
+  /// The label of a class; the class itself where nothing is mapped.
+  int32_t label(int32_t number) const {
+    return isGiven() ? labels[static_cast<size_t>(number)] : number;
+  }
+  /// The class of a label, or -1.
+  int32_t find(float label) const;
+
+  /// Takes the labels that occur in `found`, which have to be `classes` many
+  /// whole numbers. `file` is for the message.
+  Error learn(const std::string &file, const Array &found, int64_t classes);
+
+  /// "0, 1, 7"
+  std::string text() const;
+  void save(Notes &notes) const;
+  /// Keeps nothing when the notes hold no map.
+  Error load(const std::string &path, const Notes &notes);
+
+  bool operator==(const ClassMap &) const = default;
+
+private:
+  std::vector<int32_t> labels; // ascending
+};
+
+} // namespace sinter::trainer
+
+#endif
