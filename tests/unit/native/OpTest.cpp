@@ -43,8 +43,8 @@ static std::vector<Operation *> computingOps(func::FuncOp function) {
 static bool isExact(Operation *op) {
   return isa<AddOp, SubOp, MulOp, DivOp, MaximumOp, MinimumOp, GreaterOp,
              EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, SqrtOp, OneHotOp,
-             ConcatenateOp, SliceOp, PadOp, ReduceMaxOp, ArgMaxOp,
-             RandomUniformOp, ReluOp>(op);
+             ConcatenateOp, SliceOp, PadOp, TransposeOp, UpsampleOp,
+             MaxPool2dOp, ReduceMaxOp, ArgMaxOp, RandomUniformOp, ReluOp>(op);
 }
 
 static Tolerance toleranceOf(func::FuncOp function) {
@@ -64,7 +64,7 @@ static std::vector<Tensor> awkwardInputs(func::FuncOp function, size_t batch) {
                                  -1e-3, 30,   -30, 2.5, -2.5, 88};
   std::vector<Operation *> ops = computingOps(function);
   // One op has nothing to cancel.
-  if (ops.size() == 1 && !isa<ArgMaxOp>(ops[0])) {
+  if (ops.size() == 1 && !isa<ArgMaxOp, MaxPool2dGradientOp>(ops[0])) {
     if (ops[0]->hasTrait<Elementwise>() && !isa<Expandable>(ops[0]))
       numbers.insert(numbers.end(),
                      {INFINITY, -INFINITY, 1e7, -1e7, 1e-40, -1e-40, 0x1p-149});
@@ -72,7 +72,9 @@ static std::vector<Tensor> awkwardInputs(func::FuncOp function, size_t batch) {
       numbers.insert(numbers.end(), {3e38, -3e38});
   }
   // An index of NaN is nobody's.
-  if (llvm::any_of(ops, [](Operation *op) { return isa<ArgMaxOp>(op); }))
+  if (llvm::any_of(ops, [](Operation *op) {
+        return isa<ArgMaxOp, MaxPool2dGradientOp>(op);
+      }))
     numbers[4] = 4;
   const double integers[] = {0, 1, 2, -1, 7, 16777217, -2147483648.0, 3};
   std::vector<Tensor> inputs;

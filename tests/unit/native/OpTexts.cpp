@@ -61,6 +61,9 @@ static const std::vector<std::vector<int64_t>> widths = {{1}, {5}, {16}, {33}};
 // Contracted and produced features.
 static const std::vector<std::vector<int64_t>> matrices = {
     {1, 1}, {3, 17}, {17, 1}, {16, 32}, {33, 15}};
+// Channels and filters.
+static const std::vector<std::vector<int64_t>> channels = {
+    {1, 1}, {3, 5}, {5, 17}, {25, 16}, {16, 33}};
 static const std::vector<std::vector<int64_t>> once = {{}};
 
 // clang-format off
@@ -216,6 +219,85 @@ static const Form forms[] = {
       %s = sinter.select %g, %b, %a : (tensor<?x@1xf32>, tensor<@1xf32>, tensor<?x@1xf32>) -> tensor<?x@1xf32>
       %y = sinter.select %h, %s, %c : (tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<?x1xf32>) -> tensor<?x@1xf32>
       return %y : tensor<?x@1xf32> })"},
+
+    // ---- Windows over images
+    {"convolution", channels, R"(func.func @predict(%x: tensor<?x6x7x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>) -> tensor<?x6x7x@2xf32> {
+      %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x7x@1xf32>, tensor<3x3x@1x@2xf32>) -> tensor<?x6x7x@2xf32>
+      %z = sinter.add %c, %b : (tensor<?x6x7x@2xf32>, tensor<@2xf32>) -> tensor<?x6x7x@2xf32>
+      %y = sinter.relu %z : tensor<?x6x7x@2xf32>
+      return %y : tensor<?x6x7x@2xf32> })"},
+    {"convolution_uneven", {{3, 5}, {17, 16}}, R"(func.func @predict(%x: tensor<?x9x8x@1xf32>, %w: tensor<2x5x@1x@2xf32>) -> (tensor<?x5x3x@2xf32>, tensor<?x5x3x@2xf32>) {
+      %c = sinter.conv2d %x, %w strides [2, 3] dilations [2, 1] padding [0, 2, 2, 1] groups 1 : (tensor<?x9x8x@1xf32>, tensor<2x5x@1x@2xf32>) -> tensor<?x5x3x@2xf32>
+      %y = sinter.silu %c : tensor<?x5x3x@2xf32>
+      return %c, %y : tensor<?x5x3x@2xf32>, tensor<?x5x3x@2xf32> })"},
+    {"convolution_of_state", {{5, 7}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>) -> tensor<?x4x4x@2xf32> {
+      %k = sinter.read @k : tensor<@1x@2xf32>
+      %w = sinter.reshape %k : tensor<@1x@2xf32> -> tensor<1x1x@1x@2xf32>
+      %e = sinter.sigmoid %x : tensor<?x4x4x@1xf32>
+      %y = sinter.conv2d %e, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x4x4x@1xf32>, tensor<1x1x@1x@2xf32>) -> tensor<?x4x4x@2xf32>
+      return %y : tensor<?x4x4x@2xf32> })",
+     "sinter.state parameter @k : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+    {"convolution_in_groups", {{3}, {17}, {32}}, R"(func.func @predict(%x: tensor<?x5x4x@1xf32>, %w: tensor<3x3x@1xf32>, %d: tensor<?x5x4x@1xf32>) -> (tensor<?x5x4x@1xf32>, tensor<?x5x4x@1xf32>, tensor<3x3x1x@1xf32>) {
+      %f = sinter.reshape %w : tensor<3x3x@1xf32> -> tensor<3x3x1x@1xf32>
+      %y = sinter.conv2d %x, %f strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups @1 : (tensor<?x5x4x@1xf32>, tensor<3x3x1x@1xf32>) -> tensor<?x5x4x@1xf32>
+      %t = sinter.conv2d_transpose %d, %f size [5, 4] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups @1 : (tensor<?x5x4x@1xf32>, tensor<3x3x1x@1xf32>) -> tensor<?x5x4x@1xf32>
+      %g = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups @1 : (tensor<?x5x4x@1xf32>, tensor<?x5x4x@1xf32>) -> tensor<3x3x1x@1xf32>
+      return %y, %t, %g : tensor<?x5x4x@1xf32>, tensor<?x5x4x@1xf32>, tensor<3x3x1x@1xf32> })"},
+    {"convolution_gradients", channels, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %d: tensor<?x4x3x@2xf32>, %m: tensor<?x7x5x@1xf32>) -> (tensor<?x7x5x@1xf32>, tensor<3x3x@1x@2xf32>, tensor<@2xf32>) {
+      %t = sinter.conv2d_transpose %d, %w size [7, 5] strides [2, 2] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x4x3x@2xf32>, tensor<3x3x@1x@2xf32>) -> tensor<?x7x5x@1xf32>
+      %z = sinter.constant dense<0.0> : tensor<f32>
+      %p = sinter.greater %m, %z : (tensor<?x7x5x@1xf32>, tensor<f32>) -> tensor<?x7x5x@1xf32>
+      %y = sinter.mul %t, %p : (tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>) -> tensor<?x7x5x@1xf32>
+      %g = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [2, 2] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x5x@1xf32>, tensor<?x4x3x@2xf32>) -> tensor<3x3x@1x@2xf32>
+      %u = sinter.sub %w, %g : (tensor<3x3x@1x@2xf32>, tensor<3x3x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
+      %b = sinter.reduce_sum %d axes [0, 1, 2] : (tensor<?x4x3x@2xf32>) -> tensor<@2xf32>
+      return %y, %u, %b : tensor<?x7x5x@1xf32>, tensor<3x3x@1x@2xf32>, tensor<@2xf32> })"},
+    {"pools", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>) -> (tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32>) {
+      %e = sinter.neg %x : tensor<?x7x5x@1xf32>
+      %m = sinter.max_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
+      %a = sinter.avg_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
+      %o = sinter.max_pool2d %x window [3, 2] strides [2, 1] padding [0, 0, 0, 0] : (tensor<?x7x5x@1xf32>) -> tensor<?x3x4x@1xf32>
+      return %m, %a, %o : tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32> })"},
+    {"pool_gradients", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>, %d: tensor<?x4x3x@1xf32>, %o: tensor<?x5x4x@1xf32>) -> (tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>) {
+      %m = sinter.max_pool2d_gradient %x, %d window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>, tensor<?x4x3x@1xf32>) -> tensor<?x7x5x@1xf32>
+      %y = sinter.relu %m : tensor<?x7x5x@1xf32>
+      %a = sinter.avg_pool2d_gradient %d size [7, 5] window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x3x@1xf32>) -> tensor<?x7x5x@1xf32>
+      %s = sinter.max_pool2d_gradient %x, %o window [3, 2] strides [1, 1] padding [0, 0, 0, 0] : (tensor<?x7x5x@1xf32>, tensor<?x5x4x@1xf32>) -> tensor<?x7x5x@1xf32>
+      return %y, %a, %s : tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32> })"},
+    {"convolution_norm_pool", {{1, 5}, {3, 17}}, R"(func.func @predict(%x: tensor<?x6x5x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %g: tensor<@2xf32>, %s: tensor<@2xf32>) -> (tensor<?x3x3x@2xf32>, tensor<?x6x5x@2xf32>) {
+      %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x5x@1xf32>, tensor<3x3x@1x@2xf32>) -> tensor<?x6x5x@2xf32>
+      %z = sinter.add %c, %b : (tensor<?x6x5x@2xf32>, tensor<@2xf32>) -> tensor<?x6x5x@2xf32>
+      %r = sinter.relu %z : tensor<?x6x5x@2xf32>
+      %n = sinter.batch_norm %r, %g, %b, %s epsilon 0.1 : (tensor<?x6x5x@2xf32>, tensor<@2xf32>, tensor<@2xf32>, tensor<@2xf32>) -> tensor<?x6x5x@2xf32>
+      %y = sinter.max_pool2d %n window [2, 2] strides [2, 2] padding [0, 0, 0, 1] : (tensor<?x6x5x@2xf32>) -> tensor<?x3x3x@2xf32>
+      return %y, %r : tensor<?x3x3x@2xf32>, tensor<?x6x5x@2xf32> })"},
+    {"norms", {{5}, {16}, {33}}, R"(func.func @predict(%x: tensor<?x3x2x@1xf32>, %g: tensor<@1xf32>, %b: tensor<@1xf32>, %a: tensor<2x@1xf32>) -> (tensor<?x3x2x@1xf32>, tensor<?x3x2x@1xf32>, tensor<?x3x2x@1xf32>) {
+      %n = sinter.batch_norm %x, %g, %b, %b epsilon 0.1 : (tensor<?x3x2x@1xf32>, tensor<@1xf32>, tensor<@1xf32>, tensor<@1xf32>) -> tensor<?x3x2x@1xf32>
+      %r = sinter.relu %n : tensor<?x3x2x@1xf32>
+      %l = sinter.layer_norm %x, %g, %b axes 1 epsilon 0.1 : (tensor<?x3x2x@1xf32>, tensor<@1xf32>, tensor<@1xf32>) -> tensor<?x3x2x@1xf32>
+      %m = sinter.layer_norm %x, %a, %a axes 2 epsilon 0.1 : (tensor<?x3x2x@1xf32>, tensor<2x@1xf32>, tensor<2x@1xf32>) -> tensor<?x3x2x@1xf32>
+      return %r, %l, %m : tensor<?x3x2x@1xf32>, tensor<?x3x2x@1xf32>, tensor<?x3x2x@1xf32> })"},
+    {"moved_pixels", {{1}, {5}, {17}}, R"(func.func @predict(%x: tensor<?x3x4x@1xf32>) -> (tensor<?x6x12x@1xf32>, tensor<?x@1x3x4xf32>, tensor<?x4x3x@1xf32>) {
+      %e = sinter.abs %x : tensor<?x3x4x@1xf32>
+      %u = sinter.upsample %e factors [2, 3] : (tensor<?x3x4x@1xf32>) -> tensor<?x6x12x@1xf32>
+      %t = sinter.transpose %e permutation [0, 3, 1, 2] : (tensor<?x3x4x@1xf32>) -> tensor<?x@1x3x4xf32>
+      %s = sinter.transpose %x permutation [0, 2, 1, 3] : (tensor<?x3x4x@1xf32>) -> tensor<?x4x3x@1xf32>
+      %y = sinter.neg %s : tensor<?x4x3x@1xf32>
+      return %u, %t, %y : tensor<?x6x12x@1xf32>, tensor<?x@1x3x4xf32>, tensor<?x4x3x@1xf32> })"},
+    {"channel_sums", widths, R"(func.func @predict(%x: tensor<?x3x4x@1xf32>, %s: tensor<@1xf32>) -> (tensor<@1xf32>, tensor<@1xf32>, tensor<4x@1xf32>, tensor<f32>) {
+      %d = sinter.sub %x, %s : (tensor<?x3x4x@1xf32>, tensor<@1xf32>) -> tensor<?x3x4x@1xf32>
+      %q = sinter.mul %d, %d : (tensor<?x3x4x@1xf32>, tensor<?x3x4x@1xf32>) -> tensor<?x3x4x@1xf32>
+      %a = sinter.reduce_sum %d axes [0, 1, 2] : (tensor<?x3x4x@1xf32>) -> tensor<@1xf32>
+      %b = sinter.reduce_sum %q axes [0, 1, 2] : (tensor<?x3x4x@1xf32>) -> tensor<@1xf32>
+      %c = sinter.reduce_sum %q axes [0, 1] : (tensor<?x3x4x@1xf32>) -> tensor<4x@1xf32>
+      %t = sinter.reduce_sum %x axes [0, 1, 2, 3] : (tensor<?x3x4x@1xf32>) -> tensor<f32>
+      return %a, %b, %c, %t : tensor<@1xf32>, tensor<@1xf32>, tensor<4x@1xf32>, tensor<f32> })"},
+    {"pixels_of_space", {{3}, {16}}, R"(func.func @predict(%x: tensor<?x3x4x@1xf32>) -> (tensor<?x@1xf32>, tensor<?x1x1x@1xf32>) {
+      %s = sinter.reduce_sum %x axes [1, 2] : (tensor<?x3x4x@1xf32>) -> tensor<?x@1xf32>
+      %n = sinter.constant dense<12.0> : tensor<f32>
+      %a = sinter.div %s, %n : (tensor<?x@1xf32>, tensor<f32>) -> tensor<?x@1xf32>
+      %m = sinter.reduce_max %x axes [1, 2] keep_dims : (tensor<?x3x4x@1xf32>) -> tensor<?x1x1x@1xf32>
+      return %a, %m : tensor<?x@1xf32>, tensor<?x1x1x@1xf32> })"},
 
     // ---- Integers
     {"integers", {{5}}, R"(func.func @predict(%a: tensor<?x@1xi32>, %b: tensor<@1xi32>, %n: tensor<i32>) -> (tensor<?x@1xi32>, tensor<?x@1xf32>, tensor<?x@1xf32>, tensor<f32>) attributes {classes = 4} {
