@@ -14,6 +14,7 @@
 #include "codegen/VectorMath.h"
 #include "tests/unit/ir/Program.h"
 #include "tests/unit/native/Compare.h"
+#include "tests/unit/native/ImageTexts.h"
 #include "tests/unit/native/Models.h"
 #include "tests/unit/native/NativeModels.h"
 #include "tests/unit/native/OpTexts.h"
@@ -183,9 +184,12 @@ TEST_CASE("every op that computes is compiled by a test") {
   }
   for (const TrainText &text : trainTexts())
     collectOpNames(*parse(*context, text.model), covered);
+  for (uint64_t number = 0; number < 16; ++number)
+    collectOpNames(*parse(*context, imageText(number).model), covered);
   for (RegisteredOperationName op : registeredOps()) {
-    INFO(op.getStringRef().str()
-         << " is in no function of OpTexts.cpp or TrainTexts.cpp");
+    INFO(
+        op.getStringRef().str()
+        << " is in no function of OpTexts.cpp, TrainTexts.cpp, ImageTexts.cpp");
     CHECK((op.hasTrait<Structure>() || covered.count(op.getStringRef().str())));
   }
 }
