@@ -215,6 +215,7 @@ private:
   bool waits(Group &last, Group &first) const;
   bool waitsThroughOthers(Group &last, Group &first) const;
   SmallVector<Group *> readersOf(StringRef state) const;
+  bool readsAgain(Value value, StringRef state) const;
 
   Block &block;
   const bool fuse;
@@ -275,11 +276,16 @@ SmallVector<Group *> Fuser::readersOf(StringRef state) const {
   for (ReadOp read : block.getOps<ReadOp>())
     if (read.getState() == state)
       values.push_back(read);
+  llvm::SmallDenseSet<Operation *> seen;
   while (!values.empty())
     for (Operation *user : values.pop_back_val().getUsers()) {
-      if (isView(user))
+      if (!seen.insert(user).second)
+        continue;
+      bool isMadeAgain =
+          user->getNumResults() == 1 && recomputed.contains(user->getResult(0));
+      if (isView(user) || isMadeAgain)
         values.push_back(user->getResult(0));
-      else if (Group *group = groups.lookup(user))
+      if (Group *group = groups.lookup(user); group && !isView(user))
         readers.insert(group);
     }
   return readers.takeVector();
@@ -413,6 +419,16 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
   return !waitsThroughOthers(into, from) && !waitsThroughOthers(from, into);
 }
 
+/// Does making `value` again read `state`?
+bool Fuser::readsAgain(Value value, StringRef state) const {
+  return recomputed.contains(value) &&
+         llvm::any_of(value.getDefiningOp()->getOperands(), [&](Value operand) {
+           ReadOp read = stateBehind(operand);
+           return (read && read.getState() == state) ||
+                  readsAgain(operand, state);
+         });
+}
+
 bool Fuser::canWrite(Group &group, WriteOp write) {
   ArrayRef<int64_t> shape = tensorTypeOf(write.getValue()).getShape();
   switch (group.kind) {
@@ -444,6 +460,11 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
             !(operand == read && op->hasTrait<Elementwise>() &&
               tensorTypeOf(op->getResult(0)).getShape() == shape))
           return false;
+  // ... which what it makes again may not do.
+  for (Operation *op : group.ops)
+    for (Value operand : op->getOperands())
+      if (groupOf(operand) != &group && readsAgain(operand, write.getState()))
+        return false;
   // All other readers can run before.
   return llvm::none_of(readersOf(write.getState()), [&](Group *reader) {
     return reader != &group && waits(*reader, group);
@@ -699,6 +720,8 @@ SmallVector<Value> Fuser::cheapChain(Value value) {
         continue;
       Group *group = groupOf(operand);
       bool isMade = group && !group->isView && !storedBy(operand, *group);
+      if (isMade && llvm::any_of(operand.getUsers(), llvm::IsaPred<WriteOp>))
+        return {};
       RankedTensorType from = tensorTypeOf(operand);
       if (isMade)
         chain.push_back(operand);
@@ -715,7 +738,8 @@ SmallVector<Value> Fuser::cheapChain(Value value) {
 bool Fuser::storedBy(Value value, const Group &group) {
   return !recomputed.contains(value) &&
          llvm::any_of(value.getUsers(), [&](Operation *user) {
-           return !group.ops.contains(user);
+           bool isPlaced = !isa<WriteOp>(user) || groups.contains(user);
+           return isPlaced && !group.ops.contains(user);
          });
 }
 
@@ -766,10 +790,11 @@ LogicalResult Fuser::run() {
   for (WriteOp write : block.getOps<WriteOp>())
     if (!groupOf(write.getValue()))
       create(KernelKind::Sweep, write);
-  for (WriteOp write : block.getOps<WriteOp>())
-    placeWrite(write);
+  // What is made again reads states again, and a write waits for that.
   if (fuse)
     chooseRecomputed();
+  for (WriteOp write : block.getOps<WriteOp>())
+    placeWrite(write);
   return emit();
 }
 
