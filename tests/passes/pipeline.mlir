@@ -87,9 +87,9 @@ sinter.model @shared batch_bound 8 attributes {loss = {name = "mean_squared_erro
 // CHECK: func.func @predict({{.*}}sinter.arena_bytes = [[A:[0-9]+]] : i64, sinter.arena_lower_bound = [[A]] : i64
 // CHECK: func.func @eval_step(
 // CHECK: func.func @train_step({{.*}}sinter.arena_bytes = [[A:[0-9]+]] : i64, sinter.arena_lower_bound = [[A]] : i64
-// CHECK: [[H:%.+]]:2 = sinter.kernel sweep "mul+tanh+mul+sub"
+// CHECK: [[H:%.+]] = sinter.kernel sweep "mul+tanh+mul+sub"
 // CHECK: sinter.kernel matmul "matmul+add+
-// CHECK: sinter.matmul [[H]]#0,
+// CHECK: sinter.matmul [[H]],
 // CHECK: sinter.kernel weight_gradient "matmul+update" attributes
 // CHECK: sinter.write @w,
 // CHECK-NOT: sinter.read @w

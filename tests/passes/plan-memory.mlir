@@ -124,6 +124,39 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// Not in place: windows reach for pixels that would have been written over,
+// whether the kernel reads them or makes them again.
+// CHECK-LABEL: func.func @windows(
+// CHECK-SAME: sinter.arena_bytes = 1152 : i64, sinter.arena_lower_bound = 1152 : i64
+// CHECK: "make" -> {{.*}} {offsets = array<i64: [[#X:]]>}
+// CHECK: "read" -> {{.*}} {offsets = array<i64: [[#sub(576,X)]]>}
+// CHECK: "again" -> {{.*}} {offsets = array<i64: [[#X]]>}
+!v = tensor<?x3x3x1xf32, #sinter.batch_minor>
+sinter.model @m batch_bound 8 {
+  func.func @windows(%in: tensor<?x3x3x1xf32>) -> tensor<?x3x3x1xf32> {
+    %x = sinter.kernel relayout "make" -> !v {
+      %0 = sinter.relayout %in : tensor<?x3x3x1xf32> -> !v
+      sinter.yield %0 : !v
+    }
+    %b = sinter.kernel sweep "read" -> !v {
+      %0 = sinter.avg_pool2d %x window [3, 3] strides [1, 1] padding [1, 1, 1, 1] : (!v) -> !v
+      sinter.yield %0 : !v
+    }
+    %c = sinter.kernel sweep "again" -> !v {
+      %0 = sinter.neg %b : !v
+      %1 = sinter.avg_pool2d %0 window [2, 2] strides [1, 1] padding [1, 0, 1, 0] : (!v) -> !v
+      sinter.yield %1 : !v
+    }
+    %out = sinter.kernel relayout "out" -> tensor<?x3x3x1xf32> {
+      %0 = sinter.relayout %c : !v -> tensor<?x3x3x1xf32>
+      sinter.yield %0 : tensor<?x3x3x1xf32>
+    }
+    return %out : tensor<?x3x3x1xf32>
+  }
+}
+
+// -----
+
 // Not in place: the operand has a reader behind.
 // CHECK-LABEL: func.func @still_read(
 // CHECK-SAME: sinter.arena_bytes = 512 : i64, sinter.arena_lower_bound = 512 : i64
