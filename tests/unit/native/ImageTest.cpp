@@ -7,7 +7,8 @@
 // tensor's largest. Each step starts from the same state: errors do not add up.
 //
 // Thousands more: native-tests "[many]", which does the networks from
-// SINTER_IMAGES_FROM on, SINTER_IMAGES of them (0 and 300).
+// SINTER_IMAGES_FROM on, SINTER_IMAGES of them (0 and 300); large ones if
+// SINTER_IMAGES_LARGE is set.
 //
 // Known weakness: where two numbers that are compared (a rectifier's, a
 // window's) differ by a rounding, so may all that follows. If the interpreter
@@ -63,15 +64,15 @@ static bool isSensitive(const CompiledImages &images,
 }
 
 /// Returns how many networks were left out.
-static size_t trainImages(uint64_t from, uint64_t count,
-                          const std::string &cpu) {
+static size_t trainImages(uint64_t from, uint64_t count, const std::string &cpu,
+                          bool large = false) {
   INFO(cpu);
   std::unique_ptr<MLIRContext> context = createContext();
   NativeModels native(*context, cpu);
   std::vector<CompiledImages> all;
   for (uint64_t number = from; number < from + count; ++number) {
     CompiledImages images;
-    images.text = imageText(number);
+    images.text = large ? largeImageText(number) : imageText(number);
     const std::string &model = images.text.model;
     images.train = compileTo(*context, model, Stage::Train);
     images.fused = compileTo(*context, model, Stage::Fused);
@@ -86,6 +87,19 @@ static size_t trainImages(uint64_t from, uint64_t count,
     all.push_back(std::move(images));
   }
   native.compile();
+  if (large) {
+    std::map<std::string, int64_t> mostTasks;
+    for (const CompiledImages &images : all)
+      for (const KernelRecord &kernel :
+           native.record(images.model).trainStep.kernels)
+        mostTasks[kernel.kind] =
+            std::max(mostTasks[kernel.kind], kernel.tasks);
+    for (const char *kind :
+         {"conv", "filter_gradient", "sweep", "batch_reduce"}) {
+      INFO(kind);
+      CHECK(mostTasks[kind] > 2);
+    }
+  }
 
   using Pool = std::unique_ptr<sinter_pool, void (*)(sinter_pool *)>;
   std::vector<Pool> pools;
@@ -149,6 +163,10 @@ TEST_CASE("random networks of images on processors with narrower vectors") {
   CHECK(trainImages(30, 3, "x86-64") == 0);
 }
 
+TEST_CASE("networks of images for several threads") {
+  CHECK(trainImages(0, 2, "native", /*large=*/true) == 0);
+}
+
 TEST_CASE("many random networks of images", "[.][many]") {
   auto setting = [](const char *name, uint64_t otherwise) -> uint64_t {
     const char *text = std::getenv(name);
@@ -161,6 +179,7 @@ TEST_CASE("many random networks of images", "[.][many]") {
     sensitive += trainImages(number, std::min<uint64_t>(4, end - number),
                              number % 24 == 8    ? "x86-64"
                              : number % 24 == 16 ? "x86-64-v3"
-                                                 : "native");
+                                                 : "native",
+                             std::getenv("SINTER_IMAGES_LARGE") != nullptr);
   std::cout << sensitive << " of " << end - from << " were left out\n";
 }

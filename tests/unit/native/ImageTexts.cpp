@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <tuple>
 
 using namespace sinter::test;
 
@@ -48,7 +49,8 @@ struct Axis {
 
 class Writer {
 public:
-  explicit Writer(uint64_t seed) : random(seed * 2654435761u + 1) {}
+  explicit Writer(uint64_t seed, bool large = false)
+      : random(seed * 2654435761u + 1), large(large) {}
 
   TrainText write(const std::string &name);
 
@@ -112,7 +114,13 @@ private:
     std::string type = "tensor<" + number(x.c) + "xf32>";
     return binary("add", x, weight(type, -0.5, 0.5), type);
   }
-  Image batchNorm(const Image &x);
+  std::string batchNorm(const std::string &x, const std::string &type,
+                        int64_t channels);
+  Image batchNorm(const Image &x) {
+    Image y = x;
+    y.value = batchNorm(x.value, x.type(), x.c);
+    return y;
+  }
   Image layerNorm(const Image &x);
   Image activation(const Image &x);
   Image drop(const Image &x);
@@ -120,12 +128,17 @@ private:
   Image upsample(const Image &x);
   Image gate(const Image &x);
   Image reshaped(const Image &x);
+  Image reduced(const Image &x);
+  Image flatAndBack(const Image &x);
+  Image twice(const Image &x);
   Image block(const Image &x);
 
   std::string dense(const std::string &x, int64_t from, int64_t to);
 
   std::mt19937_64 random;
+  const bool large;
   std::string states, body;
+  std::string convolution; // the last one, without its image
   int64_t count = 0, streams = 0;
   std::vector<Image> older; // what a block has read
 };
@@ -138,7 +151,7 @@ private:
 Axis Writer::axis(int64_t pixels, bool pooling) {
   for (;;) {
     Axis a;
-    a.taps = upTo(4);
+    a.taps = chance(85) ? upTo(4) : upTo(8);
     a.stride = upTo(3);
     a.dilation = pooling || chance(70) ? 1 : upTo(3);
     int64_t reach = a.dilation * (a.taps - 1) + 1;
@@ -188,9 +201,10 @@ Image Writer::conv(const Image &x, int64_t filters, bool keepSize,
                      number(channels) + "x" + number(filters) + "xf32>";
   std::string w = weight(type, -scale, scale);
   Image y{"", v.windows, h.windows, filters};
-  y.value = emit("conv2d " + x.value + ", " + w + " " + windowText(v, h) +
-                 " groups " + number(groups) + " : (" + x.type() + ", " + type +
-                 ") -> " + y.type());
+  convolution = ", " + w + " " + windowText(v, h) + " groups " +
+                number(groups) + " : (" + x.type() + ", " + type + ") -> " +
+                y.type();
+  y.value = emit("conv2d " + x.value + convolution);
   return withBias ? bias(y) : y;
 }
 
@@ -223,26 +237,22 @@ Image Writer::transposed(const Image &x) {
   return chance(60) ? bias(y) : y;
 }
 
-Image Writer::batchNorm(const Image &x) {
-  std::string name = "n" + number(count++);
-  std::string type = "tensor<" + number(x.c) + "xf32>";
-  states += "sinter.state frozen @" + name + "/mean : " + type +
-            " = uniform(-0.3, 0.3)\nsinter.state frozen @" + name +
-            "/variance : " + type + " = uniform(0.5, 1.5)\n";
-  // Quoted: the names have slashes.
-  for (const char *part : {"/mean", "/variance"}) {
-    std::string bare = "@" + name + part;
-    states.replace(states.find(bare), bare.size(),
-                   "@\"" + name + part + "\"");
-  }
+std::string Writer::batchNorm(const std::string &x, const std::string &type,
+                              int64_t channels) {
+  std::string mean = "@mean" + number(count++);
+  std::string variance = "@variance" + number(count++);
+  std::string each = "tensor<" + number(channels) + "xf32>";
+  states += "sinter.state frozen " + mean + " : " + each +
+            " = uniform(-0.3, 0.3)\nsinter.state frozen " + variance + " : " +
+            each + " = uniform(0.5, 1.5)\n";
   bool scaled = chance(85), centred = chance(85);
-  std::string gamma = scaled ? weight(type, 0.5, 1.5) : constant(1);
-  std::string beta = centred ? weight(type, -0.5, 0.5) : constant(0);
-  return same(x, "batch_normalization " + x.value + ", " + gamma + ", " + beta +
-                     " moving @\"" + name + "/mean\", @\"" + name +
-                     "/variance\" momentum 0.8 epsilon 0.05 : (" + x.type() +
-                     ", " + (scaled ? type : "tensor<f32>") + ", " +
-                     (centred ? type : "tensor<f32>") + ") -> " + x.type());
+  std::string gamma = scaled ? weight(each, 0.5, 1.5) : constant(1);
+  std::string beta = centred ? weight(each, -0.5, 0.5) : constant(0);
+  return emit("batch_normalization " + x + ", " + gamma + ", " + beta +
+              " moving " + mean + ", " + variance +
+              " momentum 0.8 epsilon 0.05 : (" + type + ", " +
+              (scaled ? each : "tensor<f32>") + ", " +
+              (centred ? each : "tensor<f32>") + ") -> " + type);
 }
 
 Image Writer::layerNorm(const Image &x) {
@@ -346,6 +356,67 @@ Image Writer::reshaped(const Image &x) {
   }
 }
 
+/// The mean or maximum over some axes, spread again over what x has.
+Image Writer::reduced(const Image &x) {
+  auto [text, h, w, c] = oneOf<std::tuple<const char *, bool, bool, bool>>(
+      {{"[1]", true, false, false},
+       {"[2]", false, true, false},
+       {"[2]", false, true, false},
+       {"[3]", false, false, true},
+       {"[1, 2]", true, true, false},
+       {"[2, 3]", false, true, true},
+       {"[1, 2, 3]", true, true, true}});
+  Image y{"", h ? 1 : x.h, w ? 1 : x.w, c ? 1 : x.c};
+  bool isSum = chance(70), keep = chance(50);
+  std::string type = y.type();
+  if (!keep)
+    type = "tensor<?" + (h ? std::string() : "x" + number(x.h)) +
+           (w ? std::string() : "x" + number(x.w)) + (c ? std::string() : "x" + number(x.c)) +
+           "xf32>";
+  y.value = emit(std::string(isSum ? "reduce_sum " : "reduce_max ") + x.value +
+                 " axes " + text + (keep ? " keep_dims" : "") + " : (" +
+                 x.type() + ") -> " + type);
+  if (!keep)
+    y.value = emit("reshape " + y.value + " : " + type + " -> " + y.type());
+  if (isSum) {
+    std::string scale = constant(double(y.size()) / double(x.size()));
+    y = binary("mul", y, scale, "tensor<f32>");
+  }
+  return binary(oneOf({"sub", "add", "mul"}), x, y);
+}
+
+/// Through a dense layer with normalisation, or as a sequence.
+Image Writer::flatAndBack(const Image &x) {
+  int64_t width = x.size();
+  if (chance(40)) {
+    Image y = x;
+    std::string type = "tensor<?x" + number(x.h * x.w) + "x" + number(x.c) +
+                       "xf32>";
+    std::string v =
+        emit("reshape " + x.value + " : " + x.type() + " -> " + type);
+    v = batchNorm(v, type, x.c);
+    y.value = emit("reshape " + v + " : " + type + " -> " + x.type());
+    return y;
+  }
+  if (width > 60)
+    return activation(x);
+  std::string type = "tensor<?x" + number(width) + "xf32>";
+  std::string v =
+      emit("reshape " + x.value + " : " + x.type() + " -> " + type);
+  v = batchNorm(dense(v, width, width), type, width);
+  Image y = x;
+  y.value = emit("reshape " + v + " : " + type + " -> " + x.type());
+  return activation(y);
+}
+
+/// One convolution after itself.
+Image Writer::twice(const Image &x) {
+  Image y = conv(x, x.c, true, false);
+  std::string again = convolution;
+  y = activation(y);
+  return y.hasShapeOf(x) ? activation(same(y, "conv2d " + y.value + again)) : y;
+}
+
 /// x w + b of a batch of vectors.
 std::string Writer::dense(const std::string &x, int64_t from, int64_t to) {
   double scale = 1.5 / std::sqrt(double(from));
@@ -367,9 +438,11 @@ std::string Writer::dense(const std::string &x, int64_t from, int64_t to) {
 
 Image Writer::block(const Image &x) {
   // Channels as wide as the image now and then.
-  int64_t filters = chance(20) ? x.w : upTo(9);
+  int64_t filters = chance(20) ? x.w : chance(90) ? upTo(9) : upTo(40);
   const char *pooling = oneOf({"max_pool2d", "max_pool2d", "avg_pool2d"});
-  switch (below(16)) {
+  if (large)
+    filters = 8 + upTo(16);
+  switch (large ? oneOf<int64_t>({0, 1, 3, 3, 4, 6, 9, 12}) : below(21)) {
   case 0:
     return activation(conv(x, filters, false, true));
   case 1:
@@ -415,6 +488,15 @@ Image Writer::block(const Image &x) {
     return layerNorm(x);
   case 14:
     return reshaped(x);
+  case 15:
+  case 16:
+    return reduced(x);
+  case 17:
+    return flatAndBack(x);
+  case 18:
+    return twice(x);
+  case 19:
+    return apply(x, "softmax");
   default:
     return chance(50) ? drop(x) : activation(x);
   }
@@ -424,6 +506,8 @@ TrainText Writer::write(const std::string &name) {
   int64_t bound = oneOf<int64_t>({16, 19, 33});
   Image input{"%x", oneOf<int64_t>({1, 3, 5, 6, 7, 9}),
               oneOf<int64_t>({1, 3, 5, 7, 8, 9}), chance(20) ? 1 : upTo(9)};
+  if (large)
+    input = {"%x", 13, 11, 5};
   Image x = input;
   if (chance(30)) {
     std::string half = constant(0.5);
@@ -432,7 +516,7 @@ TrainText Writer::write(const std::string &name) {
   for (int64_t blocks = 1 + upTo(4); blocks > 0; --blocks) {
     std::string statesBefore = states, bodyBefore = body;
     Image y = block(x);
-    if (y.size() > 1000) { // too slow to interpret
+    if (y.size() > (large ? 4000 : 1000)) { // too slow to interpret
       states = statesBefore;
       body = bodyBefore;
       continue;
@@ -498,4 +582,9 @@ TrainText Writer::write(const std::string &name) {
 
 TrainText sinter::test::imageText(uint64_t number) {
   return Writer(number).write("image" + ::number(static_cast<int64_t>(number)));
+}
+
+TrainText sinter::test::largeImageText(uint64_t number) {
+  return Writer(number, true)
+      .write("large" + ::number(static_cast<int64_t>(number)));
 }

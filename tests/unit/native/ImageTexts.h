@@ -12,6 +12,9 @@ namespace sinter::test {
 /// kept near 1.
 TrainText imageText(uint64_t number);
 
+/// One whose kernels are several tasks.
+TrainText largeImageText(uint64_t number);
+
 } // namespace sinter::test
 
 #endif // SINTER_TESTS_UNIT_NATIVE_IMAGETEXTS_H
