@@ -11,9 +11,10 @@ in double precision.
     torch_models.py --model SEED  one of them
 
 Two engines: the reference interpreter runs the train stage in double precision
-(1e-4; most networks agree to 1e-7, but constants are f32, and where a relu or a
-maximum changes sides a difference grows), the compiled trainer trains (1e-3: f32
-against double). A wrong formula is off by far more.
+(1e-6: constants are f32), the compiled trainer trains (1e-4: all is f32). Where
+a relu or a maximum changes sides a difference grows, more in one network than in
+another: ten times what PyTorch in f32 is off from itself in double is allowed on
+top.
 
 Skipped without PyTorch (Debian's python3-torch).
 """
@@ -29,8 +30,8 @@ from torch_ops import (Window, torch_avg_pool, torch_conv,
                        torch_conv_transpose, torch_max_pool, torch_normalise)
 
 STEPS = 20
-REFERENCE_BOUND = 1e-4
-NATIVE_BOUND = 1e-3
+REFERENCE_BOUND = 1e-6
+NATIVE_BOUND = 1e-4
 ACTIVATIONS = {
     "linear": lambda t, x: x,
     "relu": lambda t, x: t.relu(x),
@@ -456,16 +457,17 @@ class TorchModels(unittest.TestCase):
         labels = source.integers(0, network.classes, network.samples)
         return weights, images, labels
 
-    def expected(self, network, weights, images, labels):
+    def expected(self, network, weights, images, labels, kind="float64"):
         """Losses of the steps, and the weights then, by PyTorch."""
         torch = self.torch
         values = {}
         for name, array in weights.items():
-            values[name] = torch.from_numpy(array.copy()).double()
+            values[name] = torch.from_numpy(array.astype(kind))
             values[name].requires_grad_(name not in network.frozen)
         optimizer = network.optimizer[1](
             torch, [v for n, v in values.items() if n not in network.frozen])
-        x, y = torch.from_numpy(images).double(), torch.from_numpy(labels)
+        x = torch.from_numpy(images.astype(kind))
+        y = torch.from_numpy(labels)
         losses = []
         for _ in range(STEPS):
             logits = network.run(torch, values, x)
@@ -533,6 +535,9 @@ class TorchModels(unittest.TestCase):
             want, want_end = self.expected(network, *numbers)
             got, got_end = getattr(self, engine)(network, *numbers)
             self.assertEqual(len(got), STEPS)
+            rounded, _ = self.expected(network, *numbers, kind="float32")
+            allowed = bound + 10 * max(abs(r - w) / max(abs(w), 1e-2)
+                                       for r, w in zip(rounded, want))
             errors = [abs(g - w) / max(abs(w), 1e-2)
                       for g, w in zip(got, want)]
             error = max(errors)
@@ -543,11 +548,11 @@ class TorchModels(unittest.TestCase):
                 largest = max(abs(want_end[name]).max(), 1e-2)
                 error = max(error, abs(got_end[name]
                                        - want_end[name]).max() / largest)
-            if not error <= bound:
-                off = [i for i, e in enumerate(errors) if e > bound]
+            if not error <= allowed:
+                off = [i for i, e in enumerate(errors) if e > allowed]
                 wrong.append(
-                    f"network {seed}: error {error:.1e}, losses {got[0]:.6f} "
-                    f"-> {got[-1]:.6f}, PyTorch's {want[0]:.6f} -> "
+                    f"network {seed}: error {error:.1e} of {allowed:.1e}, losses "
+                    f"{got[0]:.6f} -> {got[-1]:.6f}, PyTorch's {want[0]:.6f} -> "
                     f"{want[-1]:.6f}; steps that are off: {off}\n"
                     + network.spec())
             worst = max(worst, (error, seed))
