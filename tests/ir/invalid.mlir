@@ -685,10 +685,10 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x3x7xf32>) {
 
 // -----
 
-func.func @f(%x: tensor<2x5x5x4xf32>, %d: tensor<?x3x3x8xf32>) {
-  // expected-error@+2 {{'sinter.conv2d_filter_gradient' op expected one batch, got 'tensor<2x5x5x4xf32>' and 'tensor<?x3x3x8xf32>'}}
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<2x3x3x8xf32>) {
+  // expected-error@+2 {{'sinter.conv2d_filter_gradient' op expected one batch, got 'tensor<?x5x5x4xf32>' and 'tensor<2x3x3x8xf32>'}}
   // expected-error@+1 {{'sinter.conv2d_filter_gradient' op failed to infer returned types}}
-  %y = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<2x5x5x4xf32>, tensor<?x3x3x8xf32>) -> tensor<3x3x4x8xf32>
+  %y = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x5x5x4xf32>, tensor<2x3x3x8xf32>) -> tensor<3x3x4x8xf32>
   return
 }
 
