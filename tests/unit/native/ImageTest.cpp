@@ -2,8 +2,8 @@
 //
 // Three steps of each network with batches of the bound, 1 and the bound less
 // one: the interpreter at the stages train, fused and planned, and without
-// fusion; compiled code with one thread and with several. All that a step
-// returns and every state must agree: 1e-4 of the value plus 1e-5 of the
+// fusion; compiled code with one thread and with several, now and then without
+// fusion. All that a step returns and every state must agree: 1e-4 of the value plus 1e-5 of the
 // tensor's largest. Each step starts from the same state: errors do not add up.
 //
 // Thousands more: native-tests "[many]", which does the networks from
@@ -23,6 +23,7 @@
 #include <catch2/catch.hpp>
 
 #include <iostream>
+#include <optional>
 
 using namespace mlir;
 using namespace sinter;
@@ -36,6 +37,7 @@ struct CompiledImages {
   TrainText text;
   ModuleRef train, fused, planned, unfused;
   size_t model;
+  std::optional<size_t> unfusedModel;
 };
 
 struct Outcome {
@@ -77,13 +79,18 @@ static size_t trainImages(uint64_t from, uint64_t count, const std::string &cpu,
     images.train = compileTo(*context, model, Stage::Train);
     images.fused = compileTo(*context, model, Stage::Fused);
     images.planned = compileTo(*context, model, Stage::Planned);
-    images.unfused = compileTo(*context, model, Stage::Planned, false);
+    std::string renamed = model; // to be compiled beside the other
+    renamed.insert(renamed.find(images.text.name) + images.text.name.size(),
+                   "_unfused");
+    images.unfused = compileTo(*context, renamed, Stage::Planned, false);
     // Evaluation and prediction are parts of the step: some of them will do.
     ModuleRef steps = images.planned->clone();
     if (number % 4 != 0)
       for (const char *name : {"predict", "eval_step"})
         findFunction(*steps, name).erase();
     images.model = native.add(*steps);
+    if (number % 4 == 1)
+      images.unfusedModel = native.add(*images.unfused);
     all.push_back(std::move(images));
   }
   native.compile();
@@ -137,6 +144,12 @@ static size_t trainImages(uint64_t from, uint64_t count, const std::string &cpu,
       compiled.results =
           nativeStep(native, images.model, batch, compiled.state);
       check("compiled", compiled);
+      if (images.unfusedModel) {
+        Outcome actual{{}, state};
+        actual.results =
+            nativeStep(native, *images.unfusedModel, batch, actual.state);
+        check("compiled, unfused", actual);
+      }
       if (!wrong.empty() && isSensitive(images, batch, state, expected)) {
         ++sensitive;
         break;

@@ -530,38 +530,51 @@ TrainText Writer::write(const std::string &name) {
     x = y;
   }
 
-  // A classifier, which is never frozen.
+  // Images to images, or a classifier; its weights are never frozen.
   older.clear();
-  int64_t width = x.c;
-  std::string flat;
-  std::string each = "tensor<?x" + number(x.c) + "xf32>";
-  switch (below(4)) {
-  case 0: {
-    std::string sum = emit("reduce_sum " + x.value + " axes [1, 2] : (" +
-                           x.type() + ") -> " + each);
-    std::string pixels = constant(double(x.h * x.w));
-    flat = emit("div " + sum + ", " + pixels + " : (" + each +
-                ", tensor<f32>) -> " + each);
-    break;
-  }
-  case 1:
-    flat = emit("reduce_max " + x.value + " axes [1, 2] : (" + x.type() +
-                ") -> " + each);
-    break;
-  default:
-    width = x.size();
-    flat = emit("reshape " + x.value + " : " + x.type() + " -> tensor<?x" +
-                number(width) + "xf32>");
-  }
-  int64_t classes = 1 + upTo(10);
-  std::string y = dense(flat, width, classes);
-  std::string type = "tensor<?x" + number(classes) + "xf32>";
-  bool labels = chance(75);
-  std::string loss = R"(name = "mean_squared_error")", metrics;
-  if (labels) {
-    y = emit("softmax " + y + " : " + type);
-    loss = R"(name = "sparse_categorical_crossentropy")";
-    metrics = R"({name = "sparse_categorical_accuracy", title = "accuracy"})";
+  std::string y, type, loss, metrics;
+  int64_t classes = 2;
+  if (chance(20)) {
+    Image z = conv(x, upTo(3), chance(50), true);
+    bool isBinary = chance(50);
+    if (isBinary)
+      z = apply(z, "sigmoid");
+    y = z.value;
+    type = z.type();
+    loss = isBinary ? R"(name = "binary_crossentropy")"
+                    : R"(name = "mean_absolute_error")";
+    metrics = R"({name = "mean_squared_error"})";
+  } else {
+    int64_t width = x.c;
+    std::string flat;
+    std::string each = "tensor<?x" + number(x.c) + "xf32>";
+    switch (below(4)) {
+    case 0: {
+      std::string sum = emit("reduce_sum " + x.value + " axes [1, 2] : (" +
+                             x.type() + ") -> " + each);
+      std::string pixels = constant(double(x.h * x.w));
+      flat = emit("div " + sum + ", " + pixels + " : (" + each +
+                  ", tensor<f32>) -> " + each);
+      break;
+    }
+    case 1:
+      flat = emit("reduce_max " + x.value + " axes [1, 2] : (" + x.type() +
+                  ") -> " + each);
+      break;
+    default:
+      width = x.size();
+      flat = emit("reshape " + x.value + " : " + x.type() + " -> tensor<?x" +
+                  number(width) + "xf32>");
+    }
+    classes = 1 + upTo(10);
+    y = dense(flat, width, classes);
+    type = "tensor<?x" + number(classes) + "xf32>";
+    loss = R"(name = "mean_squared_error")";
+    if (chance(75)) {
+      y = emit("softmax " + y + " : " + type);
+      loss = R"(name = "sparse_categorical_crossentropy")";
+      metrics = R"({name = "sparse_categorical_accuracy", title = "accuracy"})";
+    }
   }
   std::string optimizer = oneOf<const char *>(
       {R"(name = "sgd", learning_rate = 0.05)",
@@ -576,7 +589,7 @@ TrainText Writer::write(const std::string &name) {
               " {\n" + body + "return " + y + " : " + type + "\n}\n}\n",
           bound,
           classes,
-          -1,
+          0,
           1};
 }
 
