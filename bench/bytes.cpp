@@ -27,9 +27,9 @@ struct Traffic {
 } // namespace
 
 /// By kind of kernel; empty after an error.
-static std::map<std::string, Traffic>
-measure(MLIRContext &context, const std::string &text, double batch,
-        bool fuse) {
+static std::map<std::string, Traffic> measure(MLIRContext &context,
+                                              const std::string &text,
+                                              double batch, bool fuse) {
   auto module = parseSourceString<ModuleOp>(text, &context);
   if (!module)
     return {};

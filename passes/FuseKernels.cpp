@@ -19,9 +19,9 @@
 //   relayout         alone
 //
 // Sums over a batch of images are taken in two steps: over each row, where the
-// image is made (in a conv's epilogue, or a sweep), lane by lane; then over rows
-// and samples, a small batch_reduce. So batch statistics cost no pass of their
-// own.
+// image is made (in a conv's epilogue, or a sweep), lane by lane; then over
+// rows and samples, a small batch_reduce. So batch statistics cost no pass of
+// their own.
 //
 // A value that several groups read is stored, unless it is cheaper to compute
 // it again from what is in memory anyway: batch normalisation before pooling
@@ -82,7 +82,8 @@ static bool isView(Operation *op) {
 /// Each element of the result follows from single elements of the operands.
 static bool isPointwise(Operation *op) {
   return op->hasTrait<Elementwise>() || op->hasTrait<Gathering>() ||
-         isUnitReshape(op) || isa<OneHotOp, RandomUniformOp, RandomNormalOp>(op);
+         isUnitReshape(op) ||
+         isa<OneHotOp, RandomUniformOp, RandomNormalOp>(op);
 }
 
 /// How often a gathering op asks for an element of its operand, about.
@@ -375,7 +376,8 @@ bool Fuser::canGather(const Group &group, Operation *op) {
   bool inside = llvm::any_of(op->getOperands(), [&](Value operand) {
     return groupOf(operand) == &group;
   });
-  return !inside || (!group.hasReductions() && gatherings(op) <= kMostGatherings);
+  return !inside ||
+         (!group.hasReductions() && gatherings(op) <= kMostGatherings);
 }
 
 /// May the ops of `from` move into `into`?
@@ -406,9 +408,8 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
         (from.prefix && ArrayRef(from.full) != ArrayRef(into.full)) ||
         (from.prefix && into.prefix && *from.prefix != *into.prefix))
       return false;
-    bool gathers = llvm::any_of(into.ops, [](Operation *op) {
-      return op->hasTrait<Gathering>();
-    });
+    bool gathers = llvm::any_of(
+        into.ops, [](Operation *op) { return op->hasTrait<Gathering>(); });
     bool sumsRows = into.hasRowSums() || from.hasRowSums();
     if (gathers || (sumsRows && (ArrayRef(from.full) != ArrayRef(into.full) ||
                                  from.prefix || into.prefix)))
@@ -530,7 +531,8 @@ void Fuser::placeBatchReduce(ReduceSumOp op) {
   RankedTensorType sums = tensorTypeOf(op.getResult());
   Group *producer = groupOf(op.getX());
   if (fuse && producer && producer->kind == KernelKind::Sweep &&
-      !producer->isView && !producer->isClosed && !producer->prefix && !producer->hasRowSums() &&
+      !producer->isView && !producer->isClosed && !producer->prefix &&
+      !producer->hasRowSums() &&
       domain.getShape() == ArrayRef(producer->full)) {
     producer->kind = KernelKind::BatchReduce;
     producer->epilogue.assign(sums.getShape().begin(), sums.getShape().end());
@@ -667,8 +669,8 @@ void Fuser::splitImageSums() {
     RankedTensorType type = tensorTypeOf(sum.getX());
     ArrayRef<int64_t> axes = sum.getAxes();
     bool overImages = isBatched(type) && type.getRank() == 4 &&
-                      !sum.getKeepDims() && axes.size() > 1 && axes.back() == 2 &&
-                      axes[axes.size() - 2] == 1;
+                      !sum.getKeepDims() && axes.size() > 1 &&
+                      axes.back() == 2 && axes[axes.size() - 2] == 1;
     if (!overImages)
       continue;
     OpBuilder builder(sum);

@@ -78,10 +78,9 @@ private:
   std::string weight(const std::string &type, double from, double to) {
     std::string name = "w" + number(count++);
     bool frozen = !older.empty() && chance(15);
-    states += "sinter.state " +
-              std::string(frozen ? "frozen" : "parameter") + " @" + name +
-              " : " + type + " = uniform(" + number(from) + ", " + number(to) +
-              ")" +
+    states += "sinter.state " + std::string(frozen ? "frozen" : "parameter") +
+              " @" + name + " : " + type + " = uniform(" + number(from) + ", " +
+              number(to) + ")" +
               (!frozen && chance(10)
                    ? " {regularizer = {l1 = 0.001 : f32, l2 = 0.01 : f32}}"
                    : "") +
@@ -214,8 +213,8 @@ Image Writer::transposed(const Image &x) {
     for (;;) {
       Axis a{upTo(4), upTo(3), chance(80) ? 1 : 2, below(3), below(3), windows};
       int64_t reach = a.dilation * (a.taps - 1) + 1;
-      int64_t pixels = (windows - 1) * a.stride + reach - a.low - a.high +
-                       below(a.stride);
+      int64_t pixels =
+          (windows - 1) * a.stride + reach - a.low - a.high + below(a.stride);
       if (pixels >= 1 && pixels <= 13)
         return std::make_pair(a, pixels);
     }
@@ -290,11 +289,11 @@ Image Writer::drop(const Image &x) {
 Image Writer::pool(const Image &x, const std::string &kind) {
   Axis v = axis(x.h, true), h = axis(x.w, true);
   Image y{"", v.windows, h.windows, x.c};
-  y.value = emit(kind + " " + x.value + " window " + pair(v.taps, h.taps) +
-                 " strides " + pair(v.stride, h.stride) + " padding [" +
-                 number(v.low) + ", " + number(v.high) + ", " + number(h.low) +
-                 ", " + number(h.high) + "] : (" + x.type() + ") -> " +
-                 y.type());
+  y.value =
+      emit(kind + " " + x.value + " window " + pair(v.taps, h.taps) +
+           " strides " + pair(v.stride, h.stride) + " padding [" +
+           number(v.low) + ", " + number(v.high) + ", " + number(h.low) + ", " +
+           number(h.high) + "] : (" + x.type() + ") -> " + y.type());
   return y;
 }
 
@@ -371,8 +370,8 @@ Image Writer::reduced(const Image &x) {
   std::string type = y.type();
   if (!keep)
     type = "tensor<?" + (h ? std::string() : "x" + number(x.h)) +
-           (w ? std::string() : "x" + number(x.w)) + (c ? std::string() : "x" + number(x.c)) +
-           "xf32>";
+           (w ? std::string() : "x" + number(x.w)) +
+           (c ? std::string() : "x" + number(x.c)) + "xf32>";
   y.value = emit(std::string(isSum ? "reduce_sum " : "reduce_max ") + x.value +
                  " axes " + text + (keep ? " keep_dims" : "") + " : (" +
                  x.type() + ") -> " + type);
@@ -390,8 +389,8 @@ Image Writer::flatAndBack(const Image &x) {
   int64_t width = x.size();
   if (chance(40)) {
     Image y = x;
-    std::string type = "tensor<?x" + number(x.h * x.w) + "x" + number(x.c) +
-                       "xf32>";
+    std::string type =
+        "tensor<?x" + number(x.h * x.w) + "x" + number(x.c) + "xf32>";
     std::string v =
         emit("reshape " + x.value + " : " + x.type() + " -> " + type);
     v = batchNorm(v, type, x.c);
@@ -401,8 +400,7 @@ Image Writer::flatAndBack(const Image &x) {
   if (width > 60)
     return activation(x);
   std::string type = "tensor<?x" + number(width) + "xf32>";
-  std::string v =
-      emit("reshape " + x.value + " : " + x.type() + " -> " + type);
+  std::string v = emit("reshape " + x.value + " : " + x.type() + " -> " + type);
   v = batchNorm(dense(v, width, width), type, width);
   Image y = x;
   y.value = emit("reshape " + v + " : " + type + " -> " + x.type());
@@ -475,8 +473,8 @@ Image Writer::block(const Image &x) {
   }
   case 11: { // two readers, joined
     Image a = chance(50) ? activation(conv(x, filters, true, true)) : x;
-    Image b = chance(50) ? batchNorm(conv(x, upTo(5), true, false))
-                         : activation(x);
+    Image b =
+        chance(50) ? batchNorm(conv(x, upTo(5), true, false)) : activation(x);
     Image y{"", x.h, x.w, a.c + b.c};
     y.value = emit("concatenate " + a.value + ", " + b.value + " axis 3 : (" +
                    a.type() + ", " + b.type() + ") -> " + y.type());

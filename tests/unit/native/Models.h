@@ -40,8 +40,7 @@ std::vector<reference::Tensor>
 interpretOrFail(mlir::func::FuncOp function,
                 const std::vector<reference::Tensor> &inputs,
                 reference::State &state, size_t batch,
-                reference::Precision precision =
-                    reference::Precision::Float32);
+                reference::Precision precision = reference::Precision::Float32);
 
 } // namespace sinter::test
 

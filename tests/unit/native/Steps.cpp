@@ -12,8 +12,9 @@ using namespace sinter;
 using namespace sinter::reference;
 using namespace sinter::test;
 
-std::vector<Tensor> sinter::test::makeBatch(func::FuncOp step, const TrainText &text,
-                                     size_t samples, uint64_t seed) {
+std::vector<Tensor> sinter::test::makeBatch(func::FuncOp step,
+                                            const TrainText &text,
+                                            size_t samples, uint64_t seed) {
   std::mt19937_64 random(seed);
   auto uniform = [&](double from, double to) {
     return static_cast<float>(

@@ -27,10 +27,11 @@ std::vector<reference::Tensor> makeBatch(mlir::func::FuncOp step,
 /// and metrics of the step.
 using Results = std::map<std::string, std::vector<reference::Tensor>>;
 
-Results interpretStep(
-    mlir::ModuleOp module, const std::vector<reference::Tensor> &batch,
-    reference::State &state,
-    reference::Precision precision = reference::Precision::Float32);
+Results
+interpretStep(mlir::ModuleOp module,
+              const std::vector<reference::Tensor> &batch,
+              reference::State &state,
+              reference::Precision precision = reference::Precision::Float32);
 
 /// Runs those functions that were compiled.
 Results nativeStep(NativeModels &native, size_t model,
