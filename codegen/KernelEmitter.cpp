@@ -197,6 +197,12 @@ forRowSums(KernelOp kernel,
       body(inside.getDefiningOp<ReduceSumOp>(), result);
 }
 
+bool KernelEmitter::hasRowSums() {
+  return llvm::any_of(kernel.getYield().getValues(), [](Value value) {
+    return isRowSum(value.getDefiningOp());
+  });
+}
+
 void KernelEmitter::clearRowSums(Value row, Value channel) {
   forRowSums(kernel, [&](ReduceSumOp sum, Value result) {
     store(vectorConstant(0), memory(result), tensorTypeOf(sum.getResult()),

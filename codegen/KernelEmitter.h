@@ -86,6 +86,7 @@ public:
 
   /// The sums over image rows that the kernel makes (isRowSum) grow in memory,
   /// lane by lane: cleared for one channel of a row, then each point adds.
+  bool hasRowSums();
   void clearRowSums(mlir::Value row, mlir::Value channel);
   void addRowSums(mlir::ValueRange features);
 

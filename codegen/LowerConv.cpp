@@ -4,22 +4,27 @@
 // lanes, y(r, q, f) = sum(i, j, c) w(i, j, c, f) x(r + i, q + j, c) needs x's
 // vectors as they lie in memory and w's scalars as they lie in memory.
 //
-//   for unit in this task's part of rows x sample tiles x filter tiles:
+//   for unit in this task's part of rows x sample tiles:
 //     for pixels q of the row, P at a time:
-//       acc[P][R][V] = 0
-//       for taps i, j that hit the image, channels c:
-//         x[P][V] = load x(r + i, q + j + p, c, n..)
-//         acc[p][r][v] += broadcast w(i, j, c, f + r) * x[p][v]
-//       epilogue on acc at (r, q + p, f + r): bias, activation, row sums, ...
-//       store what is wanted
+//       for filters f, R at a time:
+//         acc[P][R][V] = 0
+//         for taps i, j that hit the image, channels c:
+//           x[P][V] = load x(r + i, q + j + p, c, n..)
+//           acc[p][r][v] += broadcast w(i, j, c, f + r) * x[p][v]
+//         epilogue on acc at (r, q + p, f + r): bias, activation, row sums, ...
+//         store what is wanted
+//
+// All filters of a pixel are made before the next one, so that the result is
+// written from front to back. Where there are few rows, units have a part of
+// the filters each.
 //
 // Taps outside of the image are skipped, not multiplied by zero. Vertically all
 // pixels of a row skip the same taps; horizontally the row has a border, pixel
 // by pixel with its own bounds, and an inside where all taps hit.
 //
 // The transpose (the gradient of the image) has the same form with taps
-// reversed and filters summed: y(h, w, c) = sum(i, j, f) w(i, j, c, f) x((h - i)
-// / s, (w - j) / s, f) over the taps that divide.
+// reversed and filters summed: y(h, w, c) = sum(i, j, f) w(i, j, c, f) x((h -
+// i) / s, (w - j) / s, f) over the taps that divide.
 //
 // One channel to a group, or very few filters, leave R small; then P pixels
 // share each broadcast.
@@ -63,17 +68,20 @@ private:
   }
 
   // ---- Loops
-  void buildRow(Value row, Value sample, Value group, Value tile, int64_t rows);
+  void buildRow(Value lowTile, Value highTile);
   void buildPixels(Value column, int64_t count, bool allTapsHit);
-  SmallVector<Value> overRows(ValueRange acc,
-                              llvm::function_ref<SmallVector<Value>(
-                                  Value tap, Value sourceRow, ValueRange)>
-                                  body);
-  SmallVector<Value> guardedLoop(const Taps &taps, const WindowAxis &axis,
-                                 Value at, ValueRange acc,
-                                 llvm::function_ref<SmallVector<Value>(
-                                     Value tap, Value pixel, ValueRange)>
-                                     body);
+  void buildTile(Value column, int64_t count, bool allTapsHit,
+                 const Taps &taps);
+  std::pair<Value, Value> groupAndTile(Value number);
+  SmallVector<Value>
+  overRows(ValueRange acc,
+           llvm::function_ref<SmallVector<Value>(Value tap, Value sourceRow,
+                                                 ValueRange)>
+               body);
+  SmallVector<Value> guardedLoop(
+      const Taps &taps, const WindowAxis &axis, Value at, ValueRange acc,
+      llvm::function_ref<SmallVector<Value>(Value tap, Value pixel, ValueRange)>
+          body);
   SmallVector<Value> overInner(ArrayRef<Value> sources, Value weights,
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
@@ -81,8 +89,7 @@ private:
   /// The channel of the result that `ofGroup` is.
   Value featureOf(Value ofGroup) {
     int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
-    return conv.groups == 1 ? ofGroup
-                            : sum(e.mul(group, rowsOfGroup), ofGroup);
+    return conv.groups == 1 ? ofGroup : sum(e.mul(group, rowsOfGroup), ofGroup);
   }
   Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -94,9 +101,11 @@ private:
   Value source, filter; // (features, lanes) and flat
   int64_t inner = 0;    // channels summed, of a group
   int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
-  // The current row.
-  Value row, sample, group, firstRow;
+  int64_t tilesOfGroup = 1, lastRows = 1;
+  // The current unit, and tile of filters in it.
+  Value row, sample, lowTile, highTile;
   Taps rowTaps;
+  Value group, firstRow;
   int64_t rows = 0;
 };
 } // namespace
@@ -148,9 +157,9 @@ Taps ConvNest::tapsAt(const WindowAxis &axis, Value at) {
     // 0 <= at stride + i dilation - low < pixels
     Value before = sub(number(axis.low), e.mul(at, axis.stride));
     Value room = e.add(before, axis.pixels);
-    return {ceilDivide(notNegative(before), axis.dilation),
-            least(number(axis.taps),
-                  ceilDivide(notNegative(room), axis.dilation))};
+    return {
+        ceilDivide(notNegative(before), axis.dilation),
+        least(number(axis.taps), ceilDivide(notNegative(room), axis.dilation))};
   }
   // r = (m - i dilation) / stride in 0 .. windows-1
   Value m = e.add(at, axis.low);
@@ -233,8 +242,7 @@ SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
   for (Value at : sources)
     for (int64_t v = 0; v < tileVectors; ++v)
       xs.push_back(vector::LoadOp::create(
-          e.b, vector, source,
-          ValueRange{at, e.add(sample, v * e.lanes())}));
+          e.b, vector, source, ValueRange{at, e.add(sample, v * e.lanes())}));
   SmallVector<Value> next(acc);
   for (auto [r, at] : llvm::enumerate(weights)) {
     Value scalar = memref::LoadOp::create(e.b, filter, at);
@@ -277,17 +285,18 @@ SmallVector<Value> ConvNest::overRows(
   return guardedLoop(rowTaps, conv.window[0], row, acc, body);
 }
 
-/// `count` pixels of the result's row from `column` on.
-void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
+/// `count` pixels of the result's row from `column` on, for one tile of
+/// filters.
+void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
+                         const Taps &taps) {
   const WindowAxis &across = conv.window[1];
   int64_t width = transposed ? across.windows() : across.pixels;
   int64_t channels = inner * conv.groups;
   int64_t filters = conv.filters * conv.groups;
   Value groupStart = e.mul(group, inner);
   // Where a tap's weights for this tile begin.
-  Value rowsStart = transposed
-                        ? sum(e.mul(firstRow, filters), groupStart)
-                        : sum(e.mul(group, conv.filters), firstRow);
+  Value rowsStart = transposed ? sum(e.mul(firstRow, filters), groupStart)
+                               : sum(e.mul(group, conv.filters), firstRow);
   auto weightsOf = [&](Value i, Value j) {
     Value tap = sum(e.mul(i, across.taps), j);
     return sum(e.mul(tap, conv.channels * filters), rowsStart);
@@ -304,20 +313,18 @@ void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
       for (int64_t j = 0; j < across.taps; ++j) {
         SmallVector<Value> sources;
         for (int64_t p = 0; p < count; ++p)
-          sources.push_back(sourceOf(
-              sourceRow, pixel(across, e.add(column, p), e.index(j))));
+          sources.push_back(
+              sourceOf(sourceRow, pixel(across, e.add(column, p), e.index(j))));
         next = overInner(sources, weightsOf(i, e.index(j)), next);
       }
       return next;
     });
   } else {
-    Taps taps = tapsAt(across, column);
     bool contiguous = !transposed && across.dilation == 1 && conv.groups == 1;
     acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
       if (contiguous) {
         // Taps and channels are one run in the image and in the filter.
-        Value firstPixel =
-            e.add(e.mul(column, across.stride), -across.low);
+        Value firstPixel = e.add(e.mul(column, across.stride), -across.low);
         Value from = sourceOf(sourceRow, firstPixel);
         Value weights = weightsOf(i, e.index(0));
         return e.loop(e.mul(taps.low, inner), e.mul(taps.high, inner), 1,
@@ -353,21 +360,63 @@ void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
   }
 }
 
-/// The pixels of one row, for one tile of filters and samples.
-void ConvNest::buildRow(Value theRow, Value theSample, Value theGroup,
-                        Value tile, int64_t tileSize) {
-  row = theRow;
-  sample = theSample;
-  group = theGroup;
-  rows = tileSize;
-  firstRow = e.mul(tile, tileRows);
+/// A tile's group, and its number in it.
+std::pair<Value, Value> ConvNest::groupAndTile(Value number) {
+  if (conv.groups == 1)
+    return {e.index(0), number};
+  Value tiles = e.index(tilesOfGroup);
+  return {arith::DivUIOp::create(e.b, number, tiles),
+          arith::RemUIOp::create(e.b, number, tiles)};
+}
+
+/// The same pixels, for all filters of the unit.
+void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
+  Taps taps;
+  if (!allTapsHit)
+    taps = tapsAt(conv.window[1], column);
+  e.loop(lowTile, highTile, 1, [&](Value number) {
+    auto [theGroup, tile] = groupAndTile(number);
+    group = theGroup;
+    firstRow = e.mul(tile, tileRows);
+    auto build = [&](int64_t size) {
+      rows = size;
+      e.scope([&] { buildTile(column, count, allTapsHit, taps); });
+    };
+    if (lastRows == tileRows)
+      return build(tileRows);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, tile,
+                                         e.index(tilesOfGroup - 1));
+    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
+    OpBuilder::InsertionGuard insertion(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    build(tileRows);
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    build(lastRows);
+  });
+}
+
+/// The pixels of one row, for some tiles of filters.
+void ConvNest::buildRow(Value low, Value high) {
+  lowTile = low;
+  highTile = high;
   rowTaps = tapsAt(conv.window[0], row);
 
-  Value firstFeature = featureOf(firstRow);
-  for (int64_t v = 0; v < tileVectors; ++v) {
-    e.setSample(e.add(sample, v * e.lanes()));
-    for (int64_t r = 0; r < rows; ++r)
-      e.clearRowSums(row, e.add(firstFeature, r));
+  if (e.hasRowSums()) {
+    auto firstFeature = [&](Value number) -> Value {
+      auto [theGroup, tile] = groupAndTile(number);
+      group = theGroup;
+      return featureOf(e.mul(tile, tileRows));
+    };
+    Value end = firstFeature(high);
+    int64_t features =
+        (transposed ? conv.channels : conv.filters) * conv.groups;
+    end = arith::MinUIOp::create(e.b, end, e.index(features));
+    e.loop(firstFeature(low), end, 1, [&](Value feature) {
+      for (int64_t v = 0; v < tileVectors; ++v) {
+        e.setSample(e.add(sample, v * e.lanes()));
+        e.clearRowSums(row, feature);
+      }
+    });
   }
 
   const WindowAxis &across = conv.window[1];
@@ -375,7 +424,8 @@ void ConvNest::buildRow(Value theRow, Value theSample, Value theGroup,
   auto [from, to] = inside(across);
   // With many channels a tap is long, and its bounds cost nothing.
   constexpr int64_t shortRun = 32;
-  bool splits = to > from && (tilePixels > 1 || across.taps * inner <= shortRun);
+  bool splits =
+      to > from && (tilePixels > 1 || across.taps * inner <= shortRun);
   if (!splits)
     from = to = width;
   auto border = [&](int64_t low, int64_t high) {
@@ -413,15 +463,20 @@ int64_t ConvNest::build() {
          (tileRows + 1) * tileVectors * (tilePixels + 1) <= room)
     ++tilePixels;
 
-  int64_t tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
-  int64_t lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
+  tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
+  lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
   int64_t samplesPerTile = tileVectors * e.lanes();
   int64_t sampleTiles = e.layout.padded() / samplesPerTile;
   int64_t rowTiles = tilesOfGroup * conv.groups;
   int64_t height = pixels(conv.window[0]);
-  int64_t units = height * sampleTiles * rowTiles;
-  double cycles = static_cast<double>(units) * pixels(across) * tileRows *
-                  tileVectors * inner * conv.window[0].taps * across.taps;
+  // Enough units for many threads.
+  constexpr int64_t enough = 16;
+  int64_t parts =
+      std::clamp<int64_t>(enough / (height * sampleTiles), 1, rowTiles);
+  int64_t units = height * sampleTiles * parts;
+  double cycles = static_cast<double>(height) * pixels(across) * rowTiles *
+                  tileRows * vectors * inner * conv.window[0].taps *
+                  across.taps;
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Samples);
@@ -432,28 +487,24 @@ int64_t ConvNest::build() {
       return std::pair<Value, Value>(arith::DivUIOp::create(e.b, x, by),
                                      arith::RemUIOp::create(e.b, x, by));
     };
-    auto [place, rowTile] = divide(unit, rowTiles);
+    auto [place, part] = divide(unit, parts);
     auto [theRow, sampleTile] = divide(place, sampleTiles);
-    auto [theGroup, groupTile] = divide(rowTile, tilesOfGroup);
-    Value n = e.mul(sampleTile, samplesPerTile);
+    row = theRow;
+    sample = e.mul(sampleTile, samplesPerTile);
     Value hasSamples =
-        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, n, e.batch);
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
     auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
     OpBuilder::InsertionGuard insertion(e.b);
     e.b.setInsertionPointToStart(guard.thenBlock());
-    auto build = [&, theRow = theRow, theGroup = theGroup,
-                  groupTile = groupTile](int64_t size) {
-      e.scope([&] { buildRow(theRow, n, theGroup, groupTile, size); });
+    if (parts == 1) {
+      buildRow(e.index(0), e.index(rowTiles));
+      return;
+    }
+    auto bound = [&](Value p) {
+      return arith::DivUIOp::create(e.b, e.mul(p, rowTiles), e.index(parts))
+          .getResult();
     };
-    if (lastRows == tileRows)
-      return build(tileRows);
-    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                         groupTile, e.index(tilesOfGroup - 1));
-    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    build(tileRows);
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    build(lastRows);
+    buildRow(bound(part), bound(e.add(part, 1)));
   });
   return tasks;
 }

@@ -4,11 +4,13 @@
 // was split from data.train. The output says which. With --confusion a second
 // pass counts, for each class, what its samples were taken for.
 #include "runtime/trainer/commands.h"
+#include "runtime/trainer/confusion.h"
 #include "runtime/trainer/json.h"
 #include "runtime/trainer/pass.h"
 
 #include <algorithm>
 #include <cstdio>
+#include <optional>
 
 namespace sinter::trainer {
 
@@ -18,18 +20,6 @@ struct EvaluationData {
   Dataset dataset;
   Order order;
   const char *name = ""; // what it is, for people
-};
-
-} // namespace
-
-namespace {
-
-/// counts[true class][predicted class]
-struct Confusion {
-  std::vector<std::vector<int64_t>> counts;
-  std::vector<std::string> labels;
-
-  bool isGiven() const { return !counts.empty(); }
 };
 
 } // namespace
@@ -65,67 +55,56 @@ static Error load(const sinter_model &model, const Recipe &recipe,
 static Error checkConfusion(const sinter_model &model, const Recipe &recipe) {
   if (Error error = checkCompiled(model, model.predict, "prediction"))
     return error;
-  if (recipe.targetKind != TargetKind::Values)
+  if (countClasses(model, recipe))
     return {};
-  return wrongInput("--confusion: expected a model whose loss has classes "
-                    "(categorical crossentropy), got one of values");
+  return wrongInput("--confusion: expected a model that tells classes apart (a "
+                    "categorical crossentropy, or one output with an "
+                    "accuracy), got one of values");
 }
 
-static void count(const Recipe &recipe, Instance &instance,
-                  const EvaluationData &data, Batch &batch, int64_t batchSize,
-                  Confusion &confusion) {
-  const size_t classes = static_cast<size_t>(recipe.classes);
-  confusion.counts.assign(classes, std::vector<int64_t>(classes));
+/// Classes as the data calls them.
+static std::vector<std::string> labelsOf(const Instance &instance,
+                                         size_t classes) {
+  std::vector<std::string> labels;
   for (size_t i = 0; i < classes; ++i)
-    confusion.labels.push_back(
+    labels.push_back(
         std::to_string(instance.classes.label(static_cast<int32_t>(i))));
-  const auto samples = static_cast<int64_t>(data.order.size());
-  for (int64_t first = 0; first < samples; first += batchSize) {
-    const int64_t now = std::min(batchSize, samples - first);
-    batch.gather(data.dataset, data.order, first, now);
-    sinter_call call = instance.call(batch.input(), nullptr, now);
-    instance.model().predict.run(&call);
-    for (int64_t i = 0; i < now; ++i) {
-      const float *row = instance.output(0) + i * recipe.classes;
-      const size_t sample = data.order[static_cast<size_t>(first + i)];
-      const size_t predicted =
-          static_cast<size_t>(std::max_element(row, row + classes) - row);
-      ++confusion.counts[classOf(data.dataset, sample)][predicted];
-    }
-  }
+  return labels;
 }
 
-static void print(const Confusion &confusion) {
+static void print(const Confusion &confusion,
+                  const std::vector<std::string> &labels) {
   size_t width = 4; // of a column
-  for (const std::string &label : confusion.labels)
-    width = std::max(width, label.size());
-  for (const auto &row : confusion.counts)
-    for (int64_t number : row)
-      width = std::max(width, std::to_string(number).size());
+  for (size_t i = 0; i < labels.size(); ++i) {
+    width = std::max(width, labels[i].size());
+    for (size_t j = 0; j < labels.size(); ++j)
+      width = std::max(width, std::to_string(confusion.at(i, j)).size());
+  }
   const int column = static_cast<int>(width) + 1;
   std::printf("confusion (rows: the truth, columns: the prediction)\n%*s",
               column, "");
-  for (const std::string &label : confusion.labels)
+  for (const std::string &label : labels)
     std::printf("%*s", column, label.c_str());
-  for (size_t i = 0; i < confusion.counts.size(); ++i) {
-    std::printf("\n%*s", column, confusion.labels[i].c_str());
-    for (int64_t number : confusion.counts[i])
-      std::printf("%*lld", column, static_cast<long long>(number));
+  for (size_t i = 0; i < labels.size(); ++i) {
+    std::printf("\n%*s", column, labels[i].c_str());
+    for (size_t j = 0; j < labels.size(); ++j)
+      std::printf("%*lld", column, static_cast<long long>(confusion.at(i, j)));
   }
   std::printf("\n");
 }
 
-static void writeJson(JsonWriter &json, const Confusion &confusion) {
+static void writeJson(JsonWriter &json, const Confusion &confusion,
+                      const std::vector<std::string> &labels) {
   json.key("confusion").beginObject();
   json.key("labels").beginArray();
-  for (const std::string &label : confusion.labels)
+  for (const std::string &label : labels)
     json.value(label);
   json.endArray();
   json.key("matrix").beginArray();
-  for (const auto &row : confusion.counts) {
+  for (size_t i = 0; i < labels.size(); ++i) {
     json.beginArray();
-    for (int64_t number : row)
-      json.value(number);
+    for (size_t j = 0; j < labels.size(); ++j)
+      json.value(confusion.at(i, j));
     json.endArray();
   }
   json.endArray();
@@ -139,7 +118,8 @@ static void print(const EvaluationData &data, const Means &means) {
 }
 
 static void printJson(const sinter_model &model, const EvaluationData &data,
-                      const Means &means, const Confusion &confusion) {
+                      const Means &means, const Confusion *confusion,
+                      const std::vector<std::string> &labels) {
   JsonWriter json;
   json.beginObject();
   json.key("model").value(model.name);
@@ -147,8 +127,8 @@ static void printJson(const sinter_model &model, const EvaluationData &data,
   json.key("samples").value(static_cast<int64_t>(data.order.size()));
   for (size_t i = 0; i < means.size(); ++i)
     json.key(means.name(i)).value(means.mean(i));
-  if (confusion.isGiven())
-    writeJson(json, confusion);
+  if (confusion)
+    writeJson(json, *confusion, labels);
   json.endObject();
   std::fputs(json.finish().c_str(), stdout);
 }
@@ -181,16 +161,22 @@ Error runEvaluate(const sinter_model &model, const Options &options) {
           runPass(instance, model.eval_step,
                   {data.dataset, data.order, batchSize}, batch, means))
     return error;
-  Confusion confusion;
-  if (options.confusion)
-    count(recipe, instance, data, batch, batchSize, confusion);
+  std::optional<Confusion> confusion;
+  std::vector<std::string> labels;
+  if (options.confusion) {
+    const size_t classes = countClasses(model, recipe);
+    labels = labelsOf(instance, classes);
+    confusion.emplace(
+        classes,
+        predictClasses(instance, {data.dataset, data.order, batchSize}, batch));
+  }
   if (options.json) {
-    printJson(model, data, means, confusion);
+    printJson(model, data, means, confusion ? &*confusion : nullptr, labels);
     return {};
   }
   print(data, means);
-  if (confusion.isGiven())
-    print(confusion);
+  if (confusion)
+    print(*confusion, labels);
   return {};
 }
 

@@ -43,18 +43,6 @@ Error split(const Recipe &recipe, Order &training, Order &validation) {
   return {};
 }
 
-size_t classOf(const Dataset &dataset, size_t sample) {
-  if (!dataset.classes.empty())
-    return static_cast<size_t>(dataset.classes[sample]);
-  const int64_t classes = dataset.targets.recordElements();
-  const int64_t row = static_cast<int64_t>(sample) * classes;
-  int64_t best = 0;
-  for (int64_t i = 1; i < classes; ++i)
-    if (dataset.targets.at(row + i) > dataset.targets.at(row + best))
-      best = i;
-  return static_cast<size_t>(best);
-}
-
 Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
     : scale(recipe.inputScale), kind(recipe.targetKind),
       targetSize(static_cast<size_t>(shapeElements(model.target))),

@@ -24,9 +24,6 @@ void permute(Order &order, uint64_t seed, uint32_t stream, uint32_t epoch);
 /// Moves the last `fraction` (of `recipe.validationSplit`) into `validation`.
 Error split(const Recipe &recipe, Order &training, Order &validation);
 
-/// The class of a sample: its number, or where its row is largest.
-size_t classOf(const Dataset &dataset, size_t sample);
-
 /// The buffers for one batch, allocated once.
 class Batch {
 public:
