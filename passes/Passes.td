@@ -103,7 +103,11 @@ def FuseKernels : Sinter_Pass<"fuse-kernels"> {
     Elementwise ops join the kernel that makes their operand: a matmul's
     epilogue (bias, activation, dropout), a weight gradient's (the whole
     optimizer update, from registers into the state), a sweep's chain with its
-    reductions (softmax, loss, metrics), a batch reduction's.
+    reductions (softmax, loss, metrics), a batch reduction's, a convolution's
+    (bias, activation, dropout, and the sums over rows that batch normalisation
+    wants). A value that several kernels read is computed again by each of them
+    where that is cheap and needs one stored tensor of its size, as normalisation
+    before pooling does.
     Left alone: an op whose fusion would make two kernels wait for each other;
     an op of another shape; a write of a state that a kernel behind still reads.
   }];
