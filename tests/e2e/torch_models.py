@@ -12,9 +12,9 @@ in double precision.
 
 Two engines: the reference interpreter runs the train stage in double precision
 (1e-6: constants are f32), the compiled trainer trains (1e-4: all is f32). Where
-a relu or a maximum changes sides a difference grows, more in one network than in
-another: ten times what PyTorch in f32 is off from itself in double is allowed on
-top.
+a relu or a maximum changes sides a difference jumps. So where the bound is
+missed, PyTorch runs again, in double, from weights that are moved by a few parts
+in a million, and as much as it then differs from itself is allowed on top.
 
 Skipped without PyTorch (Debian's python3-torch).
 """
@@ -32,6 +32,7 @@ from torch_ops import (Window, torch_avg_pool, torch_conv,
 STEPS = 20
 REFERENCE_BOUND = 1e-6
 NATIVE_BOUND = 1e-4
+MOVED = 4e-6
 ACTIVATIONS = {
     "linear": lambda t, x: x,
     "relu": lambda t, x: t.relu(x),
@@ -527,6 +528,19 @@ class TorchModels(unittest.TestCase):
                if name in weights}
         return losses, end
 
+    def sensitivity(self, network, weights, images, labels, want):
+        """How far PyTorch is off from itself when its first weights move."""
+        worst = 0.0
+        for seed in range(8):
+            random_numbers = self.numpy.random.default_rng(seed)
+            moved = {name: array * (1 + MOVED * random_numbers.uniform(
+                         -1, 1, array.shape))
+                     for name, array in weights.items()}
+            got, _ = self.expected(network, moved, images, labels)
+            worst = max(worst, max(abs(g - w) / max(abs(w), 1e-2)
+                                   for g, w in zip(got, want)))
+        return worst
+
     def check(self, engine, bound):
         worst, wrong = (0.0, 0), []
         for seed in self.seeds:
@@ -535,9 +549,6 @@ class TorchModels(unittest.TestCase):
             want, want_end = self.expected(network, *numbers)
             got, got_end = getattr(self, engine)(network, *numbers)
             self.assertEqual(len(got), STEPS)
-            rounded, _ = self.expected(network, *numbers, kind="float32")
-            allowed = bound + 10 * max(abs(r - w) / max(abs(w), 1e-2)
-                                       for r, w in zip(rounded, want))
             errors = [abs(g - w) / max(abs(w), 1e-2)
                       for g, w in zip(got, want)]
             error = max(errors)
@@ -548,6 +559,9 @@ class TorchModels(unittest.TestCase):
                 largest = max(abs(want_end[name]).max(), 1e-2)
                 error = max(error, abs(got_end[name]
                                        - want_end[name]).max() / largest)
+            allowed = bound
+            if not error <= allowed:
+                allowed += self.sensitivity(network, *numbers, want)
             if not error <= allowed:
                 off = [i for i, e in enumerate(errors) if e > allowed]
                 wrong.append(
