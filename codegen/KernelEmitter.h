@@ -3,8 +3,8 @@
 // Every kernel is a loop nest that, at each point, computes some elementwise
 // values and stores those that are wanted. The nests differ (LowerMatmul.cpp,
 // LowerWeightGradient.cpp, LowerConv.cpp, LowerFilterGradient.cpp,
-// LowerSweep.cpp, LowerRelayout.cpp); this class is
-// what they share: where tensors are, and the value of any tensor at a point.
+// LowerSweep.cpp, LowerScatter.cpp, LowerRelayout.cpp); this class is what they
+// share: where tensors are, and the value of any tensor at a point.
 //
 // A point is an index for each feature dimension, plus lanes:
 //
@@ -69,6 +69,13 @@ public:
   void setSample(mlir::Value index) { sample = index; }
   /// Columns: null, or which lanes exist.
   void setMask(mlir::Value vector) { mask = vector; }
+  /// Is `index`, a number or a vector of them, the number of one of a table's
+  /// rows? And it as an integer, 0 where it is none.
+  struct Row {
+    mlir::Value exists, number;
+  };
+  Row rowAt(mlir::Value index, int64_t rows);
+
   /// Unbatched tensors of the domain's shape are addressed as one dimension.
   void setFlat(bool isFlat) { flat = isFlat; }
 
@@ -142,6 +149,7 @@ private:
                                        int64_t stream, mlir::Value element);
   mlir::Value rowMajor(mlir::ValueRange indices,
                        llvm::ArrayRef<int64_t> shape);
+  mlir::Value emitEmbedding(EmbeddingOp op, mlir::ValueRange features);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
   // LowerGathering.cpp
   mlir::Value emitGathering(mlir::Operation *op, mlir::ValueRange features);
@@ -203,6 +211,7 @@ mlir::FailureOr<int64_t> lowerSweep(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerBatchReduce(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerConv(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerFilterGradient(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerScatter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 
 } // namespace sinter

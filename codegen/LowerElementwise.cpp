@@ -14,10 +14,13 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Utils/StaticValueUtils.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/TypeSwitch.h"
+
+#include <limits>
 
 using namespace mlir;
 using namespace sinter;
@@ -214,6 +217,9 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
         return bit(arith::CmpIOp::create(b, arith::CmpIPredicate::eq, label,
                                          spread(row)));
       })
+      .Case<EmbeddingOp>([&](EmbeddingOp embedding) {
+        return emitEmbedding(embedding, features);
+      })
       .Case<SliceOp>([&](SliceOp slice) {
         Indices at(features);
         Value &moved = at[slice.getAxis() - 1];
@@ -266,6 +272,63 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       .Default([&](Operation *) -> Value {
         llvm_unreachable("checkLowerable admits no other op");
       });
+}
+
+KernelEmitter::Row KernelEmitter::rowAt(Value index, int64_t rows) {
+  Type type = index.getType();
+  auto constant = [&](TypedAttr value) -> Value {
+    if (auto vector = dyn_cast<VectorType>(type))
+      value = DenseElementsAttr::get(vector, value);
+    return arith::ConstantOp::create(b, value);
+  };
+  Value zero = constant(b.getF32FloatAttr(0));
+  auto is = [&](arith::CmpFPredicate predicate, Value than) -> Value {
+    return arith::CmpFOp::create(b, predicate, index, than);
+  };
+  // False for NaN, too.
+  Value inside = arith::AndIOp::create(
+      b, is(arith::CmpFPredicate::OGE, zero),
+      is(arith::CmpFPredicate::OLT, constant(b.getF32FloatAttr(rows))));
+  Value exists = arith::AndIOp::create(
+      b, inside,
+      is(arith::CmpFPredicate::OEQ, math::FloorOp::create(b, index)));
+  Value known = arith::SelectOp::create(b, exists, index, zero);
+  // 64 bits: an element's number may need them.
+  Type integer = b.getI64Type();
+  if (auto vector = dyn_cast<VectorType>(type))
+    integer = vector.clone(integer);
+  return {exists, arith::FPToSIOp::create(b, integer, known)};
+}
+
+/// Each lane reads its own row. The table is in memory, or one number.
+Value KernelEmitter::emitEmbedding(EmbeddingOp op, ValueRange features) {
+  Value table = op.getTable();
+  RankedTensorType type = tensorTypeOf(table);
+  Row row = rowAt(emit(op.getX(), features.drop_back()), type.getDimSize(0));
+  Value none = vectorConstant(std::numeric_limits<float>::quiet_NaN());
+  Operation *producer = table.getDefiningOp();
+  if (isa_and_nonnull<ConstantOp>(producer)) {
+    Value value = emit(table, {index(0), index(0)});
+    return arith::SelectOp::create(b, row.exists, value, none);
+  }
+  auto read = dyn_cast_or_null<ReadOp>(producer);
+  bool inside = read && read->getParentOp() == kernel;
+  Value rows = inside ? stateMemory(read.getState(), /*flat=*/true)
+                      : memory(table, /*flat=*/true);
+  int64_t columns = type.getDimSize(1);
+  if (lanesMode == Lanes::None) {
+    Value at = arith::IndexCastOp::create(b, b.getIndexType(), row.number);
+    at = arith::AddIOp::create(b, mul(at, columns), features.back());
+    Value value = memref::LoadOp::create(b, rows, ValueRange{at});
+    return arith::SelectOp::create(b, row.exists, value, none);
+  }
+  auto integers = cast<VectorType>(row.number.getType());
+  Value width = arith::ConstantOp::create(
+      b, DenseElementsAttr::get(integers, b.getI64IntegerAttr(columns)));
+  Value starts = arith::MulIOp::create(b, row.number, width);
+  return vector::GatherOp::create(b, cast<VectorType>(none.getType()), rows,
+                                  ValueRange{features.back()}, starts,
+                                  row.exists, none);
 }
 
 /// The input that holds the index along the axis, found by comparing it with

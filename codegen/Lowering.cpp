@@ -41,6 +41,8 @@ static KernelLowering findLowering(KernelKind kind) {
     return lowerConv;
   case KernelKind::FilterGradient:
     return lowerFilterGradient;
+  case KernelKind::Scatter:
+    return lowerScatter;
   case KernelKind::Relayout:
     return lowerRelayout;
   }
@@ -60,8 +62,8 @@ static bool hasLowering(Operation *op) {
              ConstantOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
              Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp, MaxPool2dOp,
              AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp,
-             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, RelayoutOp, ReadOp, WriteOp,
-             YieldOp>(op);
+             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
+             EmbeddingGradientOp, RelayoutOp, ReadOp, WriteOp, YieldOp>(op);
 }
 
 bool sinter::isPrimitive(Operation *op) {
@@ -184,6 +186,9 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
       record.flopsPerSample += 2 * work;
     } else if (int64_t products = productsOf(&op))
       record.flopsPerSample += 2 * products;
+    else if (auto scatter = dyn_cast<EmbeddingGradientOp>(op))
+      count(tensorTypeOf(scatter.getDy()), 1, record.flopsFixed,
+            record.flopsPerSample);
     else if (isa<ReduceSumOp, ReduceMaxOp>(op))
       count(tensorTypeOf(op.getOperand(0)), 1, record.flopsFixed,
             record.flopsPerSample);

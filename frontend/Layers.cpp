@@ -197,6 +197,23 @@ static mlir::Value emitDense(LayerEmitter &e, ValueRange inputs) {
   return reshapeToResult(e, emitBiasAndActivation(e, y, 1));
 }
 
+// ---- Embedding --------------------------------------------------------------
+
+static std::string inferEmbedding(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  const int64_t columns = layer.config.integer("output_dim");
+  addParameter(layer, "embeddings",
+               {layer.config.integer("input_dim"), columns});
+  layer.shape = inputs[0];
+  layer.shape.push_back(columns);
+  return "";
+}
+
+static mlir::Value emitEmbedding(LayerEmitter &e, ValueRange inputs) {
+  return EmbeddingOp::create(e.builder, e.loc, inputs[0], e.read(0));
+}
+
+// ---- Arithmetic -------------------------------------------------------------
+
 /// x scale + offset
 static mlir::Value emitRescaling(LayerEmitter &e, ValueRange inputs) {
   Formula f(e.builder, e.loc);
@@ -303,6 +320,7 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"flatten", false, inferFlatten, emitReshape},
       {"reshape", false, inferReshape, emitReshape},
       {"dense", false, inferDense, emitDense},
+      {"embedding", false, inferEmbedding, emitEmbedding},
       {"rescaling", false, inferSame, emitRescaling},
       {"activation", false, inferSame, emitActivationLayer},
       {"relu", false, inferSame, emitNamedActivation},

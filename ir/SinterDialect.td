@@ -80,7 +80,8 @@ def Sinter_KernelKind : I32EnumAttr<"KernelKind", "which loop nest a kernel beco
     I32EnumAttrCase<"BatchReduce", 3, "batch_reduce">,
     I32EnumAttrCase<"Relayout", 4, "relayout">,
     I32EnumAttrCase<"Conv", 5, "conv">,
-    I32EnumAttrCase<"FilterGradient", 6, "filter_gradient">]> {
+    I32EnumAttrCase<"FilterGradient", 6, "filter_gradient">,
+    I32EnumAttrCase<"Scatter", 7, "scatter">]> {
   let cppNamespace = "::sinter";
 }
 

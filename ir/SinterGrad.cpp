@@ -391,6 +391,13 @@ SmallVector<Value> MatmulOp::buildGradient(OpBuilder &builder, Value dy) {
   return {da, db};
 }
 
+// y = table[x]         dtable = the sums of dy by x               keeps x
+SmallVector<Value> EmbeddingOp::buildGradient(OpBuilder &builder, Value dy) {
+  int64_t rows = tensorTypeOf(getTable()).getDimSize(0);
+  return {Value(),
+          EmbeddingGradientOp::create(builder, getLoc(), getX(), dy, rows)};
+}
+
 //===----------------------------------------------------------------------===//
 // Windows
 //===----------------------------------------------------------------------===//

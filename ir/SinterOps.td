@@ -458,6 +458,39 @@ def Sinter_MatmulOp : Sinter_ValueOp<"matmul", [Differentiable]> {
 }
 
 //===----------------------------------------------------------------------===//
+// Tables of rows
+//===----------------------------------------------------------------------===//
+
+// Indices are whole numbers in f32, which has all of them up to 2^24.
+
+def Sinter_EmbeddingOp : Sinter_ValueOp<"embedding", [Differentiable]> {
+  let summary = "`y[.., d] = table[x[..], d]`: each index's row of a table";
+  let description = [{
+    An x that is no row's number gives a row of NaN, so that nobody trains on it
+    unawares. No gradient flows to x.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Matrix:$table);
+  let assemblyFormat = [{
+    $x `,` $table attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_EmbeddingGradientOp
+    : Sinter_ValueOp<"embedding_gradient", [Sinter_NoGradient]> {
+  let summary = "embedding's gradient with respect to its table, which has `rows`";
+  let description = [{
+    `y[v, d] = sum(.. with x[..] == v) dy[.., d]`, added sample by sample, in
+    row-major order. What an x that is no row's number takes is left out. There
+    is no second derivative.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Tensor:$dy,
+                       ConfinedAttr<I64Attr, [IntPositive]>:$rows);
+  let assemblyFormat = [{
+    $x `,` $dy `rows` $rows attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
+//===----------------------------------------------------------------------===//
 // Windows over images
 //===----------------------------------------------------------------------===//
 

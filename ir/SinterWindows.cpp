@@ -1,4 +1,4 @@
-//===- SinterWindows.cpp - verifiers of convolutions and pooling ---------===//
+//===- SinterWindows.cpp - verifiers of windows over images, of tables ---===//
 //
 // Shapes are checked in one place for the three forms of a convolution: given
 // two of image, filter and result, the third follows.
@@ -340,6 +340,54 @@ LogicalResult TransposeOp::inferReturnTypes(MLIRContext *,
     shape.push_back(x.getDimSize(axis));
   types.push_back(
       RankedTensorType::get(shape, x.getElementType(), x.getEncoding()));
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Tables of rows
+//===----------------------------------------------------------------------===//
+
+/// f32 has a number for each row.
+static LogicalResult checkRows(const Checker &check, int64_t rows) {
+  if (rows > int64_t{1} << 24)
+    return check.fail("at most 2^24 rows, got ", rows);
+  return success();
+}
+
+LogicalResult EmbeddingOp::inferReturnTypes(MLIRContext *,
+                                            std::optional<Location> loc,
+                                            Adaptor a,
+                                            SmallVectorImpl<Type> &types) {
+  Checker check{loc, getOperationName()};
+  RankedTensorType x = tensorTypeOf(a.getX()),
+                   table = tensorTypeOf(a.getTable());
+  if (!isBatched(x) || isBatched(table))
+    return check.fail("a batch of indices and a table, got ", x, " and ",
+                      table);
+  if (failed(checkRows(check, table.getDimSize(0))))
+    return failure();
+  SmallVector<int64_t> shape(x.getShape());
+  shape.push_back(table.getDimSize(1));
+  types.push_back(
+      RankedTensorType::get(shape, x.getElementType(), x.getEncoding()));
+  return success();
+}
+
+LogicalResult
+EmbeddingGradientOp::inferReturnTypes(MLIRContext *,
+                                      std::optional<Location> loc, Adaptor a,
+                                      SmallVectorImpl<Type> &types) {
+  Checker check{loc, getOperationName()};
+  RankedTensorType x = tensorTypeOf(a.getX()), dy = tensorTypeOf(a.getDy());
+  if (!isBatched(x) || dy.getRank() != x.getRank() + 1 ||
+      dy.getShape().drop_back() != x.getShape())
+    return check.fail("a batch of indices and a row for each, got ", x, " and ",
+                      dy);
+  if (failed(checkRows(check, a.getRows())))
+    return failure();
+  types.push_back(RankedTensorType::get(
+      {static_cast<int64_t>(a.getRows()), dy.getShape().back()},
+      x.getElementType()));
   return success();
 }
 

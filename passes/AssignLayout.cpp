@@ -7,7 +7,8 @@
 // features are plain adds, and weights are broadcast scalars that need no
 // packing. Only what mixes samples differs: in a weight gradient the batch is
 // the contracted dimension, and the lanes are the right operand's features, so
-// that operand stays row-major.
+// that operand stays row-major. So do the rows that an embedding's gradient
+// adds up.
 // Weakness: a batch of 1 fills one lane of each vector.
 //
 //===----------------------------------------------------------------------===//
@@ -71,6 +72,13 @@ struct AssignLayout : sinter::impl::AssignLayoutBase<AssignLayout> {
     for (MatmulOp matmul : matmuls)
       if (matmul.getTransposeA() && isBatched(matmul.getA()))
         matmul.getBMutable().assign(inRows(matmul.getB()));
+    // Rows are added to a table as they lie.
+    for (auto gradient : block.getOps<EmbeddingGradientOp>()) {
+      auto relayout = gradient.getX().getDefiningOp<RelayoutOp>();
+      gradient.getXMutable().assign(relayout ? relayout.getX()
+                                             : inRows(gradient.getX()));
+      gradient.getDyMutable().assign(inRows(gradient.getDy()));
+    }
     for (OpOperand &operand : block.getTerminator()->getOpOperands())
       if (isBatched(operand.get()))
         operand.set(inRows(operand.get()));

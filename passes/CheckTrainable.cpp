@@ -72,6 +72,12 @@ struct CheckTrainable : sinter::impl::CheckTrainableBase<CheckTrainable> {
             << op.getName() << "'";
         wrong = true;
       }
+      auto embedding = dyn_cast<EmbeddingOp>(op);
+      if (embedding && trainable.contains(embedding.getX())) {
+        op.emitError("expected indices that no trainable parameter makes: no "
+                     "gradient flows to them");
+        wrong = true;
+      }
       trainable.insert(op.result_begin(), op.result_end());
     }
     for (auto [name, state] : unread) {

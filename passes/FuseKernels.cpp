@@ -16,6 +16,7 @@
 //   conv             a convolution of images, or its transpose; epilogue:
 //                    elementwise on the result, and sums over its rows
 //   filter_gradient  alone
+//   scatter          embedding_gradient, alone
 //   relayout         alone
 //
 // Sums over a batch of images are taken in two steps: over each row, where the
@@ -83,7 +84,7 @@ static bool isView(Operation *op) {
 static bool isPointwise(Operation *op) {
   return op->hasTrait<Elementwise>() || op->hasTrait<Gathering>() ||
          isUnitReshape(op) ||
-         isa<OneHotOp, RandomUniformOp, RandomNormalOp>(op);
+         isa<OneHotOp, EmbeddingOp, RandomUniformOp, RandomNormalOp>(op);
 }
 
 /// How often a gathering op asks for an element of its operand, about.
@@ -355,6 +356,7 @@ bool Fuser::canJoin(Group &group, Operation *op) {
            type.getShape() == ArrayRef(group.epilogue);
     break;
   case KernelKind::FilterGradient:
+  case KernelKind::Scatter:
   case KernelKind::Relayout:
     break;
   }
@@ -450,6 +452,7 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
   case KernelKind::Matmul:
   case KernelKind::Conv:
   case KernelKind::FilterGradient:
+  case KernelKind::Scatter:
   case KernelKind::Relayout:
     return false;
   }
@@ -576,6 +579,10 @@ void Fuser::place(Operation *op) {
     create(KernelKind::FilterGradient, op).isClosed = true;
     return;
   }
+  if (isa<EmbeddingGradientOp>(op)) {
+    create(KernelKind::Scatter, op).isClosed = true;
+    return;
+  }
   if (isa<RelayoutOp>(op)) {
     create(KernelKind::Relayout, op).batched = true;
     return;
@@ -696,6 +703,8 @@ static bool isCheap(Operation *op) {
 /// Does `use` need its operand in memory?
 static bool needsMemory(OpOperand &use) {
   Operation *user = use.getOwner();
+  if (auto embedding = dyn_cast<EmbeddingOp>(user))
+    return &use == &embedding.getTableMutable();
   if (user->hasTrait<Gathering>())
     return gatherings(user) > kMostGatherings;
   return !isPointwise(user) && !isSweepReduce(user) && !isRowSum(user) &&

@@ -36,10 +36,14 @@ public:
     findPredecessors();
   }
 
-  void run() {
+  LogicalResult run() {
     SmallVector<KernelOp> order = schedule();
+    if (order.size() < kernels.size())
+      return kernels.front()->getParentOp()->emitError(
+          "expected kernels in some order, got some that wait for each other");
     if (peak(order) < peak(kernels))
       reorder(order);
+    return success();
   }
 
 private:
@@ -86,6 +90,7 @@ private:
     return sum;
   }
 
+  /// All kernels, unless some wait for each other.
   SmallVector<KernelOp> schedule() {
     SmallVector<KernelOp> order, waiting(kernels);
     llvm::DenseSet<Operation *> done;
@@ -105,7 +110,8 @@ private:
           bestGrowth = growth;
         }
       }
-      assert(best != waiting.end() && "kernels do not wait for each other");
+      if (best == waiting.end())
+        break;
       KernelOp kernel = *best;
       waiting.erase(best);
       done.insert(kernel);
@@ -154,7 +160,8 @@ struct OrderKernels : sinter::impl::OrderKernelsBase<OrderKernels> {
   void runOnOperation() override {
     ModelOp model = getOperation();
     for (auto function : model.getBody().getOps<func::FuncOp>())
-      Scheduler(function, model.getBatchBound()).run();
+      if (failed(Scheduler(function, model.getBatchBound()).run()))
+        return signalPassFailure();
   }
 };
 } // namespace

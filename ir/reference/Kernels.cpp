@@ -27,6 +27,7 @@
 #include <limits>
 #include <numbers>
 #include <numeric>
+#include <optional>
 
 using namespace mlir;
 using namespace sinter;
@@ -250,6 +251,39 @@ static FailureOr<Array> oneHot(const KernelCall &call) {
   return result;
 }
 
+/// The row that each index names; none where it names none.
+static std::vector<std::optional<size_t>> rowsOf(const Array &x, size_t rows) {
+  std::vector<std::optional<size_t>> result;
+  for (double index : x) {
+    bool isRow = index >= 0 && index < static_cast<double>(rows) &&
+                 index == std::floor(index);
+    result.push_back(isRow ? std::optional(static_cast<size_t>(index))
+                           : std::nullopt);
+  }
+  return result;
+}
+
+static FailureOr<Array> embedding(const KernelCall &call) {
+  const Array &table = call[1];
+  size_t columns = table.shape(1);
+  Array result = Array::from_shape(call.shape);
+  auto out = result.begin();
+  for (std::optional<size_t> row : rowsOf(call[0], table.shape(0)))
+    for (size_t d = 0; d < columns; ++d)
+      *out++ = row ? table(*row, d) : std::numeric_limits<double>::quiet_NaN();
+  return result;
+}
+
+static FailureOr<Array> embeddingGradient(const KernelCall &call) {
+  Array result = xt::zeros<double>(call.shape);
+  auto dy = call[1].begin();
+  for (std::optional<size_t> row : rowsOf(call[0], call.shape[0]))
+    for (size_t d = 0; d < call.shape[1]; ++d, ++dy)
+      if (row)
+        result(*row, d) += *dy;
+  return result;
+}
+
 static FailureOr<Array> matmul(const KernelCall &call) {
   auto op = cast<MatmulOp>(call.op);
   bool transposeA = op.getTransposeA(), transposeB = op.getTransposeB();
@@ -459,6 +493,10 @@ Table::Table() {
   kernel<ReduceMaxOp>(reduce<ReduceMaxOp, maxOver>);
   kernel<ArgMaxOp>(argmax);
   kernel<MatmulOp>(matmul);
+
+  // Tables of rows.
+  kernel<EmbeddingOp>(embedding);
+  kernel<EmbeddingGradientOp>(embeddingGradient);
 
   // Windows over images.
   kernel<Conv2dOp>(conv2d);

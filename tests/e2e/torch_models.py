@@ -1,14 +1,14 @@
 """Random networks train as they do in PyTorch, step by step.
 
 A seed makes a spec and the same network in PyTorch: convolutions of every kind,
-pooling, normalisation, residual and joined branches, sequences, penalties. From
-the same weights both take 20 steps on one batch; every loss must agree, and for
-plain gradient descent the moving statistics at the end, too. PyTorch computes
-in double precision.
+pooling, normalisation, residual and joined branches, sequences, embeddings,
+penalties. From the same weights both take 20 steps on one batch; every loss must
+agree, and for plain gradient descent the moving statistics at the end, too.
+PyTorch computes in double precision.
 
     torch_models.py               some networks, as in the test suite
-    torch_models.py --all         50 networks
-    torch_models.py --model SEED  one of them
+    torch_models.py --all         50 networks of images, 20 of sequences
+    torch_models.py --model SEED  one of each
 
 Two engines: the reference interpreter runs the train stage in double precision
 (1e-6: constants are f32), the compiled trainer trains (1e-4: all is f32). Where
@@ -437,8 +437,47 @@ class Network:
         return values[self.last]  # logits
 
 
+class Sequences(Network):
+    """Whole numbers first, and a table with a row for each."""
+
+    def embedding(self, steps):
+        rows, columns = self.vocabulary, self.pick(1, 5, 16, 20)
+        name = "embedding_" + self.next_name
+        table = self.parameter(name, "embeddings", (rows, columns), -0.5, 0.5)
+        arguments = {"input_dim": rows, "output_dim": columns}
+        if self.pick(True, False):
+            arguments["embeddings_regularizer"] = {"l2": 0.01}
+            self.penalties.append((table, 0.01))
+        return self.layer(
+            "embedding", arguments, (steps, columns),
+            lambda t, w, x: t.nn.functional.embedding(x.long(), w[table]),
+            ["input"])
+
+    def make(self):
+        self.last = "input"
+        self.vocabulary = self.pick(2, 11, 40)
+        steps = self.pick(1, 6, 21)
+        self.shapes["input"] = self.input = (steps,)
+        left = self.embedding(steps)
+        if self.pick(True, False):
+            right = self.embedding(steps)
+            shape = (steps, self.shapes[left][1] + self.shapes[right][1])
+            self.layer("concatenate", {}, shape,
+                       lambda t, w, a, b: t.cat((a, b), -1), [left, right])
+        if self.pick(True, False):
+            self.conv1d()
+        if self.pick(True, False):
+            self.layer("flatten", {}, (e2e.product(self.shape),),
+                       lambda t, w, x: x.reshape(len(x), -1))
+        else:
+            self.layer("global_average_pooling1d", {}, self.shape[-1:],
+                       lambda t, w, x: x.mean(1))
+        self.dense(self.classes, "softmax")
+
+
 class TorchModels(unittest.TestCase):
-    seeds = range(8)
+    networks = [(Network, seed) for seed in range(8)] + [
+        (Sequences, seed) for seed in range(4)]
 
     @classmethod
     def setUpClass(cls):
@@ -454,7 +493,12 @@ class TorchModels(unittest.TestCase):
             return source.uniform(low, high, shape).astype("float32")
         weights = {name: draw(*weight)
                    for name, weight in network.weights.items()}
-        images = draw((network.samples, *network.input), -1, 1)
+        shape = (network.samples, *network.input)
+        if isinstance(network, Sequences):
+            images = source.integers(0, network.vocabulary,
+                                     shape).astype("float32")
+        else:
+            images = draw(shape, -1, 1)
         labels = source.integers(0, network.classes, network.samples)
         return weights, images, labels
 
@@ -542,9 +586,9 @@ class TorchModels(unittest.TestCase):
         return worst
 
     def check(self, engine, bound):
-        worst, wrong = (0.0, 0), []
-        for seed in self.seeds:
-            network = Network(seed)
+        worst, wrong = (0.0, ""), []
+        for kind, seed in self.networks:
+            network = kind(seed)
             numbers = self.numbers(network, seed)
             want, want_end = self.expected(network, *numbers)
             got, got_end = getattr(self, engine)(network, *numbers)
@@ -565,13 +609,13 @@ class TorchModels(unittest.TestCase):
             if not error <= allowed:
                 off = [i for i, e in enumerate(errors) if e > allowed]
                 wrong.append(
-                    f"network {seed}: error {error:.1e} of {allowed:.1e}, losses "
+                    f"{kind.__name__} {seed}: error {error:.1e} of {allowed:.1e}, losses "
                     f"{got[0]:.6f} -> {got[-1]:.6f}, PyTorch's {want[0]:.6f} -> "
                     f"{want[-1]:.6f}; steps that are off: {off}\n"
                     + network.spec())
-            worst = max(worst, (error, seed))
-        print(f"{engine}: {len(self.seeds)} networks, largest relative error "
-              f"{worst[0]:.1e} (network {worst[1]})", end=" ... ", flush=True)
+            worst = max(worst, (error, f"{kind.__name__} {seed}"))
+        print(f"{engine}: {len(self.networks)} networks, largest relative "
+              f"error {worst[0]:.1e} ({worst[1]})", end=" ... ", flush=True)
         if wrong:
             self.fail("\n" + "\n".join(wrong))
 
@@ -585,9 +629,11 @@ class TorchModels(unittest.TestCase):
 if __name__ == "__main__":
     if "--all" in sys.argv:
         sys.argv.remove("--all")
-        TorchModels.seeds = range(50)
+        TorchModels.networks = [(Network, seed) for seed in range(50)] + [
+            (Sequences, seed) for seed in range(20)]
     if "--model" in sys.argv:
         at = sys.argv.index("--model")
-        TorchModels.seeds = [int(sys.argv[at + 1])]
+        TorchModels.networks = [(kind, int(sys.argv[at + 1]))
+                                for kind in (Network, Sequences)]
         del sys.argv[at:at + 2]
     e2e.main()

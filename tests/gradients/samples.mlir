@@ -546,6 +546,31 @@ func.func @matmul_static_both(%a: tensor<4x2xf32>, %b: tensor<3x4xf32>)
 }
 
 //===-------------------------------------------------------------------===//
+// Tables of rows: whole numbers from 0 to 3 here
+//===-------------------------------------------------------------------===//
+
+func.func @embedding(%x: tensor<?x3xf32>, %t: tensor<4x2xf32>)
+    -> tensor<?x3x2xf32> {
+  %two = sinter.constant dense<2.0> : tensor<f32>
+  %s = sinter.add %x, %two : (tensor<?x3xf32>, tensor<f32>) -> tensor<?x3xf32>
+  %i = sinter.floor %s : tensor<?x3xf32>
+  %y = sinter.embedding %i, %t
+      : (tensor<?x3xf32>, tensor<4x2xf32>) -> tensor<?x3x2xf32>
+  return %y : tensor<?x3x2xf32>
+}
+
+func.func @embedding_of_samples(%x: tensor<?xf32>, %t: tensor<4x3xf32>)
+    -> tensor<?x3xf32> {
+  %two = sinter.constant dense<2.0> : tensor<f32>
+  %s = sinter.add %x, %two : (tensor<?xf32>, tensor<f32>) -> tensor<?xf32>
+  %i = sinter.floor %s : tensor<?xf32>
+  %e = sinter.exp %t : tensor<4x3xf32>
+  %y = sinter.embedding %i, %e
+      : (tensor<?xf32>, tensor<4x3xf32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
+//===-------------------------------------------------------------------===//
 // Windows over images
 //===-------------------------------------------------------------------===//
 

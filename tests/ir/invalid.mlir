@@ -739,6 +739,42 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x2x4xf32>) {
 
 // -----
 
+func.func @f(%x: tensor<3xf32>, %t: tensor<4x2xf32>) {
+  // expected-error@+2 {{'sinter.embedding' op expected a batch of indices and a table, got 'tensor<3xf32>' and 'tensor<4x2xf32>'}}
+  // expected-error@+1 {{'sinter.embedding' op failed to infer returned types}}
+  %y = sinter.embedding %x, %t : (tensor<3xf32>, tensor<4x2xf32>) -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>, %t: tensor<16777217x1xf32>) {
+  // expected-error@+2 {{'sinter.embedding' op expected at most 2^24 rows, got 16777217}}
+  // expected-error@+1 {{'sinter.embedding' op failed to infer returned types}}
+  %y = sinter.embedding %x, %t : (tensor<?x3xf32>, tensor<16777217x1xf32>) -> tensor<?x3x1xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>, %t: tensor<4x2xf32>) {
+  // expected-error@+2 {{'sinter.embedding' op inferred type(s) 'tensor<?x3x2xf32>' are incompatible with return type(s) of operation 'tensor<?x2xf32>'}}
+  // expected-error@+1 {{'sinter.embedding' op failed to infer returned types}}
+  %y = sinter.embedding %x, %t : (tensor<?x3xf32>, tensor<4x2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3xf32>, %d: tensor<?x2x4xf32>) {
+  // expected-error@+2 {{'sinter.embedding_gradient' op expected a batch of indices and a row for each, got 'tensor<?x3xf32>' and 'tensor<?x2x4xf32>'}}
+  // expected-error@+1 {{'sinter.embedding_gradient' op failed to infer returned types}}
+  %y = sinter.embedding_gradient %x, %d rows 5 : (tensor<?x3xf32>, tensor<?x2x4xf32>) -> tensor<5x4xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<?x5x5x4xf32>) {
   // expected-error@+2 {{'sinter.avg_pool2d_gradient' op expected results of 2 x 2 pixels, got 5 x 5}}
   // expected-error@+1 {{'sinter.avg_pool2d_gradient' op failed to infer returned types}}

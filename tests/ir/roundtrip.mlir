@@ -114,6 +114,16 @@ func.func @binary(%a: tensor<?x2xf32>, %b: tensor<2xf32>, %i: tensor<?xi32>) {
   return
 }
 
+// CHECK-LABEL: @tables
+func.func @tables(%x: tensor<?x2xf32>, %t: tensor<3x4xf32>) {
+  // CHECK: sinter.embedding %{{.*}}, %{{.*}} : (tensor<?x2xf32>, tensor<3x4xf32>) -> tensor<?x2x4xf32>
+  %rows = sinter.embedding %x, %t : (tensor<?x2xf32>, tensor<3x4xf32>) -> tensor<?x2x4xf32>
+  // CHECK: sinter.embedding_gradient %{{.*}}, %{{.*}} rows 3 : (tensor<?x2xf32>, tensor<?x2x4xf32>) -> tensor<3x4xf32>
+  %sums = sinter.embedding_gradient %x, %rows rows 3
+      : (tensor<?x2xf32>, tensor<?x2x4xf32>) -> tensor<3x4xf32>
+  return
+}
+
 // CHECK-LABEL: @unary
 func.func @unary(%x: tensor<?x2xf32>, %i: tensor<?xi32>) {
   // CHECK: sinter.neg %{{.*}} : tensor<?x2xf32>

@@ -61,3 +61,24 @@ sinter.model @m batch_bound 8 {
     return %e : tensor<4xf32>
   }
 }
+
+// -----
+
+// The rows that an embedding's gradient adds, and their indices, are row-major:
+// an argument is it already.
+// CHECK-LABEL: func.func @tables(
+// CHECK-DAG: [[X:%.+]] = sinter.relayout %arg0 : tensor<?x3xf32> -> tensor<?x3xf32, #sinter.batch_minor>
+// CHECK: sinter.embedding [[X]], %{{.+}} : (tensor<?x3xf32, #sinter.batch_minor>, tensor<4x2xf32>) -> tensor<?x3x2xf32, #sinter.batch_minor>
+// CHECK: [[E:%.+]] = sinter.exp
+// CHECK: [[D:%.+]] = sinter.relayout [[E]] : tensor<?x3x2xf32, #sinter.batch_minor> -> tensor<?x3x2xf32>
+// CHECK: sinter.embedding_gradient %arg0, [[D]] rows 4 : (tensor<?x3xf32>, tensor<?x3x2xf32>) -> tensor<4x2xf32>
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @t : tensor<4x2xf32> = constant(0.0, 0.0)
+  func.func @tables(%x: tensor<?x3xf32>) -> tensor<4x2xf32> {
+    %t = sinter.read @t : tensor<4x2xf32>
+    %r = sinter.embedding %x, %t : (tensor<?x3xf32>, tensor<4x2xf32>) -> tensor<?x3x2xf32>
+    %e = sinter.exp %r : tensor<?x3x2xf32>
+    %g = sinter.embedding_gradient %x, %e rows 4 : (tensor<?x3xf32>, tensor<?x3x2xf32>) -> tensor<4x2xf32>
+    return %g : tensor<4x2xf32>
+  }
+}

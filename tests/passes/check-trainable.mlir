@@ -78,6 +78,21 @@ sinter.model @m batch_bound 8 attributes {loss = {name = "hinge"}} {
 
 // -----
 
+sinter.model @m batch_bound 8 attributes {loss = {name = "hinge"}, optimizer = {name = "sgd"}} {
+  sinter.state parameter @w : tensor<4xf32> = constant(0.0, 0.0)
+  sinter.state parameter @t : tensor<3x2xf32> = constant(0.0, 0.0)
+  func.func @forward(%x: tensor<?x4xf32>) -> tensor<?x4x2xf32> {
+    %w = sinter.read @w : tensor<4xf32>
+    %t = sinter.read @t : tensor<3x2xf32>
+    %i = sinter.mul %x, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    // expected-error@+1 {{expected indices that no trainable parameter makes: no gradient flows to them}}
+    %y = sinter.embedding %i, %t : (tensor<?x4xf32>, tensor<3x2xf32>) -> tensor<?x4x2xf32>
+    return %y : tensor<?x4x2xf32>
+  }
+}
+
+// -----
+
 // A model for inference need not train: no loss, no complaint.
 sinter.model @m batch_bound 8 {
   sinter.state parameter @unread : tensor<4xf32> = constant(0.0, 0.0)

@@ -379,3 +379,33 @@ sinter.model @m batch_bound 8 {
     return
   }
 }
+
+// -----
+
+// A table lies in memory; its gradient is a kernel alone, and the update, which
+// reads it row by row, another. What follows the rows joins them.
+// CHECK-LABEL: func.func @tables(
+// CHECK: [[E:%.+]] = sinter.kernel sweep "exp" -> tensor<5x3xf32> {
+// CHECK: sinter.kernel sweep "floor+embedding+tanh" -> tensor<?x4x3xf32> {
+// CHECK: sinter.embedding %{{.+}}, [[E]] :
+// CHECK: [[G:%.+]] = sinter.kernel scatter "embedding_gradient" -> tensor<5x3xf32> {
+// CHECK-NEXT: sinter.embedding_gradient %arg0, %arg1 rows 5
+// CHECK-NEXT: sinter.yield
+// CHECK: sinter.kernel sweep "sub+update" {
+// CHECK: sinter.sub %{{.+}}, [[G]] :
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @t : tensor<5x3xf32> = constant(0.0, 0.0)
+  func.func @tables(%x: tensor<?x4xf32>, %d: tensor<?x4x3xf32>) -> tensor<?x4x3xf32> {
+    %t = sinter.read @t : tensor<5x3xf32>
+    %i = sinter.floor %x : tensor<?x4xf32>
+    %e = sinter.exp %t : tensor<5x3xf32>
+    %r = sinter.embedding %i, %e : (tensor<?x4xf32>, tensor<5x3xf32>) -> tensor<?x4x3xf32>
+    %y = sinter.tanh %r : tensor<?x4x3xf32>
+    %g = sinter.embedding_gradient %x, %d rows 5 : (tensor<?x4xf32>, tensor<?x4x3xf32>) -> tensor<5x3xf32>
+    %n = sinter.sub %t, %g : (tensor<5x3xf32>, tensor<5x3xf32>) -> tensor<5x3xf32>
+    sinter.write @t, %n : tensor<5x3xf32>
+    return %y : tensor<?x4x3xf32>
+  }
+}

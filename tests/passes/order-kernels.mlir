@@ -1,4 +1,4 @@
-// RUN: sinter-opt %s --split-input-file --sinter-order-kernels | FileCheck %s
+// RUN: sinter-opt %s --split-input-file --verify-diagnostics --sinter-order-kernels | FileCheck %s
 
 // Both gradients first: 512 bytes. Each with its update behind it: 256.
 // CHECK-LABEL: func.func @young(
@@ -131,5 +131,27 @@ sinter.model @m batch_bound 8 {
       sinter.yield
     }
     return %a, %b : tensor<64xf32>, tensor<64xf32>
+  }
+}
+
+// -----
+
+// Each would have to see the other's state as it was.
+sinter.model @m batch_bound 8 {
+  sinter.state slot @s : tensor<64xf32> = constant(0.0, 0.0)
+  sinter.state slot @t : tensor<64xf32> = constant(0.0, 0.0)
+  // expected-error@+1 {{expected kernels in some order, got some that wait for each other}}
+  func.func @swap() {
+    sinter.kernel sweep "s" {
+      %0 = sinter.read @t : tensor<64xf32>
+      sinter.write @s, %0 : tensor<64xf32>
+      sinter.yield
+    }
+    sinter.kernel sweep "t" {
+      %0 = sinter.read @s : tensor<64xf32>
+      sinter.write @t, %0 : tensor<64xf32>
+      sinter.yield
+    }
+    return
   }
 }

@@ -586,6 +586,34 @@ func.func @matmul_transposed_both(%a: tensor<2x3xf32>, %b: tensor<1x2xf32>) -> t
 }
 
 //===-------------------------------------------------------------------===//
+// Tables of rows
+//===-------------------------------------------------------------------===//
+
+// 3 is past the table, 0.5 is no whole number.
+func.func @embedding(%x: tensor<?x2xf32>, %t: tensor<3x2xf32>) -> tensor<?x2x2xf32> attributes {
+  inputs = [dense<[[2.0, 0.0], [3.0, 1.0], [-0.0, 0.5], [-1.0, 0x7FC00000]]> : tensor<4x2xf32>,
+            dense<[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]> : tensor<3x2xf32>],
+  result = dense<[[[5.0, 6.0], [1.0, 2.0]],
+                  [[0x7FC00000, 0x7FC00000], [3.0, 4.0]],
+                  [[1.0, 2.0], [0x7FC00000, 0x7FC00000]],
+                  [[0x7FC00000, 0x7FC00000], [0x7FC00000, 0x7FC00000]]]> : tensor<4x2x2xf32>
+} {
+  %y = sinter.embedding %x, %t : (tensor<?x2xf32>, tensor<3x2xf32>) -> tensor<?x2x2xf32>
+  return %y : tensor<?x2x2xf32>
+}
+
+func.func @embedding_gradient(%x: tensor<?x2xf32>, %d: tensor<?x2x2xf32>) -> tensor<4x2xf32> attributes {
+  inputs = [dense<[[2.0, 0.0], [4.0, 2.0], [0.5, 2.0]]> : tensor<3x2xf32>,
+            dense<[[[1.0, 2.0], [3.0, 4.0]],
+                   [[5.0, 6.0], [7.0, 8.0]],
+                   [[9.0, 10.0], [20.0, 30.0]]]> : tensor<3x2x2xf32>],
+  result = dense<[[3.0, 4.0], [0.0, 0.0], [28.0, 40.0], [0.0, 0.0]]> : tensor<4x2xf32>
+} {
+  %y = sinter.embedding_gradient %x, %d rows 4 : (tensor<?x2xf32>, tensor<?x2x2xf32>) -> tensor<4x2xf32>
+  return %y : tensor<4x2xf32>
+}
+
+//===-------------------------------------------------------------------===//
 // Windows over images
 //===-------------------------------------------------------------------===//
 

@@ -44,8 +44,9 @@ static std::vector<Operation *> computingOps(func::FuncOp function) {
 static bool isExact(Operation *op) {
   return isa<AddOp, SubOp, MulOp, DivOp, MaximumOp, MinimumOp, GreaterOp,
              EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, SqrtOp, OneHotOp,
-             ConcatenateOp, SliceOp, PadOp, TransposeOp, UpsampleOp,
-             MaxPool2dOp, ReduceMaxOp, ArgMaxOp, RandomUniformOp, ReluOp>(op);
+             EmbeddingOp, ConcatenateOp, SliceOp, PadOp, TransposeOp,
+             UpsampleOp, MaxPool2dOp, ReduceMaxOp, ArgMaxOp, RandomUniformOp,
+             ReluOp>(op);
 }
 
 static Tolerance toleranceOf(func::FuncOp function) {

@@ -100,6 +100,38 @@ static const Form forms[] = {
       return %y : tensor<?x3x6xf32> })",
      "sinter.state parameter @w : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
 
+    // ---- Tables: rows 0, 1, ..., and indices that have none; one for several
+    // tasks
+    {"embedding", {{1, 1}, {4, 5}, {3, 16}, {5, 33}}, R"(func.func @predict(%x: tensor<?x3xf32>, %n: tensor<?x2x2xi32>) -> (tensor<?x3x@2xf32>, tensor<?x2x2x@2xf32>, tensor<?x@2xf32>) attributes {classes = 6} {
+      %t = sinter.read @t : tensor<@1x@2xf32>
+      %i = sinter.floor %x : tensor<?x3xf32>
+      %y = sinter.embedding %i, %t : (tensor<?x3xf32>, tensor<@1x@2xf32>) -> tensor<?x3x@2xf32>
+      %f = sinter.cast %n : tensor<?x2x2xi32> -> tensor<?x2x2xf32>
+      %e = sinter.tanh %t : tensor<@1x@2xf32>
+      %z = sinter.embedding %f, %e : (tensor<?x2x2xf32>, tensor<@1x@2xf32>) -> tensor<?x2x2x@2xf32>
+      %c = sinter.constant dense<2.5> : tensor<@1x@2xf32>
+      %k = sinter.embedding %f, %c : (tensor<?x2x2xf32>, tensor<@1x@2xf32>) -> tensor<?x2x2x@2xf32>
+      %p = sinter.mul %z, %k : (tensor<?x2x2x@2xf32>, tensor<?x2x2x@2xf32>) -> tensor<?x2x2x@2xf32>
+      %s = sinter.reduce_sum %y axes [1] : (tensor<?x3x@2xf32>) -> tensor<?x@2xf32>
+      return %y, %p, %s : tensor<?x3x@2xf32>, tensor<?x2x2x@2xf32>, tensor<?x@2xf32> })",
+     "sinter.state parameter @t : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+    {"embedding_of_reduction", {{6, 7}}, R"(func.func @predict(%x: tensor<?x2x@2xf32>, %t: tensor<@1x@2xf32>) -> (tensor<?x2x@2xf32>, tensor<@2xf32>) {
+      %m = sinter.reduce_max %x axes [2] : (tensor<?x2x@2xf32>) -> tensor<?x2xf32>
+      %i = sinter.floor %m : tensor<?x2xf32>
+      %y = sinter.embedding %i, %t : (tensor<?x2xf32>, tensor<@1x@2xf32>) -> tensor<?x2x@2xf32>
+      %p = sinter.mul %x, %y : (tensor<?x2x@2xf32>, tensor<?x2x@2xf32>) -> tensor<?x2x@2xf32>
+      %s = sinter.reduce_sum %p axes [0, 1] : (tensor<?x2x@2xf32>) -> tensor<@2xf32>
+      return %p, %s : tensor<?x2x@2xf32>, tensor<@2xf32> })"},
+    {"embedding_gradient", {{1, 1}, {4, 5}, {3, 16}, {6, 33}, {9, 70}, {3000, 100}}, R"(func.func @predict(%n: tensor<?x3xi32>, %x: tensor<?xf32>, %d: tensor<?x3x@2xf32>, %g: tensor<?x@2xf32>) -> (tensor<@1x@2xf32>, tensor<@1x@2xf32>) attributes {classes = 7} {
+      %f = sinter.cast %n : tensor<?x3xi32> -> tensor<?x3xf32>
+      %e = sinter.tanh %d : tensor<?x3x@2xf32>
+      %y = sinter.embedding_gradient %f, %e rows @1 : (tensor<?x3xf32>, tensor<?x3x@2xf32>) -> tensor<@1x@2xf32>
+      %z = sinter.embedding_gradient %x, %g rows @1 : (tensor<?xf32>, tensor<?x@2xf32>) -> tensor<@1x@2xf32>
+      %u = sinter.sub %y, %z : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
+      sinter.write @t, %u : tensor<@1x@2xf32>
+      return %y, %z : tensor<@1x@2xf32>, tensor<@1x@2xf32> })",
+     "sinter.state parameter @t : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+
     // ---- Reductions
     {"softmax", widths, R"(func.func @predict(%x: tensor<?x@1xf32>) -> tensor<?x@1xf32> {
       %y = sinter.softmax %x : tensor<?x@1xf32>
@@ -284,7 +316,7 @@ static const Form forms[] = {
       %s = sinter.transpose %x permutation [0, 2, 1, 3] : (tensor<?x3x4x@1xf32>) -> tensor<?x4x3x@1xf32>
       %y = sinter.neg %s : tensor<?x4x3x@1xf32>
       return %u, %t, %y : tensor<?x6x12x@1xf32>, tensor<?x@1x3x4xf32>, tensor<?x4x3x@1xf32> })"},
-    {"channel_sums", widths, R"(func.func @predict(%x: tensor<?x3x4x@1xf32>, %s: tensor<@1xf32>) -> (tensor<@1xf32>, tensor<@1xf32>, tensor<4x@1xf32>, tensor<f32>) {
+    {"channel_sums", widths, R"(func.func @predict(%x: tensor<?x3x4x@1xf32>, %s: tensor<@1xf32>) -> (tensor<@1xf32>, tensor<@1xf32>, tensor<4x@1xf32>, tensor<f32>) attributes {from = -1.0, to = 2.0} {
       %d = sinter.sub %x, %s : (tensor<?x3x4x@1xf32>, tensor<@1xf32>) -> tensor<?x3x4x@1xf32>
       %q = sinter.mul %d, %d : (tensor<?x3x4x@1xf32>, tensor<?x3x4x@1xf32>) -> tensor<?x3x4x@1xf32>
       %a = sinter.reduce_sum %d axes [0, 1, 2] : (tensor<?x3x4x@1xf32>) -> tensor<@1xf32>
