@@ -345,11 +345,39 @@ static Window poolWindow(const Config &config, int rank, const Shape &image) {
   return windowOf(image, taps, strides, {1, 1}, config.text("padding"));
 }
 
+/// Pooling is unrolled over its window, and a maximum's gradient over all
+/// windows that a pixel is in: what that may come to.
+static constexpr int64_t mostTaps = 1024, mostUnrolled = 4096;
+
+static std::string checkUnrolled(const Window &window) {
+  int64_t taps = 1, windows = 1;
+  for (const WindowAxis &axis : window) {
+    taps *= std::min(axis.taps, mostTaps + 1);
+    int64_t overlap = (axis.taps + axis.stride - 1) / axis.stride;
+    windows *= std::min(overlap, mostTaps + 1);
+  }
+  if (taps > mostTaps)
+    return formatv(
+        "expected windows of at most {0} pixels (global pooling takes "
+        "whole images), got {1} x {2}",
+        mostTaps, window[0].taps, window[1].taps);
+  if (taps * windows > mostUnrolled)
+    return formatv(
+        "expected less overlap (windows of {0} x {1} with strides of "
+        "{2} x {3} put each pixel into {4} of them)",
+        window[0].taps, window[1].taps, window[0].stride, window[1].stride,
+        windows);
+  return "";
+}
+
 template <int rank>
 static std::string inferPool(LayerRecord &layer, ArrayRef<Shape> inputs) {
   if (std::string wrong = expectImages(rank, inputs[0]); !wrong.empty())
     return wrong;
   Shape image = imageShape(inputs[0]);
+  if (std::string wrong = checkUnrolled(poolWindow(layer.config, rank, image));
+      !wrong.empty())
+    return wrong;
   return setConvolved(layer, rank, poolWindow(layer.config, rank, image),
                       image[2]);
 }

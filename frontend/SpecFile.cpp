@@ -52,6 +52,8 @@ static SourceLoc specLocOf(mlir::Location loc) {
 SpecDiagnosticHandler::SpecDiagnosticHandler(mlir::MLIRContext &context,
                                              Diagnostics &diagnostics)
     : ScopedDiagnosticHandler(&context) {
+  // A message about the spec, not about our IR.
+  context.printOpOnDiagnostic(false);
   setHandler([&diagnostics](mlir::Diagnostic &diagnostic) {
     std::string message = diagnostic.str();
     for (mlir::Diagnostic &note : diagnostic.getNotes())

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <unistd.h>
+#include <zlib.h>
 
 namespace sinter::trainer {
 
@@ -50,8 +51,21 @@ void Checkpoint::removeLeftovers(const std::string &folder) const {
 
 bool Checkpoint::exists() const { return access(file.c_str(), F_OK) == 0; }
 
-Error Checkpoint::write(const Notes &notes,
+static const char checksumKey[] = "checksum";
+
+static int64_t checksum(const Notes &notes,
+                        const std::vector<sinter_tensor> &tensors) {
+  uint32_t sum = notes.checksum(checksumKey);
+  for (const sinter_tensor &tensor : tensors)
+    sum = static_cast<uint32_t>(crc32_z(sum,
+                                        static_cast<const Bytef *>(tensor.data),
+                                        static_cast<size_t>(tensor.bytes)));
+  return sum;
+}
+
+Error Checkpoint::write(Notes notes,
                         const std::vector<sinter_tensor> &tensors) const {
+  notes.put(checksumKey, checksum(notes, tensors));
   const std::vector<sinter_metadata> metadata = notes.metadata();
   char message[4096];
   sinter_status status = sinter_write_tensors(
@@ -61,13 +75,21 @@ Error Checkpoint::write(const Notes &notes,
   return status == SINTER_OK ? Error{} : Error{Status(status), message};
 }
 
-Error Checkpoint::readTensors(const char *model,
+Error Checkpoint::readTensors(const char *model, const Notes &notes,
                               const std::vector<sinter_tensor> &tensors) const {
   char message[4096];
   sinter_status status = sinter_read_tensors(
       file.c_str(), model, tensors.data(), static_cast<int64_t>(tensors.size()),
       message, sizeof message);
-  return status == SINTER_OK ? Error{} : Error{Status(status), message};
+  if (status != SINTER_OK)
+    return Error{Status(status), message};
+  int64_t written = -1;
+  if (!notes.get(checksumKey, written) || written != checksum(notes, tensors))
+    return wrongInput(
+        "%s: expected the checksum of what it holds, got another: "
+        "the file is damaged",
+        file.c_str());
+  return {};
 }
 
 } // namespace sinter::trainer

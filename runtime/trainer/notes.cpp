@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <zlib.h>
 
 namespace sinter::trainer {
 
@@ -25,6 +26,17 @@ void Notes::put(const std::string &key, const std::vector<double> &numbers) {
   for (double number : numbers)
     text += format(text.empty() ? "%a" : " %a", number);
   put(key, text);
+}
+
+uint32_t Notes::checksum(const std::string &except) const {
+  uint32_t sum = 0;
+  for (const auto &[key, text] : pairs)
+    if (key != except) {
+      const std::string line = key + "=" + text;
+      sum += static_cast<uint32_t>(crc32_z(
+          0, reinterpret_cast<const Bytef *>(line.data()), line.size()));
+    }
+  return sum;
 }
 
 const std::string *Notes::find(const std::string &key) const {

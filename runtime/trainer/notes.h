@@ -30,6 +30,9 @@ public:
   bool get(const std::string &key, double &value) const;
   bool get(const std::string &key, std::vector<double> &values) const;
 
+  /// Of all pairs but `except`, in whatever order they stand.
+  uint32_t checksum(const std::string &except) const;
+
   /// As the writer of safetensors files wants them; good until the next change.
   std::vector<sinter_metadata> metadata() const;
   /// The pairs of a safetensors file, added to these.

@@ -403,8 +403,8 @@ Error Training::resume() {
                       static_cast<long long>(at.epoch + (at.step > 0)),
                       static_cast<long long>(plan.epochs));
   context.stop = stop != 0;
-  if (Error error =
-          checkpoint.readTensors(instance.model().name, checkpointTensors()))
+  if (Error error = checkpoint.readTensors(instance.model().name, notes,
+                                           checkpointTensors()))
     return error;
   if (isQuiet)
     return {};

@@ -157,4 +157,7 @@ TEST_CASE("a checkpoint that cannot be used is refused with its name") {
                                 "output/kernel/momentun")),
                "tensor 'output/kernel/momentun': model 'fake' has no weight"));
   CHECK(contains(refusal(whole.substr(0, whole.size() - 1)), "truncated"));
+  std::string flipped = whole; // one bit of the last number
+  flipped[whole.size() - 3] = static_cast<char>(flipped[whole.size() - 3] ^ 4);
+  CHECK(contains(refusal(flipped), "the file is damaged"));
 }
