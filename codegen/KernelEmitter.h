@@ -147,8 +147,7 @@ private:
   mlir::Value emitNormalNumbers(RandomNormalOp op, mlir::ValueRange features);
   std::array<mlir::Value, 4> emitWords(mlir::Value seed, mlir::Value step,
                                        int64_t stream, mlir::Value element);
-  mlir::Value rowMajor(mlir::ValueRange indices,
-                       llvm::ArrayRef<int64_t> shape);
+  mlir::Value rowMajor(mlir::ValueRange indices, llvm::ArrayRef<int64_t> shape);
   mlir::Value emitEmbedding(EmbeddingOp op, mlir::ValueRange features);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
   // LowerGathering.cpp

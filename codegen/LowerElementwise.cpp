@@ -417,8 +417,8 @@ Value KernelEmitter::emitUniformNumbers(RandomUniformOp op,
   // A row's blocks follow those of the row before.
   auto makeWords = [&](Value block) {
     if (!row.empty()) {
-      Value before = mul(rowMajor(row, shape.drop_back()),
-                         (shape.back() + 3) / 4);
+      Value before =
+          mul(rowMajor(row, shape.drop_back()), (shape.back() + 3) / 4);
       block = arith::AddIOp::create(b, before, block);
     }
     return emitWords(op.getSeed(), op.getStep(), op.getStream(), block);

@@ -115,33 +115,30 @@ SmallVector<Value> FilterGradientNest::step(const Unit &unit, Value row,
             : Value();
 
   Value window = sum(e.mul(row, across.windows()), column);
-  Value firstDy =
-      sum(e.mul(window, conv.filters * conv.groups), unit.filter);
+  Value firstDy = sum(e.mul(window, conv.filters * conv.groups), unit.filter);
   SmallVector<Value> dys;
   for (int64_t f = 0; f < unit.filters; ++f)
     dys.push_back(load(dy, e.add(firstDy, f), mask));
 
-  Value imageRow = e.add(sum(e.mul(row, down.stride),
-                             e.mul(unit.tapRow, down.dilation)),
-                         -down.low);
+  Value imageRow =
+      e.add(sum(e.mul(row, down.stride), e.mul(unit.tapRow, down.dilation)),
+            -down.low);
   SmallVector<Value> next(acc);
   for (int64_t t = 0; t < taps; ++t) {
     Value tap = e.add(unit.firstTap, t);
-    Value imageColumn = e.add(
-        sum(e.mul(column, across.stride), e.mul(tap, across.dilation)),
-        -across.low);
+    Value imageColumn =
+        e.add(sum(e.mul(column, across.stride), e.mul(tap, across.dilation)),
+              -across.low);
     Value tapMask = mask;
     if (!allTapsHit) {
-      Value hits =
-          arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, imageColumn,
-                                e.index(across.pixels));
+      Value hits = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                         imageColumn, e.index(across.pixels));
       Value most = count ? count : e.index(e.lanes());
       Value live = arith::SelectOp::create(e.b, hits, most, e.index(0));
       tapMask = vector::CreateMaskOp::create(e.b, maskType, live);
     }
     Value place = sum(e.mul(imageRow, across.pixels), imageColumn);
-    Value firstX =
-        sum(e.mul(place, conv.channels * conv.groups), unit.channel);
+    Value firstX = sum(e.mul(place, conv.channels * conv.groups), unit.channel);
     for (int64_t c = 0; c < unit.channels; ++c) {
       Value pixel = load(x, e.add(firstX, c), tapMask);
       for (int64_t f = 0; f < unit.filters; ++f) {
@@ -164,13 +161,12 @@ SmallVector<Value> FilterGradientNest::overSamples(const Unit &unit, Value row,
   Value lanes = e.index(e.lanes());
   Value rest = arith::RemUIOp::create(e.b, e.batch, lanes);
   Value whole = sub(e.batch, rest);
-  SmallVector<Value> sums =
-      e.loop(e.index(0), whole, e.lanes(), acc,
-             [&](Value sample, ValueRange inside) {
-               return step(unit, row, column, sample, {}, allTapsHit, inside);
-             });
-  Value hasRest = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest,
-                                        e.index(0));
+  SmallVector<Value> sums = e.loop(
+      e.index(0), whole, e.lanes(), acc, [&](Value sample, ValueRange inside) {
+        return step(unit, row, column, sample, {}, allTapsHit, inside);
+      });
+  Value hasRest =
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
   auto branch =
       scf::IfOp::create(e.b, ValueRange(sums).getTypes(), hasRest, true);
   OpBuilder::InsertionGuard guard(e.b);
@@ -226,12 +222,12 @@ void FilterGradientNest::buildUnit(const Unit &unit, Value outChannel) {
   for (int64_t c = 0; c < unit.channels; ++c)
     for (int64_t t = 0; t < taps; ++t)
       for (int64_t f = 0; f < unit.filters; ++f) {
-        Value total = vector::ReductionOp::create(
-            e.b, vector::CombiningKind::ADD,
-            acc[(c * taps + t) * unit.filters + f],
-            arith::FastMathFlags::reassoc);
-        Value tap = sum(e.mul(unit.tapRow, across.taps),
-                        e.add(unit.firstTap, t));
+        Value total =
+            vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
+                                        acc[(c * taps + t) * unit.filters + f],
+                                        arith::FastMathFlags::reassoc);
+        Value tap =
+            sum(e.mul(unit.tapRow, across.taps), e.add(unit.firstTap, t));
         Value at = sum(e.mul(tap, conv.channels), e.add(outChannel, c));
         at = e.add(sum(e.mul(at, filters), unit.filter), f);
         memref::StoreOp::create(e.b, total, dw, at);
@@ -244,13 +240,12 @@ int64_t FilterGradientNest::build() {
   dw = e.memory(e.kernel.getResult(0), /*flat=*/true);
   const auto &[down, across] = conv.window;
   taps = across.taps <= kWidest ? across.taps : 1;
-  FilterTile tile = chooseFilterTile(conv.channels, conv.filters, taps,
-                                     e.layout.target);
+  FilterTile tile =
+      chooseFilterTile(conv.channels, conv.filters, taps, e.layout.target);
   int64_t channelTiles = (conv.channels + tile.channels - 1) / tile.channels;
   int64_t filterTiles = (conv.filters + tile.filters - 1) / tile.filters;
   int64_t runs = across.taps / taps;
-  int64_t units =
-      conv.groups * filterTiles * channelTiles * down.taps * runs;
+  int64_t units = conv.groups * filterTiles * channelTiles * down.taps * runs;
   double cycles = static_cast<double>(conv.channels) * conv.filters *
                   conv.groups * down.taps * across.taps * down.windows() *
                   across.windows() * e.layout.padded() / e.lanes();

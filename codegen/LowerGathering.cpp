@@ -1,9 +1,9 @@
 //===- LowerGathering.cpp - values from other points ---------------------===//
 //
 // Pooling, upsampling and transposition at one point of their result: which
-// points of the operand they ask for, unrolled. Indices are scalars, so no lanes
-// diverge; an index that may be outside of the image is moved inside, and what
-// is read there is not used.
+// points of the operand they ask for, unrolled. Indices are scalars, so no
+// lanes diverge; an index that may be outside of the image is moved inside, and
+// what is read there is not used.
 //
 // A pooling gradient is written the same way, from the pixel's point of view:
 // the windows that cover it, and whether it is their maximum. Where windows do
@@ -31,8 +31,7 @@ static Value both(ImplicitLocOpBuilder &b, Value x, Value y) {
 /// `value` where `exists`, else `otherwise`.
 static Value whereExists(ImplicitLocOpBuilder &b, Value exists, Value value,
                          Value otherwise) {
-  return exists ? arith::SelectOp::create(b, exists, value, otherwise)
-                : value;
+  return exists ? arith::SelectOp::create(b, exists, value, otherwise) : value;
 }
 
 KernelEmitter::Tap KernelEmitter::tapAt(const WindowAxis &axis, Value window,
@@ -48,14 +47,14 @@ KernelEmitter::Tap KernelEmitter::tapAt(const WindowAxis &axis, Value window,
 
 /// How many of a window's pixels are in the image, along one axis; null if all.
 Value KernelEmitter::overlap(const WindowAxis &axis, Value window) {
-  if (axis.low == 0 && axis.pixel(axis.windows() - 1, axis.taps - 1) <
-                           axis.pixels)
+  if (axis.low == 0 &&
+      axis.pixel(axis.windows() - 1, axis.taps - 1) < axis.pixels)
     return {};
   Value first = add(mul(window, axis.stride), -axis.low);
-  Value end = arith::MinSIOp::create(b, add(first, axis.taps),
-                                     index(axis.pixels));
-  return arith::SubIOp::create(
-      b, end, arith::MaxSIOp::create(b, first, index(0)));
+  Value end =
+      arith::MinSIOp::create(b, add(first, axis.taps), index(axis.pixels));
+  return arith::SubIOp::create(b, end,
+                               arith::MaxSIOp::create(b, first, index(0)));
 }
 
 SmallVector<KernelEmitter::Covering>
@@ -97,8 +96,7 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
     Tap down = tapAt(window[0], features[0], i);
     for (int64_t j = 0; j < window[1].taps; ++j, ++number) {
       Tap across = tapAt(window[1], features[1], j);
-      Value value =
-          emit(x, ValueRange{down.pixel, across.pixel, features[2]});
+      Value value = emit(x, ValueRange{down.pixel, across.pixel, features[2]});
       value = whereExists(b, both(b, down.exists, across.exists), value, least);
       if (!best) {
         best = value;
@@ -113,8 +111,7 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
       Value wins =
           arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, value, best);
       best = arith::SelectOp::create(b, wins, value, best);
-      *position =
-          arith::SelectOp::create(b, wins, numberOf(number), *position);
+      *position = arith::SelectOp::create(b, wins, numberOf(number), *position);
     }
   }
   return best;
@@ -124,9 +121,8 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
 static Value inverseCount(KernelEmitter &e, const Window &window, Value down,
                           Value across) {
   auto &b = e.b;
-  Value all = arith::MulIOp::create(
-      b, down ? down : e.index(window[0].taps),
-      across ? across : e.index(window[1].taps));
+  Value all = arith::MulIOp::create(b, down ? down : e.index(window[0].taps),
+                                    across ? across : e.index(window[1].taps));
   Value count = arith::SIToFPOp::create(
       b, b.getF32Type(), arith::IndexCastOp::create(b, b.getI32Type(), all));
   Value one = arith::ConstantOp::create(b, b.getF32FloatAttr(1));
@@ -143,7 +139,8 @@ Value KernelEmitter::emitAvgPool(AvgPool2dOp op, ValueRange features) {
       Value value =
           emit(op.getX(), ValueRange{down.pixel, across.pixel, features[2]});
       value = whereExists(b, both(b, down.exists, across.exists), value, zero);
-      total = total ? arith::AddFOp::create(b, total, value).getResult() : value;
+      total =
+          total ? arith::AddFOp::create(b, total, value).getResult() : value;
     }
   }
   Value share = inverseCount(*this, window, overlap(window[0], features[0]),
@@ -166,8 +163,8 @@ Value KernelEmitter::emitPoolGradient(Operation *op, Value dy, Value x,
       if (x) {
         Value position;
         emitMaxPool(x, window, at, &position);
-        Value own = arith::AddIOp::create(b, mul(down.tap, window[1].taps),
-                                          across.tap);
+        Value own =
+            arith::AddIOp::create(b, mul(down.tap, window[1].taps), across.tap);
         Value isOwn = arith::CmpIOp::create(
             b, arith::CmpIPredicate::eq, position,
             spread(arith::IndexCastOp::create(b, b.getI32Type(), own)));
@@ -179,7 +176,8 @@ Value KernelEmitter::emitPoolGradient(Operation *op, Value dy, Value x,
         value = arith::MulFOp::create(b, value, spread(share));
       }
       value = whereExists(b, both(b, down.exists, across.exists), value, zero);
-      total = total ? arith::AddFOp::create(b, total, value).getResult() : value;
+      total =
+          total ? arith::AddFOp::create(b, total, value).getResult() : value;
     }
   return total;
 }
@@ -197,8 +195,7 @@ Value KernelEmitter::emitGathering(Operation *op, ValueRange features) {
       return arith::DivUIOp::create(b, features[axis],
                                     index(upsample.getFactors()[axis]));
     };
-    return emit(upsample.getX(),
-                ValueRange{source(0), source(1), features[2]});
+    return emit(upsample.getX(), ValueRange{source(0), source(1), features[2]});
   }
   if (auto pool = dyn_cast<MaxPool2dOp>(op))
     return emitMaxPool(pool.getX(), poolWindowOf(pool), features, nullptr);

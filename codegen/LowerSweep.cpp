@@ -529,19 +529,18 @@ FailureOr<int64_t> sinter::lowerBatchReduce(KernelEmitter &e) {
                       });
       Indices features(point);
       features.append(at.begin(), at.end());
-      return e.loop(e.index(0), e.batch, e.lanes(), acc,
-                    [&](Value sample, ValueRange inner) {
-                      e.setSample(sample);
-                      Value live = liveLanes(sample);
-                      SmallVector<Value> next;
-                      for (auto [i, sum] : llvm::enumerate(sums))
-                        next.push_back(
-                            Accumulator(e, sum).step(
-                                inner[i], e.emit(sum.getX(), features), {},
-                                live)[0]);
-                      e.storeAll(features, isBatchedType);
-                      return next;
-                    });
+      return e.loop(
+          e.index(0), e.batch, e.lanes(), acc,
+          [&](Value sample, ValueRange inner) {
+            e.setSample(sample);
+            Value live = liveLanes(sample);
+            SmallVector<Value> next;
+            for (auto [i, sum] : llvm::enumerate(sums))
+              next.push_back(Accumulator(e, sum).step(
+                  inner[i], e.emit(sum.getX(), features), {}, live)[0]);
+            e.storeAll(features, isBatchedType);
+            return next;
+          });
     };
     SmallVector<Value> acc = nest(nest, start);
     SmallVector<Value> totals;

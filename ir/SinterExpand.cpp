@@ -193,8 +193,8 @@ Value SoftmaxCrossEntropyOp::expand(OpBuilder &b) {
 Value BatchNormOp::expand(OpBuilder &b) {
   Formula f(b, getLoc());
   Moments moments = batchMoments(f, getX(), getShift());
-  Value r = inverseDeviation(f, moments.variance,
-                             getEpsilon().convertToFloat());
+  Value r =
+      inverseDeviation(f, moments.variance, getEpsilon().convertToFloat());
   Value c = f.sub(getX(), moments.mean);
   return f.add(f.mul(c, f.mul(getGamma(), r)), getBeta());
 }
@@ -202,7 +202,7 @@ Value BatchNormOp::expand(OpBuilder &b) {
 Value LayerNormOp::expand(OpBuilder &b) {
   Formula f(b, getLoc());
   LayerMoments moments = layerMoments(f, getX(), getAxes());
-  Value r = inverseDeviation(f, moments.variance,
-                             getEpsilon().convertToFloat());
+  Value r =
+      inverseDeviation(f, moments.variance, getEpsilon().convertToFloat());
   return f.add(f.mul(f.mul(moments.centred, r), getGamma()), getBeta());
 }

@@ -71,8 +71,7 @@ struct Checker {
   std::optional<Location> loc;
   StringRef name;
 
-  template <typename... Args>
-  LogicalResult fail(Args &&...args) const {
+  template <typename... Args> LogicalResult fail(Args &&...args) const {
     return emitOptionalError(loc, "'", name, "' op expected ",
                              std::forward<Args>(args)...);
   }
@@ -128,8 +127,7 @@ struct Checker {
     for (const WindowAxis &axis : window)
       if (axis.low >= axis.taps || axis.high >= axis.taps)
         return fail("pooling windows that reach into the image, got padding ",
-                    std::max(axis.low, axis.high), " for ", axis.taps,
-                    " taps");
+                    std::max(axis.low, axis.high), " for ", axis.taps, " taps");
     return success();
   }
 };
@@ -158,14 +156,12 @@ static LogicalResult checkGroups(const Checker &check, ArrayRef<int64_t> filter,
 
 static RankedTensorType imageType(RankedTensorType like, int64_t height,
                                   int64_t width, int64_t channels) {
-  return RankedTensorType::get(
-      {like.getDimSize(0), height, width, channels}, like.getElementType(),
-      like.getEncoding());
+  return RankedTensorType::get({like.getDimSize(0), height, width, channels},
+                               like.getElementType(), like.getEncoding());
 }
 
 LogicalResult Conv2dOp::inferReturnTypes(MLIRContext *,
-                                         std::optional<Location> loc,
-                                         Adaptor a,
+                                         std::optional<Location> loc, Adaptor a,
                                          SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
   RankedTensorType x = tensorTypeOf(a.getX());
@@ -182,9 +178,9 @@ LogicalResult Conv2dOp::inferReturnTypes(MLIRContext *,
   return success();
 }
 
-LogicalResult Conv2dTransposeOp::inferReturnTypes(
-    MLIRContext *, std::optional<Location> loc, Adaptor a,
-    SmallVectorImpl<Type> &types) {
+LogicalResult
+Conv2dTransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                    Adaptor a, SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
   RankedTensorType x = tensorTypeOf(a.getX());
   ArrayRef<int64_t> filter = tensorTypeOf(a.getFilter()).getShape();
@@ -206,9 +202,10 @@ LogicalResult Conv2dTransposeOp::inferReturnTypes(
   return success();
 }
 
-LogicalResult Conv2dFilterGradientOp::inferReturnTypes(
-    MLIRContext *, std::optional<Location> loc, Adaptor a,
-    SmallVectorImpl<Type> &types) {
+LogicalResult
+Conv2dFilterGradientOp::inferReturnTypes(MLIRContext *,
+                                         std::optional<Location> loc, Adaptor a,
+                                         SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
   RankedTensorType x = tensorTypeOf(a.getX()), dy = tensorTypeOf(a.getDy());
   int64_t groups = a.getGroups();
@@ -218,19 +215,18 @@ LogicalResult Conv2dFilterGradientOp::inferReturnTypes(
   if (x.getDimSize(0) != dy.getDimSize(0))
     return check.fail("one batch, got ", x, " and ", dy);
   if (x.getDimSize(3) % groups != 0 || dy.getDimSize(3) % groups != 0)
-    return check.fail("channels and filters in ", groups,
-                      " whole groups, got ", x.getDimSize(3), " and ",
-                      dy.getDimSize(3));
+    return check.fail("channels and filters in ", groups, " whole groups, got ",
+                      x.getDimSize(3), " and ", dy.getDimSize(3));
   if (failed(expectWindows(check,
                            makeWindow(pixelsOf(a.getX()), a.getSize(),
                                       a.getStrides(), a.getPadding(),
                                       a.getDilations()),
                            pixelsOf(a.getDy()))))
     return failure();
-  types.push_back(RankedTensorType::get(
-      {a.getSize()[0], a.getSize()[1], x.getDimSize(3) / groups,
-       dy.getDimSize(3)},
-      x.getElementType()));
+  types.push_back(
+      RankedTensorType::get({a.getSize()[0], a.getSize()[1],
+                             x.getDimSize(3) / groups, dy.getDimSize(3)},
+                            x.getElementType()));
   return success();
 }
 
@@ -245,8 +241,7 @@ static LogicalResult inferPool(const Checker &check, Adaptor a,
   auto counts = check.windows(window);
   if (failed(counts) || failed(check.reachImage(window)))
     return failure();
-  types.push_back(
-      imageType(x, (*counts)[0], (*counts)[1], x.getDimSize(3)));
+  types.push_back(imageType(x, (*counts)[0], (*counts)[1], x.getDimSize(3)));
   return success();
 }
 
@@ -278,9 +273,10 @@ static LogicalResult inferPoolGradient(const Checker &check, Adaptor a,
   return success();
 }
 
-LogicalResult MaxPool2dGradientOp::inferReturnTypes(
-    MLIRContext *, std::optional<Location> loc, Adaptor a,
-    SmallVectorImpl<Type> &types) {
+LogicalResult
+MaxPool2dGradientOp::inferReturnTypes(MLIRContext *,
+                                      std::optional<Location> loc, Adaptor a,
+                                      SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
   RankedTensorType x = tensorTypeOf(a.getX()), dy = tensorTypeOf(a.getDy());
   if (failed(check.pooling(a)))
@@ -291,9 +287,10 @@ LogicalResult MaxPool2dGradientOp::inferReturnTypes(
   return inferPoolGradient(check, a, pixelsOf(a.getX()), types);
 }
 
-LogicalResult AvgPool2dGradientOp::inferReturnTypes(
-    MLIRContext *, std::optional<Location> loc, Adaptor a,
-    SmallVectorImpl<Type> &types) {
+LogicalResult
+AvgPool2dGradientOp::inferReturnTypes(MLIRContext *,
+                                      std::optional<Location> loc, Adaptor a,
+                                      SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
   if (failed(check.pooling(a)) ||
       failed(check.numbers("sizes", a.getSize(), 2, 1)))

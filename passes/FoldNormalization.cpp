@@ -4,7 +4,8 @@
 // channel; so is a bias.
 // Idea: move factors through a convolution or matmul into its filter:
 //
-//   ((conv(x, w) + b) - mean) * s + beta   ->   conv(x, w * s) + ((b - mean) * s + beta)
+//   ((conv(x, w) + b) - mean) * s + beta   ->   conv(x, w * s) + ((b - mean) *
+//   s + beta)
 //
 // The filter is scaled once a call, the result would be for every pixel and
 // sample. Functions that write state are training steps and stay as they are:
@@ -126,8 +127,8 @@ struct FoldNormalization
       for (Operation &op : block) {
         // The filter's last dimension are the result's channels.
         auto matmul = dyn_cast<MatmulOp>(op);
-        if (isa<Conv2dOp>(op) || (matmul && !matmul.getTransposeA() &&
-                                  !matmul.getTransposeB()))
+        if (isa<Conv2dOp>(op) ||
+            (matmul && !matmul.getTransposeA() && !matmul.getTransposeB()))
           contractions.push_back(&op);
       }
       for (Operation *op : contractions)

@@ -110,8 +110,8 @@ private:
   Value dyingOperand(KernelOp kernel, Value result, int64_t step,
                      const llvm::DenseMap<Value, int64_t> &lastUse,
                      const llvm::SmallDenseSet<Value> &taken) {
-    Value made = kernel.getYield().getValues()[cast<OpResult>(result)
-                                                   .getResultNumber()];
+    Value made =
+        kernel.getYield().getValues()[cast<OpResult>(result).getResultNumber()];
     if (!storesInPlace(kernel, result.getType()) ||
         isRowSum(made.getDefiningOp()))
       return {}; // a row's sum is stored before all of the row is read

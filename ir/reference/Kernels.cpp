@@ -17,10 +17,10 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 
 #include <xtensor/xbroadcast.hpp>
+#include <xtensor/xmanipulation.hpp>
 #include <xtensor/xmath.hpp>
 #include <xtensor/xnoalias.hpp>
 #include <xtensor/xreducer.hpp>
-#include <xtensor/xmanipulation.hpp>
 #include <xtensor/xstrided_view.hpp>
 
 #include <cmath>
@@ -181,8 +181,8 @@ static FailureOr<Array> pad(const KernelCall &call) {
 
 static FailureOr<Array> transpose(const KernelCall &call) {
   ArrayRef<int64_t> order = cast<TransposeOp>(call.op).getPermutation();
-  return Array(xt::transpose(
-      call[0], std::vector<size_t>(order.begin(), order.end())));
+  return Array(
+      xt::transpose(call[0], std::vector<size_t>(order.begin(), order.end())));
 }
 
 static FailureOr<Array> upsample(const KernelCall &call) {

@@ -27,8 +27,8 @@ public:
   bool exists() const;
   const std::string &path() const { return file; }
 
-  /// The file carries a checksum of notes and tensors: a disk that lost a bit is
-  /// told from a training that went wrong.
+  /// The file carries a checksum of notes and tensors: a disk that lost a bit
+  /// is told from a training that went wrong.
   Error write(Notes notes, const std::vector<sinter_tensor> &tensors) const;
   Error readTensors(const char *model, const Notes &notes,
                     const std::vector<sinter_tensor> &tensors) const;
