@@ -93,6 +93,21 @@ struct Checker {
     return success();
   }
 
+  /// `x` has channels, and each of `vectors` an element for every one, or one
+  /// for all.
+  LogicalResult channels(Value x, ArrayRef<Value> vectors) const {
+    RankedTensorType image = tensorTypeOf(x);
+    if (!isBatched(image) || image.getRank() < 2)
+      return fail("a batched tensor with channels, got ", image);
+    for (Value each : vectors) {
+      RankedTensorType type = tensorTypeOf(each);
+      if (type.getRank() == 1 && type.getDimSize(0) != image.getShape().back())
+        return fail("one element for each of ", image.getShape().back(),
+                    " channels, got ", type);
+    }
+    return success();
+  }
+
   template <typename Adaptor> LogicalResult pooling(Adaptor a) const {
     return success(succeeded(batched(a.getOperands().front())) &&
                    succeeded(numbers("window sizes", a.getWindow(), 2, 1)) &&
@@ -397,16 +412,10 @@ LogicalResult BatchNormOp::inferReturnTypes(MLIRContext *,
                                             Adaptor a,
                                             SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
-  RankedTensorType x = tensorTypeOf(a.getX());
-  if (!isBatched(x) || x.getRank() < 2)
-    return check.fail("a batched tensor with channels, got ", x);
-  for (Value each : {a.getGamma(), a.getBeta(), a.getShift()}) {
-    RankedTensorType type = tensorTypeOf(each);
-    if (type.getRank() == 1 && type.getDimSize(0) != x.getShape().back())
-      return check.fail("one element for each of ", x.getShape().back(),
-                        " channels, got ", type);
-  }
-  types.push_back(x);
+  if (failed(
+          check.channels(a.getX(), {a.getGamma(), a.getBeta(), a.getShift()})))
+    return failure();
+  types.push_back(a.getX().getType());
   return success();
 }
 
@@ -437,16 +446,8 @@ LogicalResult BatchNormalizationOp::verify() {
   if (!(getEpsilon().convertToFloat() > 0))
     return emitOpError("expected an epsilon above 0, got ")
            << getEpsilon().convertToFloat();
-  RankedTensorType x = tensorTypeOf(getX());
-  if (!isBatched(x) || x.getRank() < 2)
-    return emitOpError("expected a batched tensor with channels, got ") << x;
-  for (Value each : {getGamma(), getBeta()}) {
-    RankedTensorType type = tensorTypeOf(each);
-    if (type.getRank() == 1 && type.getDimSize(0) != x.getShape().back())
-      return emitOpError("expected one element for each of ")
-             << x.getShape().back() << " channels, got " << type;
-  }
-  return success();
+  return Checker{getLoc(), getOperationName()}.channels(
+      getX(), {getGamma(), getBeta()});
 }
 
 LogicalResult
