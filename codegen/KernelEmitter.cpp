@@ -161,7 +161,8 @@ void KernelEmitter::storeAll(
   SmallVector<Pending> pending;
   auto compute = [&](Value inside, Value memref) {
     RankedTensorType type = tensorTypeOf(inside);
-    if (!wanted(type) || isRowSum(inside.getDefiningOp()))
+    Operation *maker = inside.getDefiningOp();
+    if (!wanted(type) || isRowSum(maker) || isa_and_nonnull<ScratchOp>(maker))
       return;
     Indices at(features);
     if (!isFlattened(type)) {

@@ -210,6 +210,9 @@ mlir::FailureOr<int64_t> lowerSweep(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerBatchReduce(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerConv(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerFilterGradient(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerWinogradConv(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerWinogradFilter(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerWinogradGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerScatter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 

@@ -41,6 +41,12 @@ static KernelLowering findLowering(KernelKind kind) {
     return lowerConv;
   case KernelKind::FilterGradient:
     return lowerFilterGradient;
+  case KernelKind::WinogradConv:
+    return lowerWinogradConv;
+  case KernelKind::WinogradFilter:
+    return lowerWinogradFilter;
+  case KernelKind::WinogradGradient:
+    return lowerWinogradGradient;
   case KernelKind::Scatter:
     return lowerScatter;
   case KernelKind::Relayout:
@@ -60,9 +66,11 @@ static bool hasLowering(Operation *op) {
              LogOp, Log1pOp, SqrtOp, CosOp, SinOp, TanhOp, ErfOp, CastOp,
              BroadcastOp, ReshapeOp, OneHotOp, SliceOp, PadOp, ConcatenateOp,
              ConstantOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
-             Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp, MaxPool2dOp,
-             AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp,
-             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
+             Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
+             WinogradFilterOp, WinogradFilterAdjointOp, WinogradConv2dOp,
+             WinogradFilterGradientOp, ScratchOp, MaxPool2dOp, AvgPool2dOp,
+             MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp, UpsampleOp,
+             ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
              EmbeddingGradientOp, RelayoutOp, ReadOp, WriteOp, YieldOp>(op);
 }
 
@@ -136,8 +144,8 @@ static StateRecord recordState(StateOp state, int64_t offset) {
   return record;
 }
 
-/// Multiply-adds of a convolution, of one sample: taps outside of the image are
-/// not counted.
+/// Multiply-adds of a convolution summed directly, of one sample: taps outside
+/// of the image are not counted. Winograd's filtering does it with fewer.
 static int64_t productsOf(Operation *op) {
   Convolution conv;
   if (auto forward = dyn_cast<Conv2dOp>(op))
@@ -145,6 +153,10 @@ static int64_t productsOf(Operation *op) {
   else if (auto back = dyn_cast<Conv2dTransposeOp>(op))
     conv = convolutionOf(back);
   else if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op))
+    conv = convolutionOf(gradient);
+  else if (auto winograd = dyn_cast<WinogradConv2dOp>(op))
+    conv = convolutionOf(winograd);
+  else if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
     conv = convolutionOf(gradient);
   else
     return 0;
@@ -170,8 +182,10 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
   };
   for (Value captured : kernel.getCaptured())
     countBytes(tensorTypeOf(captured));
-  for (Value result : kernel.getResults())
-    countBytes(tensorTypeOf(result));
+  for (auto [inside, result] :
+       llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
+    if (!inside.getDefiningOp<ScratchOp>())
+      countBytes(tensorTypeOf(result));
   for (Operation &op : kernel.getBody().front()) {
     if (auto read = dyn_cast<ReadOp>(op))
       countBytes(tensorTypeOf(read.getResult()));

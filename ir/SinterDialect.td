@@ -81,7 +81,10 @@ def Sinter_KernelKind : I32EnumAttr<"KernelKind", "which loop nest a kernel beco
     I32EnumAttrCase<"Relayout", 4, "relayout">,
     I32EnumAttrCase<"Conv", 5, "conv">,
     I32EnumAttrCase<"FilterGradient", 6, "filter_gradient">,
-    I32EnumAttrCase<"Scatter", 7, "scatter">]> {
+    I32EnumAttrCase<"Scatter", 7, "scatter">,
+    I32EnumAttrCase<"WinogradConv", 8, "winograd_conv">,
+    I32EnumAttrCase<"WinogradFilter", 9, "winograd_filter">,
+    I32EnumAttrCase<"WinogradGradient", 10, "winograd_gradient">]> {
   let cppNamespace = "::sinter";
 }
 

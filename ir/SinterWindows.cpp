@@ -46,6 +46,31 @@ Convolution sinter::convolutionOf(Conv2dFilterGradientOp op) {
   return describe(op, op.getX(), op.getResult(), op.getDy());
 }
 
+/// 3 x 3 windows, one pixel apart.
+static Window winogradWindow(Value image, ArrayRef<int64_t> padding) {
+  return makeWindow(pixelsOf(image), {3, 3}, {1, 1}, padding);
+}
+
+Convolution sinter::convolutionOf(WinogradConv2dOp op) {
+  Value x = op.getX(), y = op.getResult();
+  return {x,
+          Value(),
+          y,
+          winogradWindow(x, op.getPadding()),
+          1,
+          tensorTypeOf(x).getDimSize(3),
+          tensorTypeOf(y).getDimSize(3)};
+}
+Convolution sinter::convolutionOf(WinogradFilterGradientOp op) {
+  return {op.getX(),
+          Value(),
+          op.getDy(),
+          winogradWindow(op.getX(), op.getPadding()),
+          1,
+          tensorTypeOf(op.getX()).getDimSize(3),
+          tensorTypeOf(op.getDy()).getDimSize(3)};
+}
+
 Window sinter::poolWindowOf(Operation *op) {
   auto make = [](Value image, auto pool) {
     return makeWindow(pixelsOf(image), pool.getWindow(), pool.getStrides(),
@@ -242,6 +267,82 @@ Conv2dFilterGradientOp::inferReturnTypes(MLIRContext *,
       RankedTensorType::get({a.getSize()[0], a.getSize()[1],
                              x.getDimSize(3) / groups, dy.getDimSize(3)},
                             x.getElementType()));
+  return success();
+}
+
+/// Filters of `from` x `from` taps become filters of `to` x `to`.
+static LogicalResult inferTaps(const Checker &check, Value filter, int64_t from,
+                               int64_t to, SmallVectorImpl<Type> &types) {
+  RankedTensorType type = tensorTypeOf(filter);
+  if (isBatched(type) || type.getDimSize(0) != from ||
+      type.getDimSize(1) != from)
+    return check.fail("filters of ", from, " x ", from, " taps, got ", type);
+  types.push_back(RankedTensorType::get(
+      {to, to, type.getDimSize(2), type.getDimSize(3)}, type.getElementType()));
+  return success();
+}
+
+LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
+                                                 std::optional<Location> loc,
+                                                 Adaptor a,
+                                                 SmallVectorImpl<Type> &types) {
+  return inferTaps({loc, getOperationName()}, a.getFilter(), 3, 4, types);
+}
+
+LogicalResult WinogradFilterAdjointOp::inferReturnTypes(
+    MLIRContext *, std::optional<Location> loc, Adaptor a,
+    SmallVectorImpl<Type> &types) {
+  return inferTaps({loc, getOperationName()}, a.getU(), 4, 3, types);
+}
+
+/// How many 3 x 3 windows there are.
+static FailureOr<std::array<int64_t, 2>>
+winogradWindows(const Checker &check, Value x, ArrayRef<int64_t> padding) {
+  if (failed(check.batched(x)) ||
+      failed(check.numbers("paddings", padding, 4, 0)))
+    return failure();
+  if (llvm::any_of(padding, [](int64_t p) { return p > 2; })) {
+    (void)check.fail("paddings of at most 2, got [", padding, "]");
+    return failure();
+  }
+  return check.windows(winogradWindow(x, padding));
+}
+
+LogicalResult WinogradConv2dOp::inferReturnTypes(MLIRContext *,
+                                                 std::optional<Location> loc,
+                                                 Adaptor a,
+                                                 SmallVectorImpl<Type> &types) {
+  Checker check{loc, getOperationName()};
+  RankedTensorType x = tensorTypeOf(a.getX()), u = tensorTypeOf(a.getU());
+  auto counts = winogradWindows(check, a.getX(), a.getPadding());
+  if (failed(counts))
+    return failure();
+  if (isBatched(u) || u.getDimSize(0) != 4 || u.getDimSize(1) != 4)
+    return check.fail("filters of 4 x 4 taps, got ", u);
+  int64_t from = u.getDimSize(a.getFlipped() ? 3 : 2);
+  if (from != x.getDimSize(3))
+    return check.fail("an image of ", from, " channels, got ", x.getDimSize(3));
+  types.push_back(imageType(x, (*counts)[0], (*counts)[1],
+                            u.getDimSize(a.getFlipped() ? 2 : 3)));
+  return success();
+}
+
+LogicalResult WinogradFilterGradientOp::inferReturnTypes(
+    MLIRContext *, std::optional<Location> loc, Adaptor a,
+    SmallVectorImpl<Type> &types) {
+  Checker check{loc, getOperationName()};
+  RankedTensorType x = tensorTypeOf(a.getX()), dy = tensorTypeOf(a.getDy());
+  auto counts = winogradWindows(check, a.getX(), a.getPadding());
+  if (failed(counts))
+    return failure();
+  if (x.getDimSize(0) != dy.getDimSize(0))
+    return check.fail("one batch, got ", x, " and ", dy);
+  if (ArrayRef(*counts) != pixelsOf(a.getDy()))
+    return check.fail("results of ", (*counts)[0], " x ", (*counts)[1],
+                      " pixels, got ", dy.getDimSize(1), " x ",
+                      dy.getDimSize(2));
+  types.push_back(RankedTensorType::get(
+      {4, 4, x.getDimSize(3), dy.getDimSize(3)}, x.getElementType()));
   return success();
 }
 

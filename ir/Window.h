@@ -51,9 +51,11 @@ inline Window makeWindow(llvm::ArrayRef<int64_t> pixels,
                      padding[3]}};
 }
 
-/// A convolution, whichever of its three ops it stands in.
+/// A convolution, whichever of its ops it stands in.
 struct Convolution {
-  mlir::Value image, filter, result; // one of them is the op's result
+  // One of them is the op's result. Winograd's forms have no filter; a flipped
+  // one is the convolution that it computes.
+  mlir::Value image, filter, result;
   Window window;
   int64_t groups;
   /// Channels of the image and filters, of one group.
@@ -62,6 +64,8 @@ struct Convolution {
 Convolution convolutionOf(Conv2dOp op);
 Convolution convolutionOf(Conv2dTransposeOp op);
 Convolution convolutionOf(Conv2dFilterGradientOp op);
+Convolution convolutionOf(WinogradConv2dOp op);
+Convolution convolutionOf(WinogradFilterGradientOp op);
 
 /// Of the four pooling ops.
 Window poolWindowOf(mlir::Operation *op);

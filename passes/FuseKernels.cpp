@@ -15,7 +15,8 @@
 //                    elementwise on the sums
 //   conv             a convolution of images, or its transpose; epilogue:
 //                    elementwise on the result, and sums over its rows
-//   filter_gradient  alone
+//   winograd_conv    the same, with its scratch
+//   filter_gradient, winograd_gradient, winograd_filter  alone
 //   scatter          embedding_gradient, alone
 //   relayout         alone
 //
@@ -39,7 +40,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Locations.h"
-#include "ir/Window.h"
+#include "ir/Winograd.h"
 #include "passes/Passes.h"
 
 #include "mlir/IR/IRMapping.h"
@@ -106,7 +107,8 @@ static int64_t gatherings(Operation *op) {
 static constexpr int64_t kMostGatherings = 4;
 
 static bool isContraction(Operation *op) {
-  return isa<MatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp>(op);
+  return isa<MatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
+             WinogradConv2dOp, WinogradFilterGradientOp>(op);
 }
 
 static bool isBatchReduce(Operation *op) {
@@ -172,8 +174,8 @@ struct Group {
 /// Fuses one function.
 class Fuser {
 public:
-  Fuser(func::FuncOp function, bool fuse)
-      : block(function.front()), fuse(fuse) {}
+  Fuser(func::FuncOp function, int64_t batchBound, bool fuse)
+      : block(function.front()), batchBound(batchBound), fuse(fuse) {}
 
   LogicalResult run();
 
@@ -220,6 +222,7 @@ private:
   bool readsAgain(Value value, StringRef state) const;
 
   Block &block;
+  const int64_t batchBound;
   const bool fuse;
   std::vector<std::unique_ptr<Group>> storage;
   llvm::DenseMap<Operation *, Group *> groups;
@@ -326,6 +329,7 @@ bool Fuser::canJoin(Group &group, Operation *op) {
         op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
     break;
   case KernelKind::Conv:
+  case KernelKind::WinogradConv:
     fits = (op->hasTrait<Elementwise>() &&
             type.getShape() == ArrayRef(group.full)) ||
            (isRowSum(op) &&
@@ -356,6 +360,8 @@ bool Fuser::canJoin(Group &group, Operation *op) {
            type.getShape() == ArrayRef(group.epilogue);
     break;
   case KernelKind::FilterGradient:
+  case KernelKind::WinogradFilter:
+  case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
   case KernelKind::Relayout:
     break;
@@ -388,6 +394,7 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
       from.batched != into.batched || !fuse)
     return false;
   if (into.kind == KernelKind::Matmul || into.kind == KernelKind::Conv ||
+      into.kind == KernelKind::WinogradConv ||
       into.kind == KernelKind::WeightGradient) {
     bool plain = llvm::all_of(from.ops, [&](Operation *op) {
       return (op->hasTrait<Elementwise>() ||
@@ -452,6 +459,9 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
   case KernelKind::Matmul:
   case KernelKind::Conv:
   case KernelKind::FilterGradient:
+  case KernelKind::WinogradConv:
+  case KernelKind::WinogradFilter:
+  case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
   case KernelKind::Relayout:
     return false;
@@ -569,14 +579,24 @@ void Fuser::place(Operation *op) {
     group.full.assign(tensorTypeOf(matmul.getResult()).getShape());
     return;
   }
-  if (isa<Conv2dOp, Conv2dTransposeOp>(op)) {
-    Group &group = create(KernelKind::Conv, op);
+  if (isa<Conv2dOp, Conv2dTransposeOp, WinogradConv2dOp>(op)) {
+    Group &group = create(isa<WinogradConv2dOp>(op) ? KernelKind::WinogradConv
+                                                    : KernelKind::Conv,
+                          op);
     group.batched = true;
     group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
     return;
   }
   if (isa<Conv2dFilterGradientOp>(op)) {
     create(KernelKind::FilterGradient, op).isClosed = true;
+    return;
+  }
+  if (isa<WinogradFilterOp, WinogradFilterAdjointOp>(op)) {
+    create(KernelKind::WinogradFilter, op).isClosed = true;
+    return;
+  }
+  if (isa<WinogradFilterGradientOp>(op)) {
+    create(KernelKind::WinogradGradient, op).isClosed = true;
     return;
   }
   if (isa<EmbeddingGradientOp>(op)) {
@@ -877,9 +897,12 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   for (Operation *op : ops)
     if (op != root && !(isContraction(root) && position[op] < position[root]))
       nameOrder.push_back(op);
-  auto kernel =
-      KernelOp::create(builder, root->getLoc(), ValueRange(results).getTypes(),
-                       kernelName(nameOrder), group.kind, nullptr);
+  SmallVector<Type> types(ValueRange(results).getTypes());
+  RankedTensorType scratch = scratchOf(root, batchBound);
+  if (scratch)
+    types.push_back(scratch);
+  auto kernel = KernelOp::create(builder, root->getLoc(), types,
+                                 kernelName(nameOrder), group.kind, nullptr);
   Block *body = &kernel.getBody().emplaceBlock();
   OpBuilder inside = OpBuilder::atBlockEnd(body);
   IRMapping mapping;
@@ -890,8 +913,10 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   SmallVector<Value> yielded;
   for (Value result : results)
     yielded.push_back(mapping.lookup(result));
+  if (scratch)
+    yielded.push_back(ScratchOp::create(inside, root->getLoc(), scratch));
   YieldOp::create(inside, root->getLoc(), yielded);
-  for (auto [result, memory] : llvm::zip_equal(results, kernel.getResults()))
+  for (auto [result, memory] : llvm::zip(results, kernel.getResults()))
     stored[result] = memory;
   ++numKernels;
 }
@@ -960,7 +985,7 @@ struct FuseKernels : sinter::impl::FuseKernelsBase<FuseKernels> {
 
   void runOnOperation() override {
     for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
-      Fuser fuser(function, fuse);
+      Fuser fuser(function, getOperation().getBatchBound(), fuse);
       if (failed(fuser.run()))
         return signalPassFailure();
       numKernels += fuser.numKernels;

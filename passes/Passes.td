@@ -86,6 +86,18 @@ def FoldNormalization : Sinter_Pass<"fold-normalization"> {
   let statistics = [Statistic<"numFolded", "num-folded", "filters that took factors up">];
 }
 
+def UseWinograd : Sinter_Pass<"use-winograd"> {
+  let summary = "Compute 3 x 3 convolutions with fewer products";
+  let description = [{
+    conv2d and conv2d_transpose without strides, dilation or groups become
+    winograd_filter and winograd_conv2d, conv2d_filter_gradient becomes
+    winograd_filter_gradient and winograd_filter_adjoint, where channels and filters are many
+    enough that transforms cost less than the products saved, and pixels outside
+    of the image, which the direct sum skips, few enough.
+  }];
+  let statistics = [Statistic<"numConvolutions", "num-convolutions", "convolutions replaced">];
+}
+
 def AssignLayout : Sinter_Pass<"assign-layout"> {
   let summary = "Put samples innermost, row-major where a kernel wants it";
   let description = [{

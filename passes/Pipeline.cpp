@@ -49,6 +49,8 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   // After expansion: a normalisation in inference is then a factor and a
   // summand.
   model.addPass(createFoldNormalization());
+  // After folding, which looks for conv2d.
+  model.addPass(createUseWinograd());
   // Before fusion: a change of layout ends a kernel.
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels({.fuse = fuse}));

@@ -113,7 +113,7 @@ private:
     Value made =
         kernel.getYield().getValues()[cast<OpResult>(result).getResultNumber()];
     if (!storesInPlace(kernel, result.getType()) ||
-        isRowSum(made.getDefiningOp()))
+        isRowSum(made.getDefiningOp()) || made.getDefiningOp<ScratchOp>())
       return {}; // a row's sum is stored before all of the row is read
     for (Value operand : kernel.getCaptured()) {
       Value storage = storageOf(operand);

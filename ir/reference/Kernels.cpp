@@ -502,6 +502,13 @@ Table::Table() {
   kernel<Conv2dOp>(conv2d);
   kernel<Conv2dTransposeOp>(conv2dTranspose);
   kernel<Conv2dFilterGradientOp>(conv2dFilterGradient);
+  kernel<WinogradFilterOp>(winogradFilter);
+  kernel<WinogradFilterAdjointOp>(winogradFilterAdjoint);
+  kernel<WinogradConv2dOp>(winogradConv2d);
+  kernel<WinogradFilterGradientOp>(winogradFilterGradient);
+  kernel<ScratchOp>([](const KernelCall &call) -> FailureOr<Array> {
+    return Array(xt::zeros<double>(call.shape));
+  });
   kernel<MaxPool2dOp>(maxPool2d);
   kernel<AvgPool2dOp>(avgPool2d);
   kernel<MaxPool2dGradientOp>(maxPool2dGradient);

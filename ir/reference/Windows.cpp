@@ -85,6 +85,118 @@ FailureOr<Array> reference::conv2dFilterGradient(const KernelCall &call) {
 }
 
 //===----------------------------------------------------------------------===//
+// Winograd's filtering
+//===----------------------------------------------------------------------===//
+
+// The matrices of SinterOps.td.
+static constexpr double kG[4][3] = {
+    {1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
+static constexpr double kB[4][4] = { // B', that is
+    {1, 0, -1, 0},
+    {0, 1, 1, 0},
+    {0, -1, 1, 0},
+    {0, 1, 0, -1}};
+static constexpr double kA[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+
+/// `visit(a, b, i, j, c, f, G[a, i] G[b, j])` where that is not 0.
+template <typename Visit>
+static void forEachTransformedTap(size_t channels, size_t filters,
+                                  Visit visit) {
+  for (size_t a = 0; a < 4; ++a)
+    for (size_t b = 0; b < 4; ++b)
+      for (size_t i = 0; i < 3; ++i)
+        for (size_t j = 0; j < 3; ++j)
+          if (double factor = kG[a][i] * kG[b][j]; factor != 0)
+            for (size_t c = 0; c < channels; ++c)
+              for (size_t f = 0; f < filters; ++f)
+                visit(a, b, i, j, c, f, factor);
+}
+
+FailureOr<Array> reference::winogradFilter(const KernelCall &call) {
+  Array u = xt::zeros<double>(call.shape);
+  forEachTransformedTap(
+      call.shape[2], call.shape[3],
+      [&](size_t a, size_t b, size_t i, size_t j, size_t c, size_t f,
+          double factor) { u(a, b, c, f) += factor * call[0](i, j, c, f); });
+  return u;
+}
+
+FailureOr<Array> reference::winogradFilterAdjoint(const KernelCall &call) {
+  Array w = xt::zeros<double>(call.shape);
+  forEachTransformedTap(
+      call.shape[2], call.shape[3],
+      [&](size_t a, size_t b, size_t i, size_t j, size_t c, size_t f,
+          double factor) { w(i, j, c, f) += factor * call[0](a, b, c, f); });
+  return w;
+}
+
+/// B' x B for each tile and channel: (n, tile row, tile column, c, 4, 4).
+static Array transformedTiles(const Convolution &form, const Array &x) {
+  const auto &[down, across] = form.window;
+  std::vector<size_t> shape = {x.shape(0),
+                               size_t(down.windows() + 1) / 2,
+                               size_t(across.windows() + 1) / 2,
+                               x.shape(3),
+                               4,
+                               4};
+  Array tiles = xt::zeros<double>(shape);
+  for (size_t n = 0; n < shape[0]; ++n)
+    for (size_t r = 0; r < shape[1]; ++r)
+      for (size_t q = 0; q < shape[2]; ++q)
+        for (size_t c = 0; c < shape[3]; ++c)
+          for (size_t a = 0; a < 4; ++a)
+            for (size_t b = 0; b < 4; ++b)
+              for (int64_t k = 0; k < 4; ++k)
+                for (int64_t l = 0; l < 4; ++l) {
+                  int64_t h = down.pixel(2 * r, k), w = across.pixel(2 * q, l);
+                  if (h >= 0 && h < down.pixels && w >= 0 && w < across.pixels)
+                    tiles(n, r, q, c, a, b) +=
+                        kB[a][k] * kB[b][l] * x(n, size_t(h), size_t(w), c);
+                }
+  return tiles;
+}
+
+FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
+  auto op = cast<WinogradConv2dOp>(call.op);
+  Array tiles = transformedTiles(convolutionOf(op), call[0]);
+  const Array &u = call[1];
+  bool flipped = op.getFlipped();
+  // A filter that is turned around has G's first and last row exchanged.
+  auto turned = [&](size_t a) { return flipped && a % 3 == 0 ? 3 - a : a; };
+  Array y = xt::zeros<double>(call.shape);
+  for (size_t n = 0; n < call.shape[0]; ++n)
+    for (size_t h = 0; h < call.shape[1]; ++h)
+      for (size_t w = 0; w < call.shape[2]; ++w)
+        for (size_t f = 0; f < call.shape[3]; ++f)
+          for (size_t c = 0; c < call[0].shape(3); ++c)
+            for (size_t a = 0; a < 4; ++a)
+              for (size_t b = 0; b < 4; ++b) {
+                double tap =
+                    flipped ? u(turned(a), turned(b), f, c) : u(a, b, c, f);
+                y(n, h, w, f) += kA[h % 2][a] * kA[w % 2][b] * tap *
+                                 tiles(n, h / 2, w / 2, c, a, b);
+              }
+  return y;
+}
+
+FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
+  Array tiles = transformedTiles(
+      convolutionOf(cast<WinogradFilterGradientOp>(call.op)), call[0]);
+  const Array &dy = call[1];
+  Array du = xt::zeros<double>(call.shape);
+  for (size_t n = 0; n < dy.shape(0); ++n)
+    for (size_t h = 0; h < dy.shape(1); ++h)
+      for (size_t w = 0; w < dy.shape(2); ++w)
+        for (size_t a = 0; a < 4; ++a)
+          for (size_t b = 0; b < 4; ++b)
+            for (size_t c = 0; c < call.shape[2]; ++c)
+              for (size_t f = 0; f < call.shape[3]; ++f)
+                du(a, b, c, f) += kA[h % 2][a] * kA[w % 2][b] * dy(n, h, w, f) *
+                                  tiles(n, h / 2, w / 2, c, a, b);
+  return du;
+}
+
+//===----------------------------------------------------------------------===//
 // Pooling
 //===----------------------------------------------------------------------===//
 

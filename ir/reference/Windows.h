@@ -14,6 +14,10 @@ namespace sinter::reference {
 mlir::FailureOr<Array> conv2d(const KernelCall &call);
 mlir::FailureOr<Array> conv2dTranspose(const KernelCall &call);
 mlir::FailureOr<Array> conv2dFilterGradient(const KernelCall &call);
+mlir::FailureOr<Array> winogradFilter(const KernelCall &call);
+mlir::FailureOr<Array> winogradFilterAdjoint(const KernelCall &call);
+mlir::FailureOr<Array> winogradConv2d(const KernelCall &call);
+mlir::FailureOr<Array> winogradFilterGradient(const KernelCall &call);
 mlir::FailureOr<Array> maxPool2d(const KernelCall &call);
 mlir::FailureOr<Array> maxPool2dGradient(const KernelCall &call);
 mlir::FailureOr<Array> avgPool2d(const KernelCall &call);

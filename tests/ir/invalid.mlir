@@ -640,6 +640,51 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
 
 // -----
 
+func.func @f(%w: tensor<5x5x4x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_filter' op expected filters of 3 x 3 taps, got 'tensor<5x5x4x8xf32>'}}
+  // expected-error@+1 {{'sinter.winograd_filter' op failed to infer returned types}}
+  %u = sinter.winograd_filter %w : (tensor<5x5x4x8xf32>) -> tensor<4x4x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%u: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_filter_adjoint' op expected filters of 4 x 4 taps, got 'tensor<3x3x4x8xf32>'}}
+  // expected-error@+1 {{'sinter.winograd_filter_adjoint' op failed to infer returned types}}
+  %w = sinter.winograd_filter_adjoint %u : (tensor<3x3x4x8xf32>) -> tensor<3x3x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %u: tensor<4x4x4x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_conv2d' op expected paddings of at most 2, got [0, 0, 3, 0]}}
+  // expected-error@+1 {{'sinter.winograd_conv2d' op failed to infer returned types}}
+  %y = sinter.winograd_conv2d %x, %u padding [0, 0, 3, 0] : (tensor<?x5x5x4xf32>, tensor<4x4x4x8xf32>) -> tensor<?x3x6x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %u: tensor<4x4x4x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_conv2d' op expected an image of 8 channels, got 4}}
+  // expected-error@+1 {{'sinter.winograd_conv2d' op failed to infer returned types}}
+  %y = sinter.winograd_conv2d %x, %u padding [0, 0, 0, 0] flipped : (tensor<?x5x5x4xf32>, tensor<4x4x4x8xf32>) -> tensor<?x3x3x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x5x5x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_filter_gradient' op expected results of 3 x 3 pixels, got 5 x 5}}
+  // expected-error@+1 {{'sinter.winograd_filter_gradient' op failed to infer returned types}}
+  %u = sinter.winograd_filter_gradient %x, %d padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x5x5x8xf32>) -> tensor<4x4x4x8xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<2x2x3x4xf32>) {
   // expected-error@+2 {{'sinter.conv2d_transpose' op expected results of 6 x 5 pixels, got 5 x 5}}
   // expected-error@+1 {{'sinter.conv2d_transpose' op failed to infer returned types}}

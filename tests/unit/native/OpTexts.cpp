@@ -284,6 +284,18 @@ static const Form forms[] = {
       %u = sinter.sub %w, %g : (tensor<3x3x@1x@2xf32>, tensor<3x3x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
       %b = sinter.reduce_sum %d axes [0, 1, 2] : (tensor<?x4x3x@2xf32>) -> tensor<@2xf32>
       return %y, %u, %b : tensor<?x7x5x@1xf32>, tensor<3x3x@1x@2xf32>, tensor<@2xf32> })"},
+    {"winograd", {{1, 1}, {3, 5}, {17, 14}, {33, 70}, {40, 16}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) {
+      %u = sinter.winograd_filter %w : (tensor<3x3x@1x@2xf32>) -> tensor<4x4x@1x@2xf32>
+      %c = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x5x@2xf32>
+      %z = sinter.add %c, %b : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
+      %y = sinter.relu %z : tensor<?x7x5x@2xf32>
+      %s = sinter.reduce_sum %y axes [2] : (tensor<?x7x5x@2xf32>) -> tensor<?x7x@2xf32>
+      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 2, 1] flipped : (tensor<?x7x5x@2xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x6x@1xf32>
+      %g = sinter.winograd_filter_gradient %x, %d padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<?x7x5x@2xf32>) -> tensor<4x4x@1x@2xf32>
+      return %y, %s, %t, %g : tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32> })"},
+    {"winograd_filters", {{1, 1}, {3, 5}, {4, 8}, {5, 33}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>, %u: tensor<4x4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32> {
+      %w = sinter.winograd_filter_adjoint %u : (tensor<4x4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
+      return %w : tensor<3x3x@1x@2xf32> })"},
     {"pools", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>) -> (tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32>) {
       %e = sinter.neg %x : tensor<?x7x5x@1xf32>
       %m = sinter.max_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>

@@ -1,0 +1,517 @@
+//===- LowerWinograd.cpp - Winograd's filtering, and its filters ---------===//
+//
+// winograd_conv2d: with samples in the lanes, all three steps are vertical
+// arithmetic on vectors as they lie in memory.
+//
+//   for unit in this task's part of rows of tiles x samples:
+//     for runs of tiles:
+//       scratch V[16][channels][tiles, samples] = B' x B
+//       for filters f, R at a time:
+//         for each of the 16 taps, vectors of (tiles, samples), N at a time:
+//           acc[R][N] = sum(c) broadcast u[tap][c][f + r] * V[tap][c][n..]
+//           scratch M[tap][f..][n..] = acc
+//       for tiles, samples, filters:
+//         four pixels = A' M A; epilogue, store, row sums
+//
+// The products are a matrix product from the L2 cache: V and M of a run stay
+// there (ir/Winograd.h says how long a run is), u streams. Results are written
+// filter by filter, from front to back. Pixels outside of the
+// image are 0.
+//
+// winograd_filter and its adjoint are a sweep over channels with filters in the
+// lanes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/KernelEmitter.h"
+#include "codegen/TileChoice.h"
+#include "ir/Winograd.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+using Four = std::array<Value, 4>;
+using FourByFour = std::array<Four, 4>;
+
+/// Sums of vectors; null stands for 0.
+class Sums {
+public:
+  explicit Sums(KernelEmitter &e) : e(e) {}
+
+  Value add(Value x, Value y) {
+    return !x ? y : !y ? x : arith::AddFOp::create(e.b, x, y).getResult();
+  }
+  Value sub(Value x, Value y) {
+    if (!y)
+      return x;
+    return x ? arith::SubFOp::create(e.b, x, y).getResult()
+             : arith::NegFOp::create(e.b, y).getResult();
+  }
+  Value half(Value x) {
+    return arith::MulFOp::create(e.b, x, e.vectorConstant(0.5f));
+  }
+  /// B' v.
+  Four image(const Four &v) {
+    return {sub(v[0], v[2]), add(v[1], v[2]), sub(v[2], v[1]), sub(v[1], v[3])};
+  }
+  /// A' v.
+  std::array<Value, 2> result(const Four &v) {
+    return {add(add(v[0], v[1]), v[2]), sub(sub(v[1], v[2]), v[3])};
+  }
+  /// G v.
+  Four filter(const std::array<Value, 3> &v) {
+    Value outer = half(add(v[0], v[2])), middle = half(v[1]);
+    return {v[0], add(outer, middle), sub(outer, middle), v[2]};
+  }
+  /// G' v.
+  std::array<Value, 3> filterAdjoint(const Four &v) {
+    Value sum = half(add(v[1], v[2])), difference = half(sub(v[1], v[2]));
+    return {add(v[0], sum), difference, add(sum, v[3])};
+  }
+
+private:
+  KernelEmitter &e;
+};
+
+/// `rows`, a function of vectors, applied to the columns of `m`, then to the
+/// rows of what comes out.
+template <size_t From, size_t To, typename Apply>
+std::array<std::array<Value, To>, To>
+bothWays(const std::array<std::array<Value, From>, From> &m, Apply apply) {
+  std::array<std::array<Value, From>, To> half;
+  for (size_t j = 0; j < From; ++j) {
+    std::array<Value, From> column;
+    for (size_t i = 0; i < From; ++i)
+      column[i] = m[i][j];
+    std::array<Value, To> transformed = apply(column);
+    for (size_t i = 0; i < To; ++i)
+      half[i][j] = transformed[i];
+  }
+  std::array<std::array<Value, To>, To> result;
+  for (size_t i = 0; i < To; ++i)
+    result[i] = apply(half[i]);
+  return result;
+}
+
+class WinogradNest {
+public:
+  explicit WinogradNest(KernelEmitter &e);
+  int64_t build();
+
+private:
+  void buildUnit(Value tileRow);
+  void clearRowSums(Value tileRow);
+  void transformTiles(Value firstRow, Value firstTile, Value count);
+  void transformTile(Value firstRow, Value firstColumn, Value column);
+  void buildProducts(Value firstFilter, int64_t rows, Value count);
+  void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
+                    Value column, int64_t vectors);
+  void buildResults(Value tileRow, Value firstTile, Value count);
+  void buildPixels(Value tileRow, Value tile, Value column, Value filter,
+                   int64_t filters);
+
+  Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
+  Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
+  Value less(Value x, int64_t y) {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, x, e.index(y));
+  }
+  Value isTrue(Value x, Value y) { return arith::AndIOp::create(e.b, x, y); }
+  Value inImage(const WindowAxis &axis, Value pixel) {
+    // As unsigned numbers, those before the first are beyond the last.
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
+                                 e.index(axis.pixels));
+  }
+  void when(Value condition, llvm::function_ref<void()> body) {
+    auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope(body);
+  }
+  /// Loops over `size` at a time, and what is left at the end.
+  void inParts(int64_t total, int64_t size,
+               llvm::function_ref<void(Value first, int64_t count)> body) {
+    int64_t whole = total / size * size;
+    if (whole > 0)
+      e.loop(e.index(0), e.index(whole), size,
+             [&](Value first) { body(first, size); });
+    if (whole < total)
+      e.scope([&] { body(e.index(whole), total - whole); });
+  }
+
+  Value loadVector(Value memory, ValueRange at) {
+    return vector::LoadOp::create(e.b, vectorType, memory, at);
+  }
+  /// Of this task's scratch.
+  Value loadScratch(Value at) { return loadVector(scratch, {e.task, at}); }
+  void storeScratch(Value value, Value at) {
+    vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
+  }
+  int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
+  Value productAt(Value tap) {
+    return e.add(e.mul(tap, tiling.productFloats), 16 * tiling.inputFloats);
+  }
+
+  KernelEmitter &e;
+  Sums sums;
+  WinogradConv2dOp op;
+  Convolution conv;
+  WinogradTiling tiling;
+  VectorType vectorType;
+  Value x, u, scratch; // (features, lanes), flat, (tasks, floats)
+  Tile tile{1, 1};
+  bool hasRandom;
+  Value sample; // the unit's first
+};
+} // namespace
+
+/// A tensor in memory, or a state, as one row of features.
+static Value flatMemory(KernelEmitter &e, Value tensor) {
+  auto read = tensor.getDefiningOp<ReadOp>();
+  return read && read->getParentOp() == e.kernel
+             ? e.stateMemory(read.getState(), /*isFlat=*/true)
+             : e.memory(tensor, /*flat=*/true);
+}
+
+template <typename Op> static Op only(KernelEmitter &e) {
+  return *e.kernel.getBody().front().getOps<Op>().begin();
+}
+
+WinogradNest::WinogradNest(KernelEmitter &e)
+    : e(e), sums(e), op(only<WinogradConv2dOp>(e)), conv(convolutionOf(op)),
+      tiling(tilingOf(op, e.layout.batchBound)) {
+  e.setLanes(Lanes::Samples);
+  vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  x = e.memory(conv.image, /*flat=*/true);
+  u = flatMemory(e, op.getU());
+  scratch = e.memory(e.kernel.getResults().back());
+  auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
+  hasRandom = !random.empty();
+}
+
+//===----------------------------------------------------------------------===//
+// V = B' x B
+//===----------------------------------------------------------------------===//
+
+void WinogradNest::transformTiles(Value firstRow, Value firstTile,
+                                  Value count) {
+  e.loop(e.index(0), count, 1, [&](Value t) {
+    Value firstColumn = e.add(e.mul(sum(firstTile, t), 2), -conv.window[1].low);
+    transformTile(firstRow, firstColumn, e.mul(t, tiling.samples));
+  });
+}
+
+/// The tile over the pixels from (`firstRow`, `firstColumn`) on, all channels.
+void WinogradNest::transformTile(Value firstRow, Value firstColumn,
+                                 Value column) {
+  const auto &[down, across] = conv.window;
+  Four rows, columns, rowExists, columnExists;
+  for (int64_t k = 0; k < 4; ++k) {
+    rows[k] = e.add(firstRow, k);
+    columns[k] = e.add(firstColumn, k);
+    rowExists[k] = inImage(down, rows[k]);
+    columnExists[k] = inImage(across, columns[k]);
+  }
+  auto build = [&](bool isInside) {
+    FourByFour at, exists;
+    for (int64_t k = 0; k < 4; ++k)
+      for (int64_t l = 0; l < 4; ++l) {
+        Value pixel = sum(e.mul(rows[k], across.pixels), columns[l]);
+        if (!isInside) {
+          exists[k][l] = isTrue(rowExists[k], columnExists[l]);
+          pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
+        }
+        at[k][l] = e.mul(pixel, conv.channels);
+      }
+    e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
+      e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
+        FourByFour pixels;
+        for (int64_t k = 0; k < 4; ++k)
+          for (int64_t l = 0; l < 4; ++l) {
+            Value value = loadVector(x, {sum(at[k][l], c), sum(sample, s)});
+            if (!isInside)
+              value = arith::SelectOp::create(e.b, exists[k][l], value,
+                                              e.vectorConstant(0));
+            pixels[k][l] = value;
+          }
+        FourByFour transformed = bothWays<4, 4>(
+            pixels, [&](const Four &v) { return sums.image(v); });
+        Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
+        for (int64_t k = 0; k < 4; ++k)
+          for (int64_t l = 0; l < 4; ++l)
+            storeScratch(transformed[k][l], e.add(to, inputAt(4 * k + l)));
+      });
+    });
+  };
+  Value isInside = isTrue(isTrue(rowExists[0], rowExists[3]),
+                          isTrue(columnExists[0], columnExists[3]));
+  auto branch = scf::IfOp::create(e.b, isInside, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(branch.thenBlock());
+  e.scope([&] { build(true); });
+  e.b.setInsertionPointToStart(branch.elseBlock());
+  e.scope([&] { build(false); });
+}
+
+//===----------------------------------------------------------------------===//
+// M = sum(c) u V
+//===----------------------------------------------------------------------===//
+
+/// `rows` filters times `vectors` vectors from `column` on, for one tap; `taps`
+/// is where its filter begins for the first of the rows.
+void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
+                                int64_t rows, Value column, int64_t vectors) {
+  bool flipped = op.getFlipped();
+  // Steps in u from channel to channel, and from row to row.
+  int64_t channelStep = flipped ? 1 : conv.filters;
+  int64_t rowStep = flipped ? conv.channels : 1;
+  Value from = sum(e.mul(tap, tiling.inputFloats), column);
+  SmallVector<Value> acc(rows * vectors, e.vectorConstant(0));
+  acc = e.loop(e.index(0), e.index(conv.channels), 1, acc,
+               [&](Value c, ValueRange before) {
+                 SmallVector<Value> next(before), vs;
+                 Value at = sum(from, e.mul(c, tiling.columns()));
+                 for (int64_t v = 0; v < vectors; ++v)
+                   vs.push_back(loadScratch(e.add(at, v * e.lanes())));
+                 Value weight = sum(taps, e.mul(c, channelStep));
+                 for (int64_t r = 0; r < rows; ++r) {
+                   Value scalar = memref::LoadOp::create(
+                       e.b, u, e.add(weight, r * rowStep));
+                   Value spread =
+                       vector::BroadcastOp::create(e.b, vectorType, scalar);
+                   for (int64_t v = 0; v < vectors; ++v)
+                     next[r * vectors + v] = vector::FMAOp::create(
+                         e.b, spread, vs[v], next[r * vectors + v]);
+                 }
+                 return next;
+               });
+  Value to =
+      sum(productAt(tap), sum(e.mul(firstFilter, tiling.columns()), column));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      storeScratch(acc[r * vectors + v],
+                   e.add(to, r * tiling.columns() + v * e.lanes()));
+}
+
+void WinogradNest::buildProducts(Value firstFilter, int64_t rows, Value count) {
+  bool flipped = op.getFlipped();
+  int64_t floatsOfTap = conv.channels * conv.filters;
+  e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
+    Value source = tap;
+    if (flipped) {
+      // G's first and last row exchanged, in both directions.
+      auto turned = [&](Value a) -> Value {
+        Value isMiddle = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                               e.add(a, -1), e.index(2));
+        Value other = arith::SubIOp::create(e.b, e.index(3), a);
+        return arith::SelectOp::create(e.b, isMiddle, a, other);
+      };
+      Value four = e.index(4);
+      Value a = arith::DivUIOp::create(e.b, tap, four);
+      Value b = arith::RemUIOp::create(e.b, tap, four);
+      source = sum(e.mul(turned(a), 4), turned(b));
+    }
+    Value taps = sum(e.mul(source, floatsOfTap),
+                     e.mul(firstFilter, flipped ? conv.channels : 1));
+    int64_t step = tile.vectors * e.lanes();
+    if (tiling.samples % step == 0)
+      e.loop(e.index(0), e.mul(count, tiling.samples), step, [&](Value column) {
+        buildProduct(tap, taps, firstFilter, rows, column, tile.vectors);
+      });
+    else
+      inParts(tiling.columns(), step, [&](Value column, int64_t floats) {
+        buildProduct(tap, taps, firstFilter, rows, column, floats / e.lanes());
+      });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// y = A' M A
+//===----------------------------------------------------------------------===//
+
+/// The 2 x 2 pixels of `tile`, `filters` filters from `filter` on.
+void WinogradNest::buildPixels(Value tileRow, Value tile, Value column,
+                               Value filter, int64_t filters) {
+  SmallVector<std::array<std::array<Value, 2>, 2>> pixels;
+  for (int64_t i = 0; i < filters; ++i) {
+    Value at = sum(e.mul(e.add(filter, i), tiling.columns()), column);
+    FourByFour products;
+    for (int64_t k = 0; k < 4; ++k)
+      for (int64_t l = 0; l < 4; ++l)
+        products[k][l] = loadScratch(sum(productAt(e.index(4 * k + l)), at));
+    pixels.push_back(bothWays<4, 2>(
+        products, [&](const Four &v) { return sums.result(v); }));
+  }
+  const auto &[down, across] = conv.window;
+  for (int64_t k = 0; k < 2; ++k)
+    for (int64_t l = 0; l < 2; ++l) {
+      Value row = e.add(e.mul(tileRow, 2), k);
+      Value pixelColumn = e.add(e.mul(tile, 2), l);
+      auto build = [&] {
+        for (int64_t i = 0; i < filters; ++i)
+          e.point([&] {
+            e.seed(op.getResult(), pixels[i][k][l]);
+            Indices to = {row, pixelColumn, e.add(filter, i)};
+            e.storeAll(to, [](RankedTensorType) { return true; });
+            e.addRowSums(to);
+          });
+      };
+      Value exists;
+      if (k == 1 && down.windows() % 2)
+        exists = less(row, down.windows());
+      if (l == 1 && across.windows() % 2) {
+        Value fits = less(pixelColumn, across.windows());
+        exists = exists ? isTrue(exists, fits) : fits;
+      }
+      if (exists)
+        when(exists, build);
+      else
+        build();
+    }
+}
+
+void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
+  e.loop(e.index(0), count, 1, [&](Value t) {
+    e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
+      e.setSample(sum(sample, s));
+      Value column = sum(e.mul(t, tiling.samples), s);
+      // Random numbers come in blocks of four filters.
+      inParts(conv.filters, hasRandom ? 4 : 1, [&](Value filter, int64_t size) {
+        buildPixels(tileRow, sum(firstTile, t), column, filter, size);
+      });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+void WinogradNest::clearRowSums(Value tileRow) {
+  if (!e.hasRowSums())
+    return;
+  Value from = e.mul(tileRow, 2);
+  Value to = arith::MinUIOp::create(e.b, e.add(from, 2),
+                                    e.index(conv.window[0].windows()));
+  e.loop(from, to, 1, [&](Value row) {
+    e.loop(e.index(0), e.index(conv.filters), 1, [&](Value filter) {
+      e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
+        e.setSample(sum(sample, s));
+        e.clearRowSums(row, filter);
+      });
+    });
+  });
+}
+
+void WinogradNest::buildUnit(Value tileRow) {
+  clearRowSums(tileRow);
+  Value firstRow = e.add(e.mul(tileRow, 2), -conv.window[0].low);
+  e.loop(e.index(0), e.index(tiling.runs), 1, [&](Value number) {
+    Value firstTile = e.mul(number, tiling.run);
+    Value count = e.index(tiling.run);
+    if (tiling.tilesAcross % tiling.run) {
+      Value left =
+          arith::SubIOp::create(e.b, e.index(tiling.tilesAcross), firstTile);
+      count = arith::MinUIOp::create(e.b, count, left);
+    }
+    transformTiles(firstRow, firstTile, count);
+    inParts(conv.filters, tile.rows, [&](Value firstFilter, int64_t rows) {
+      buildProducts(firstFilter, rows, count);
+    });
+    buildResults(tileRow, firstTile, count);
+  });
+}
+
+int64_t WinogradNest::build() {
+  tile =
+      chooseTile(conv.filters, tiling.columns() / e.lanes(), e.layout.target);
+  int64_t sampleTiles = tiling.units / tiling.tilesDown;
+  auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    Value tiles = e.index(sampleTiles);
+    Value tileRow = arith::DivUIOp::create(e.b, unit, tiles);
+    sample = e.mul(arith::RemUIOp::create(e.b, unit, tiles), tiling.samples);
+    Value hasSamples =
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
+    when(hasSamples, [&] { buildUnit(tileRow); });
+  });
+  return tiling.tasks;
+}
+
+FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
+  return WinogradNest(e).build();
+}
+
+//===----------------------------------------------------------------------===//
+// Filters
+//===----------------------------------------------------------------------===//
+
+/// From `From` x `From` taps to `To` x `To`, (channel, filter) by (channel,
+/// filter).
+template <size_t From, size_t To, typename Apply>
+static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
+  Value from = flatMemory(e, op->getOperand(0));
+  Value to = e.memory(e.kernel.getResult(0), /*flat=*/true);
+  ArrayRef<int64_t> shape = tensorTypeOf(op->getOperand(0)).getShape();
+  int64_t points = shape[2] * shape[3];
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+
+  auto build = [&](Value at, Value mask) {
+    std::array<std::array<Value, From>, From> taps;
+    for (size_t i = 0; i < From; ++i)
+      for (size_t j = 0; j < From; ++j) {
+        Value place = e.add(at, (i * From + j) * points);
+        taps[i][j] =
+            mask ? vector::MaskedLoadOp::create(e.b, vector, from, place, mask,
+                                                e.vectorConstant(0))
+                       .getResult()
+                 : vector::LoadOp::create(e.b, vector, from, place).getResult();
+      }
+    auto result = bothWays<From, To>(taps, apply);
+    for (size_t i = 0; i < To; ++i)
+      for (size_t j = 0; j < To; ++j) {
+        Value place = e.add(at, (i * To + j) * points);
+        if (mask)
+          vector::MaskedStoreOp::create(e.b, to, place, mask, result[i][j]);
+        else
+          vector::StoreOp::create(e.b, result[i][j], to, place);
+      }
+  };
+  int64_t vectors = points / e.lanes(), rest = points % e.lanes();
+  int64_t tasks = chooseTasks(std::max<int64_t>(vectors, 1),
+                              double(vectors) * (From * From + 2 * To * To));
+  auto [low, high] = e.taskRange(vectors, tasks);
+  e.loop(low, high, 1, [&](Value v) { build(e.mul(v, e.lanes()), {}); });
+  if (rest) {
+    Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, e.task,
+                                         e.index(tasks - 1));
+    auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    Value mask = vector::CreateMaskOp::create(
+        e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+        ValueRange{e.index(rest)});
+    e.scope([&] { build(e.index(vectors * e.lanes()), mask); });
+  }
+  return tasks;
+}
+
+FailureOr<int64_t> sinter::lowerWinogradFilter(KernelEmitter &e) {
+  e.setLanes(Lanes::Columns);
+  Sums sums(e);
+  for (Operation &op : e.kernel.getBody().front()) {
+    if (isa<WinogradFilterOp>(op))
+      return transformTaps<3, 4>(e, &op, [&](const std::array<Value, 3> &v) {
+        return sums.filter(v);
+      });
+    if (isa<WinogradFilterAdjointOp>(op))
+      return transformTaps<4, 3>(
+          e, &op, [&](const Four &v) { return sums.filterAdjoint(v); });
+  }
+  llvm_unreachable("a kernel of this kind has one of the two");
+}

@@ -1,0 +1,125 @@
+//===- Winograd.cpp - how Winograd's kernels cut their work --------------===//
+
+#include "ir/Winograd.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace sinter;
+
+bool sinter::isWinogradForm(const Convolution &conv) {
+  return conv.groups == 1 &&
+         llvm::all_of(conv.window, [](const WindowAxis &axis) {
+           return axis.taps == 3 && axis.stride == 1 && axis.dilation == 1 &&
+                  axis.low <= 2 && axis.high <= 2;
+         });
+}
+
+static int64_t tiles(const WindowAxis &axis) {
+  return (axis.windows() + 1) / 2;
+}
+
+bool sinter::paysAsWinograd(const Convolution &conv) {
+  double channels = conv.channels, filters = conv.filters;
+  double direct = channels * filters;
+  for (const WindowAxis &axis : conv.window) {
+    int64_t hits = 0;
+    for (int64_t window = 0; window < axis.windows(); ++window)
+      for (int64_t tap = 0; tap < axis.taps; ++tap)
+        hits += axis.covers(window, tap);
+    direct *= hits;
+  }
+  // Vector instructions of a tile: products, and what it takes to transform a
+  // channel and a filter: loads, additions, stores.
+  double tile = 16 * channels * filters + 60 * channels + 70 * filters;
+  double all = tile * tiles(conv.window[0]) * tiles(conv.window[1]);
+  constexpr double worthwhile = 0.9;
+  return all < worthwhile * direct;
+}
+
+/// Floats in rows of `count` that do not all begin in the same cache set: a
+/// whole, odd number of cache lines.
+static int64_t spread(int64_t count) {
+  constexpr int64_t line = 16;
+  int64_t lines = (count + line - 1) / line;
+  return (lines | 1) * line;
+}
+
+WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
+  Convolution conv = convolutionOf(op);
+  WinogradTiling tiling;
+  tiling.tilesDown = tiles(conv.window[0]);
+  tiling.tilesAcross = tiles(conv.window[1]);
+  int64_t samples = paddedBatch(batchBound);
+  // Two cache lines of each pixel, where there are so many samples.
+  tiling.samples = samples % (2 * kLaneMultiple) == 0
+                       ? 2 * kLaneMultiple
+                       : std::min(samples, kLaneMultiple);
+  tiling.units = tiling.tilesDown * samples / tiling.samples;
+
+  // Transformed tiles and products take a third of an L2 cache; runs are as
+  // even as they come.
+  constexpr int64_t cacheFloats = 320 * 1024 / 4;
+  int64_t most = std::clamp<int64_t>(
+      cacheFloats / (16 * (conv.channels + conv.filters) * tiling.samples), 1,
+      tiling.tilesAcross);
+  tiling.runs = (tiling.tilesAcross + most - 1) / most;
+  tiling.run = (tiling.tilesAcross + tiling.runs - 1) / tiling.runs;
+
+  // Scratch grows with tasks.
+  constexpr int64_t mostTasks = 8;
+  constexpr int64_t worthwhile = 1 << 18; // vectors of products
+  int64_t products =
+      tiling.units * tiling.tilesAcross * 16 * conv.channels * conv.filters;
+  tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
+                                     std::min(mostTasks, tiling.units));
+  tiling.inputFloats = spread(conv.channels * tiling.columns());
+  tiling.productFloats = spread(conv.filters * tiling.columns());
+  return tiling;
+}
+
+WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
+                                        int64_t batchBound) {
+  Convolution conv = convolutionOf(op);
+  WinogradGradientTiling tiling;
+  tiling.tilesDown = tiles(conv.window[0]);
+  tiling.tilesAcross = tiles(conv.window[1]);
+  int64_t all = tiling.tilesDown * tiling.tilesAcross;
+  auto cut = [](int64_t count, int64_t most, int64_t &part, int64_t &parts) {
+    parts = (count + most - 1) / most;
+    part = (count + parts - 1) / parts;
+  };
+  // A few channels of a chunk stay in the L1 cache, filters in the L2 cache.
+  constexpr int64_t mostColumns = 1536, mostFilters = 64;
+  int64_t samples = paddedBatch(batchBound);
+  cut(all, std::max<int64_t>(mostColumns / samples, 1), tiling.chunk,
+      tiling.chunks);
+  cut(conv.filters, mostFilters, tiling.filters, tiling.filterParts);
+  // Even parts have code of their own size.
+  for (int64_t parts = tiling.filterParts; parts <= 2 * tiling.filterParts;
+       ++parts)
+    if (conv.filters % parts == 0) {
+      tiling.filters = conv.filters / parts;
+      tiling.filterParts = parts;
+      break;
+    }
+  tiling.columns = spread(tiling.chunk * samples);
+
+  constexpr int64_t mostTasks = 8;
+  constexpr int64_t worthwhile = 1 << 18; // products
+  int64_t products = all * samples * conv.channels * conv.filters;
+  tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1, mostTasks);
+  return tiling;
+}
+
+RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
+  auto make = [&](auto tiling) {
+    return RankedTensorType::get({tiling.tasks, tiling.taskFloats()},
+                                 Float32Type::get(op->getContext()));
+  };
+  if (auto conv = dyn_cast<WinogradConv2dOp>(op))
+    return make(tilingOf(conv, batchBound));
+  if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
+    return make(tilingOf(gradient, batchBound));
+  return {};
+}

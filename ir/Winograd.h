@@ -1,0 +1,66 @@
+//===- Winograd.h - how Winograd's kernels cut their work ----------------===//
+//
+// The kernels of winograd_conv2d and of winograd_filter_gradient transform a
+// few tiles at a time into memory of their own (`sinter.scratch`), so that the
+// many products read it from the cache. How much that is has to be known when
+// memory is planned, before code is generated: here.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_IR_WINOGRAD_H
+#define SINTER_IR_WINOGRAD_H
+
+#include "ir/Window.h"
+
+namespace sinter {
+
+/// Is `op` a convolution that Winograd's filtering can compute: 3 x 3 taps, no
+/// stride, no dilation, one group?
+bool isWinogradForm(const Convolution &conv);
+
+/// Does it need fewer instructions for it than the direct sum?
+bool paysAsWinograd(const Convolution &conv);
+
+/// Work is cut into units, a row of tiles for a few samples, and units into
+/// runs of tiles.
+struct WinogradTiling {
+  int64_t tilesDown, tilesAcross; // of 2 x 2 pixels
+  int64_t samples;                // of a unit
+  int64_t units;
+  int64_t run, runs; // tiles at a time; runs across
+  int64_t tasks;
+  /// A task's scratch: for each of the 16 taps, `inputFloats` of transformed
+  /// tiles, (channel, tile, sample); behind them for each tap `productFloats`
+  /// of products, (filter, tile, sample).
+  int64_t inputFloats, productFloats;
+
+  int64_t columns() const { return run * samples; }
+  int64_t taskFloats() const { return 16 * (inputFloats + productFloats); }
+};
+WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
+
+/// The gradient's units are one of the 16 taps and some filters each, so no sum
+/// crosses units. A unit goes through the tiles of all images in chunks.
+struct WinogradGradientTiling {
+  int64_t tilesDown, tilesAcross;
+  int64_t chunk, chunks; // tiles at a time; how often
+  int64_t filters, filterParts;
+  int64_t tasks;
+  /// Floats of one channel's or filter's transformed tiles in a chunk.
+  int64_t columns;
+  /// Channels that are transformed at a time, at most.
+  static constexpr int64_t maxChannels = 16;
+
+  int64_t units() const { return 16 * filterParts; }
+  /// Filters, then channels.
+  int64_t taskFloats() const { return (filters + maxChannels) * columns; }
+};
+WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
+                                int64_t batchBound);
+
+/// The scratch of `op`'s kernel, (tasks, floats), or null if it needs none.
+mlir::RankedTensorType scratchOf(mlir::Operation *op, int64_t batchBound);
+
+} // namespace sinter
+
+#endif // SINTER_IR_WINOGRAD_H
