@@ -134,6 +134,14 @@ Table dataSources() {
            {{"cifar10", Type::Texts, kRequired, "files, may be .gz"}},
            {},
            checkCifar10},
+          {"synthetic",
+           "",
+           "made-up samples: random whole numbers, random labels",
+           {{"synthetic", Type::Integer, kRequired, "how many samples",
+             within(1, 1 << 30)},
+            {"seed", Type::Integer, "0", "of the samples", kSeed},
+            {"values", Type::Integer, "256",
+             "inputs are from 0 to one less than this", within(2, 256)}}},
       },
   };
 }

@@ -252,7 +252,7 @@ std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
           Kind::DataSource);
   error(node.loc, "expected a data source ({images: FILE, labels: FILE}, "
                   "{csv: FILE, label: COLUMN}, {npz: FILE, x: ARRAY, y: "
-                  "ARRAY} or {cifar10: FILE}), got " +
+                  "ARRAY}, {cifar10: FILE} or {synthetic: SAMPLES}), got " +
                       (node.isMap() ? "keys " + joinNames(node.keys())
                                     : node.describe()));
   return std::nullopt;

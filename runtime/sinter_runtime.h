@@ -222,10 +222,12 @@ sinter_status sinter_save_weights(const sinter_model *model, const void *state,
  *   0 .. 2^30-1               random ops of the model, numbered by the compiler
  *   SINTER_STREAM_INIT + i    initialiser of state i
  *   SINTER_STREAM_SHUFFLE, SINTER_STREAM_SPLIT    the trainer's permutations
+ *   SINTER_STREAM_SYNTHETIC                       its made-up samples
  */
 #define SINTER_STREAM_INIT 0x80000000u
 #define SINTER_STREAM_SHUFFLE 0x40000000u
 #define SINTER_STREAM_SPLIT 0x40000001u
+#define SINTER_STREAM_SYNTHETIC 0x40000002u
 void sinter_philox4x32(const uint32_t counter[4], const uint32_t key[2],
                        uint32_t out[4]);
 

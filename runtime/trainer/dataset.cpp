@@ -3,6 +3,7 @@
 
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/cifar.h"
+#include "runtime/trainer/synthetic.h"
 
 #include <algorithm>
 #include <cmath>
@@ -34,8 +35,13 @@ struct Names {
   std::string inputs, labels;
 };
 
-static Error readSource(const DataSource &source, const std::string &directory,
+static Error readSource(const Recipe &recipe, const DataSource &source,
+                        const std::string &directory, const ModelShape &model,
                         Array &inputs, Array &labels, Names &names) {
+  if (source.synthetic.samples > 0) {
+    names.inputs = names.labels = "synthetic";
+    return makeSynthetic(recipe, source.synthetic, model, inputs, labels);
+  }
   if (!source.csv.empty()) {
     names.inputs = names.labels = join(directory, source.csv);
     return readCsv(names.inputs, source.csvFormat, inputs, labels);
@@ -168,8 +174,8 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
     return wrongInput("expected data.%s in the model's spec, got none", set);
   Array labels;
   Names names;
-  if (Error error =
-          readSource(source, directory, dataset.inputs, labels, names))
+  if (Error error = readSource(recipe, source, directory, model, dataset.inputs,
+                               labels, names))
     return error;
   if (Error error = checkInputs(names.inputs, dataset.inputs, model))
     return error;

@@ -92,6 +92,12 @@ bool setSource(DataSource &source, const std::string &key,
     return setText(source.x, value);
   if (key == "cifar10")
     return setList(source.cifar10, value);
+  if (key == "synthetic")
+    return setInteger(source.synthetic.samples, value);
+  if (key == "seed")
+    return setInteger(source.synthetic.seed, value);
+  if (key == "values")
+    return setInteger(source.synthetic.values, value);
   return key == "y" && setText(source.y, value);
 }
 

@@ -9,6 +9,7 @@
 //   data.SET.csv= .label= .skip_rows= .separator=
 //   data.SET.npz= .x= .y=          SET is train, validation or test
 //   data.SET.cifar10=              files of records, separated by commas
+//   data.SET.synthetic= .seed= .values=    so many made-up samples
 //   data.classes=auto              labels are mapped to class numbers
 //   data.validation_split=0.2      the last fraction of the training data ...
 //   data.validation_split_shuffle= data.validation_split_seed=   ... permuted
@@ -36,6 +37,12 @@ enum class TargetKind {
   Values, // f32 as stored
 };
 
+/// Samples that are made up; see synthetic.h.
+struct SyntheticSource {
+  int64_t samples = 0; // 0: not given
+  int64_t seed = 0, values = 256;
+};
+
 /// Where one data set lies. At most one form is given.
 struct DataSource {
   std::string images, labels;
@@ -43,9 +50,11 @@ struct DataSource {
   CsvFormat csvFormat;
   std::string npz, x, y;
   std::vector<std::string> cifar10;
+  SyntheticSource synthetic;
 
   bool isGiven() const {
-    return !images.empty() || !csv.empty() || !npz.empty() || !cifar10.empty();
+    return !images.empty() || !csv.empty() || !npz.empty() ||
+           !cifar10.empty() || synthetic.samples > 0;
   }
 };
 

@@ -14,6 +14,7 @@ PARAMETERS = {
     "sign_cnn/model.yaml": 264049,
     "mnist_cnn/model.yaml": 34826,
     "cifar_resnet/model.yaml": 274442,
+    "resnet18/model.yaml": 11699112,  # torchvision's 11,689,512 and 9,600
     "xor/model.yaml": 33,
     "linear_regression/model.yaml": 2,
 }

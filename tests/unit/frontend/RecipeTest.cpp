@@ -64,6 +64,18 @@ data:
   CHECK(recipe.find("data.validation.separator=,\n") != std::string::npos);
 }
 
+TEST_CASE("made-up samples", "[recipe]") {
+  std::string recipe = recipeOf(R"(
+data:
+  train: {synthetic: 64, values: 20}
+  test: {synthetic: 8, seed: 1}
+)");
+  CHECK(recipe.find("data.train.synthetic=64\ndata.train.seed=0\n"
+                    "data.train.values=20\n"
+                    "data.test.synthetic=8\ndata.test.seed=1\n"
+                    "data.test.values=256\n") != std::string::npos);
+}
+
 TEST_CASE("targets follow the loss", "[recipe]") {
   Config loss("categorical_crossentropy");
   CHECK(targetOf(loss, {10}).kind == Target::Kind::OneHot);

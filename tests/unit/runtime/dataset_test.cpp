@@ -142,6 +142,71 @@ TEST_CASE("rows of class values are taken as they are") {
   CHECK(Floats(target, target + 3) == Floats{.5f, .5f, 0});
 }
 
+TEST_CASE("made-up samples are a function of seed and position") {
+  Recipe recipe;
+  recipe.targetKind = TargetKind::Sparse;
+  recipe.classes = 10;
+  const ModelShape model = {{5, 7}, {}}; // 35 is no multiple of 16
+  auto made = [&](int64_t samples, int64_t seed) {
+    DataSource source;
+    source.synthetic = {samples, seed, 20};
+    Dataset dataset;
+    Error error =
+        loadDataset(recipe, source, "train", "nowhere", model, dataset);
+    CHECK(error.message == "");
+    CHECK(dataset.samples() == samples);
+    return dataset;
+  };
+  const Dataset all = made(1000, 1);
+  Dataset some = made(10, 1), others = made(1000, 2);
+  CHECK(std::equal(some.inputs.bytes.begin(), some.inputs.bytes.end(),
+                   all.inputs.bytes.begin()));
+  CHECK(std::equal(some.classes.begin(), some.classes.end(),
+                   all.classes.begin()));
+  CHECK(all.inputs.bytes != others.inputs.bytes);
+  CHECK(all.classes != others.classes);
+  std::vector<int> seen(20), kinds(10);
+  for (uint8_t value : all.inputs.bytes)
+    ++seen.at(value);
+  for (int32_t kind : all.classes)
+    ++kinds.at(static_cast<size_t>(kind));
+  for (int times : seen)
+    CHECK(times == Approx(35000 / 20).epsilon(0.15));
+  for (int times : kinds)
+    CHECK(times == Approx(100).epsilon(0.35));
+}
+
+TEST_CASE("made-up targets of a model without classes") {
+  Recipe recipe;
+  DataSource source;
+  source.synthetic = {6, 0, 256};
+  Dataset dataset;
+  const ModelShape model = {{2}, {3, 2}};
+  REQUIRE_FALSE(loadDataset(recipe, source, "train", "", model, dataset));
+  REQUIRE(dataset.targets.shape == Shape{6, 3, 2});
+  float least = 1, largest = 0;
+  for (int64_t i = 0; i < 36; ++i) {
+    least = std::min(least, dataset.targets.at(i));
+    largest = std::max(largest, dataset.targets.at(i));
+  }
+  CHECK(least >= 0);
+  CHECK(least < 0.2f);
+  CHECK(largest > 0.8f);
+  CHECK(largest < 1);
+}
+
+TEST_CASE("more made-up samples than fit into memory are refused") {
+  Recipe recipe;
+  DataSource source;
+  source.synthetic = {1 << 30, 0, 256};
+  Dataset dataset;
+  Error error = loadDataset(recipe, source, "train", "",
+                            {{1 << 20, 1 << 10}, {1}}, dataset);
+  CHECK(error.status == Status::WrongInput);
+  CHECK(error.message.find("synthetic: expected samples that fit into the ") ==
+        0);
+}
+
 TEST_CASE("a shuffle is a permutation that seed, stream and epoch decide") {
   auto shuffled = [](uint64_t seed, uint32_t stream, uint32_t epoch) {
     Order order = inOrder(1000);
