@@ -134,6 +134,11 @@ Table dataSources() {
            {{"cifar10", Type::Texts, kRequired, "files, may be .gz"}},
            {},
            checkCifar10},
+          {"directory",
+           "",
+           "a folder for each class, in it PNG, PPM or PGM pictures; they are "
+           "brought to the size of the input",
+           {{"directory", Type::Text, kRequired, "the folder of folders"}}},
           {"synthetic",
            "",
            "made-up samples: random whole numbers, random labels",

@@ -238,6 +238,12 @@ void SpecReader::readData(const YamlEntry &entry) {
   }
   if (!entry.value.find("train"))
     error(entry.keyLoc, "data: missing key 'train'");
+  if (spec.data.train && spec.data.train->name == "directory" &&
+      spec.data.validationSplit && spec.data.validationSplit->complete &&
+      !spec.data.validationSplit->flag("shuffle"))
+    error(spec.data.validationSplit->loc,
+          "validation_split: expected 'shuffle: true' with a 'directory', "
+          "whose last pictures are all of the last classes");
   if (spec.data.validation && spec.data.validationSplit)
     error(spec.data.validationSplit->loc,
           "expected 'validation' or 'validation_split', got both");
@@ -252,7 +258,8 @@ std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
           Kind::DataSource);
   error(node.loc, "expected a data source ({images: FILE, labels: FILE}, "
                   "{csv: FILE, label: COLUMN}, {npz: FILE, x: ARRAY, y: "
-                  "ARRAY}, {cifar10: FILE} or {synthetic: SAMPLES}), got " +
+                  "ARRAY}, {cifar10: FILE}, {directory: FOLDER} or {synthetic: "
+                  "SAMPLES}), got " +
                       (node.isMap() ? "keys " + joinNames(node.keys())
                                     : node.describe()));
   return std::nullopt;

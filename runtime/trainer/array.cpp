@@ -1,6 +1,8 @@
 // array.cpp - shapes as text and number; see array.h.
 #include "runtime/trainer/array.h"
 
+#include <unistd.h>
+
 namespace sinter::trainer {
 
 std::string shapeText(const Shape &shape) {
@@ -15,6 +17,11 @@ int64_t shapeElements(const Shape &shape) {
   for (int64_t size : shape)
     elements *= size;
   return elements;
+}
+
+double machineBytes() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
+         static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
 } // namespace sinter::trainer

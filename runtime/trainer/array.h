@@ -16,6 +16,9 @@ using Shape = std::vector<int64_t>;
 std::string shapeText(const Shape &shape);
 int64_t shapeElements(const Shape &shape);
 
+/// This machine's memory, in bytes: no data set may ask for more.
+double machineBytes();
+
 enum class ElementType { U8, F32 };
 
 struct Array {

@@ -7,6 +7,8 @@
 namespace sinter::trainer {
 
 static constexpr const char *notesKey = "classes";
+/// Names of folders, so that a '/' can stand between them.
+static constexpr const char *namesKey = "class_names";
 /// More than a message should list.
 static constexpr size_t mostShown = 40;
 
@@ -63,12 +65,24 @@ void ClassMap::save(Notes &notes) const {
     text += (text.empty() ? "" : " ") + std::to_string(label);
   if (isGiven())
     notes.put(notesKey, text);
+  text.clear();
+  for (const std::string &name : names)
+    text += (text.empty() ? "" : "/") + name;
+  if (!names.empty())
+    notes.put(namesKey, text);
 }
 
 Error ClassMap::load(const std::string &path, const Notes &notes) {
   std::string text;
   std::vector<double> values;
   labels.clear();
+  names.clear();
+  if (notes.get(namesKey, text))
+    for (size_t begin = 0; begin <= text.size();) {
+      const size_t end = std::min(text.find('/', begin), text.size());
+      names.push_back(text.substr(begin, end - begin));
+      begin = end + 1;
+    }
   if (!notes.get(notesKey, text))
     return {};
   bool good = notes.get(notesKey, values);

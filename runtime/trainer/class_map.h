@@ -2,7 +2,8 @@
 //
 // With `classes: auto` class i is the i-th smallest label that occurs in the
 // training set. The labels travel with the weights (in the file's metadata), so
-// that evaluation and prediction speak of the data's labels again.
+// that evaluation and prediction speak of the data's labels again. So do the
+// names that classes have where pictures lie in a folder for each class.
 #ifndef SINTER_TRAINER_CLASS_MAP_H
 #define SINTER_TRAINER_CLASS_MAP_H
 
@@ -15,6 +16,17 @@ class ClassMap {
 public:
   bool isGiven() const { return !labels.empty(); }
   int64_t classes() const { return static_cast<int64_t>(labels.size()); }
+
+  /// Of the classes, in their order; empty where the data names none.
+  std::vector<std::string> names;
+
+  /// What people call a class: its name, or else its label.
+  std::string name(int32_t number) const {
+    return static_cast<size_t>(number) < names.size()
+               ? names[static_cast<size_t>(number)]
+               : std::to_string(label(number));
+  }
+  void forgetLabels() { labels.clear(); }
 
   /// The label of a class; the class itself where nothing is mapped.
   int32_t label(int32_t number) const {
@@ -30,7 +42,7 @@ public:
   /// "0, 1, 7"
   std::string text() const;
   void save(Notes &notes) const;
-  /// Keeps nothing when the notes hold no map.
+  /// Keeps nothing when the notes hold no map and no names.
   Error load(const std::string &path, const Notes &notes);
 
   bool operator==(const ClassMap &) const = default;

@@ -3,6 +3,7 @@
 
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/cifar.h"
+#include "runtime/trainer/image_files.h"
 #include "runtime/trainer/synthetic.h"
 
 #include <algorithm>
@@ -35,9 +36,36 @@ struct Names {
   std::string inputs, labels;
 };
 
+/// Without a map the folders' own order decides.
+static Error readFolders(const Recipe &recipe, const std::string &path,
+                         const ModelShape &model, ClassMap *map, Array &inputs,
+                         Array &labels) {
+  ClassMap own;
+  std::vector<std::string> &classes = (map ? map : &own)->names;
+  if (Error error =
+          readPictureFolders(path, model.input, classes, inputs, labels))
+    return error;
+  const bool areClasses = recipe.targetKind != TargetKind::Values;
+  const int64_t expected =
+      areClasses ? recipe.classes : shapeElements(model.target) + 1;
+  if (static_cast<int64_t>(classes.size()) == expected &&
+      (areClasses || expected == 2))
+    return {};
+  const auto found = static_cast<long long>(classes.size());
+  classes.clear();
+  if (!areClasses && expected != 2)
+    return wrongInput("%s: expected a model of classes for folders of "
+                      "pictures, got one with targets of shape %s",
+                      path.c_str(), shapeText(model.target).c_str());
+  return wrongInput("%s: expected %lld folders, one for each class of the "
+                    "model, got %lld",
+                    path.c_str(), static_cast<long long>(expected), found);
+}
+
 static Error readSource(const Recipe &recipe, const DataSource &source,
                         const std::string &directory, const ModelShape &model,
-                        Array &inputs, Array &labels, Names &names) {
+                        ClassMap *map, Array &inputs, Array &labels,
+                        Names &names) {
   if (source.synthetic.samples > 0) {
     names.inputs = names.labels = "synthetic";
     return makeSynthetic(recipe, source.synthetic, model, inputs, labels);
@@ -59,6 +87,10 @@ static Error readSource(const Recipe &recipe, const DataSource &source,
       paths.push_back(join(directory, path));
     names.inputs = names.labels = paths.front();
     return readCifar10(paths, inputs, labels);
+  }
+  if (!source.directory.empty()) {
+    names.inputs = names.labels = join(directory, source.directory);
+    return readFolders(recipe, names.inputs, model, map, inputs, labels);
   }
   names = {join(directory, source.images), join(directory, source.labels)};
   if (Error error = readArray(names.inputs, inputs))
@@ -174,8 +206,8 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
     return wrongInput("expected data.%s in the model's spec, got none", set);
   Array labels;
   Names names;
-  if (Error error = readSource(recipe, source, directory, model, dataset.inputs,
-                               labels, names))
+  if (Error error = readSource(recipe, source, directory, model, map,
+                               dataset.inputs, labels, names))
     return error;
   if (Error error = checkInputs(names.inputs, dataset.inputs, model))
     return error;
@@ -191,7 +223,7 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
 Error settleClasses(const Recipe &recipe, const std::string &weights,
                     ClassMap &map) {
   if (!recipe.mapsClasses)
-    map = {};
+    map.forgetLabels();
   if (!recipe.mapsClasses || map.classes() == recipe.classes)
     return {};
   return wrongInput("%s: expected the labels of %lld classes (`classes` in the "

@@ -67,8 +67,7 @@ static std::vector<std::string> labelsOf(const Instance &instance,
                                          size_t classes) {
   std::vector<std::string> labels;
   for (size_t i = 0; i < classes; ++i)
-    labels.push_back(
-        std::to_string(instance.classes.label(static_cast<int32_t>(i))));
+    labels.push_back(instance.classes.name(static_cast<int32_t>(i)));
   return labels;
 }
 

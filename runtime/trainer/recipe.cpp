@@ -92,6 +92,8 @@ bool setSource(DataSource &source, const std::string &key,
     return setText(source.x, value);
   if (key == "cifar10")
     return setList(source.cifar10, value);
+  if (key == "directory")
+    return setText(source.directory, value);
   if (key == "synthetic")
     return setInteger(source.synthetic.samples, value);
   if (key == "seed")

@@ -9,6 +9,7 @@
 //   data.SET.csv= .label= .skip_rows= .separator=
 //   data.SET.npz= .x= .y=          SET is train, validation or test
 //   data.SET.cifar10=              files of records, separated by commas
+//   data.SET.directory=            a folder of pictures for each class
 //   data.SET.synthetic= .seed= .values=    so many made-up samples
 //   data.classes=auto              labels are mapped to class numbers
 //   data.validation_split=0.2      the last fraction of the training data ...
@@ -50,11 +51,12 @@ struct DataSource {
   CsvFormat csvFormat;
   std::string npz, x, y;
   std::vector<std::string> cifar10;
+  std::string directory;
   SyntheticSource synthetic;
 
   bool isGiven() const {
     return !images.empty() || !csv.empty() || !npz.empty() ||
-           !cifar10.empty() || synthetic.samples > 0;
+           !cifar10.empty() || !directory.empty() || synthetic.samples > 0;
   }
 };
 

@@ -2,7 +2,6 @@
 #include "runtime/trainer/synthetic.h"
 
 #include <algorithm>
-#include <unistd.h>
 
 namespace sinter::trainer {
 
@@ -77,13 +76,11 @@ Error makeSynthetic(const Recipe &recipe, const SyntheticSource &source,
   const int64_t targetSize = areClasses ? 1 : shapeElements(model.target);
   const auto size = static_cast<double>(inputSize) +
                     static_cast<double>(targetSize) * sizeof(float);
-  const auto memory = static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
-                      static_cast<double>(sysconf(_SC_PAGESIZE));
-  if (static_cast<double>(source.samples) * size > memory)
+  if (static_cast<double>(source.samples) * size > machineBytes())
     return wrongInput("synthetic: expected samples that fit into the %.0f MB "
                       "of this machine, got %lld samples of %.0f bytes",
-                      memory / 1e6, static_cast<long long>(source.samples),
-                      size);
+                      machineBytes() / 1e6,
+                      static_cast<long long>(source.samples), size);
   const auto samples = static_cast<size_t>(source.samples);
   Words words(source.seed);
   inputs.type = ElementType::U8;

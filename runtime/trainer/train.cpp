@@ -53,8 +53,10 @@ static Error report(const Run &run, const Options &options,
   if (data.hasValidation())
     report.validation.emplace(
         PassData{data.validation(), data.validationOrder, run.batchSize});
-  for (int32_t i = 0; i < data.classes.classes(); ++i)
-    report.classNames.push_back(std::to_string(data.classes.label(i)));
+  report.classNames = data.classes.names;
+  if (report.classNames.empty())
+    for (int32_t i = 0; i < data.classes.classes(); ++i)
+      report.classNames.push_back(data.classes.name(i));
   return writeReport(options.report, report);
 }
 

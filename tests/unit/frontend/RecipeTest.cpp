@@ -64,14 +64,16 @@ data:
   CHECK(recipe.find("data.validation.separator=,\n") != std::string::npos);
 }
 
-TEST_CASE("made-up samples", "[recipe]") {
+TEST_CASE("made-up samples and pictures", "[recipe]") {
   std::string recipe = recipeOf(R"(
 data:
   train: {synthetic: 64, values: 20}
+  validation: {directory: pictures}
   test: {synthetic: 8, seed: 1}
 )");
   CHECK(recipe.find("data.train.synthetic=64\ndata.train.seed=0\n"
                     "data.train.values=20\n"
+                    "data.validation.directory=pictures\n"
                     "data.test.synthetic=8\ndata.test.seed=1\n"
                     "data.test.values=256\n") != std::string::npos);
 }
