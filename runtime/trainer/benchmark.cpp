@@ -1,15 +1,20 @@
-// benchmark.cpp - the command `benchmark`: time of a training step and of each
-// of its kernels, beside the CPU's FMA peak measured by the same process.
+// benchmark.cpp - the command `benchmark`: time of a function of the model and
+// of each of its kernels, beside what this CPU can do, measured by the same
+// process.
 //
-// The data is random; values do not change the time of a kernel. Times are
-// medians, so that a disturbed run does not count. A model without training is
-// measured by `predict`.
-// Known weakness: kernels are timed one by one, each with its own clock reads
-// (about 50 ns), so their sum is a little above the step.
+// The data is random; values do not change the time of a kernel. Function and
+// kernels take turns, and times are medians, so that a disturbed run does not
+// count. A kernel's roof is the FMA peak or the bandwidth of the nearest memory
+// that holds its bytes, whichever allows less, of as many threads as it has
+// (one, or all of them); measured before and after, and the better figure
+// counts.
+// Known weakness: kernels are timed one by one, each with its own clock
+// reads (about 50 ns), so their sum is a little above the step. A small kernel
+// may find its bytes farther away than their number tells, because others ran
+// in between.
+#include "runtime/trainer/benchmark.h"
 #include "runtime/trainer/commands.h"
 #include "runtime/trainer/instance.h"
-#include "runtime/trainer/json.h"
-#include "runtime/trainer/peak.h"
 #include "runtime/trainer/samples.h"
 
 #include <algorithm>
@@ -22,7 +27,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr double warmUpSeconds = 0.2, timedSeconds = 1.0;
-constexpr size_t fewestRuns = 5, mostRuns = 10000;
+constexpr int64_t fewestRounds = 3, mostRounds = 10000, countedRounds = 9;
 
 double secondsSince(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -32,24 +37,6 @@ double median(std::vector<double> values) {
   auto middle = values.begin() + static_cast<ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
   return *middle;
-}
-
-struct KernelTime {
-  const sinter_kernel_info *kernel;
-  double seconds;
-  double flops;
-};
-
-struct Measurement {
-  const char *function;
-  int64_t batch;
-  int threads;
-  double peakFlops, stepSeconds;
-  std::vector<KernelTime> kernels;
-};
-
-double percentOfPeak(const Measurement &measured, const KernelTime &time) {
-  return 100 * time.flops / time.seconds / measured.peakFlops;
 }
 
 /// Samples of the right shapes: inputs from [0, 1), classes from all.
@@ -84,87 +71,124 @@ void warmUp(const sinter_function_info &function, const sinter_call &call) {
     function.run(&call);
 }
 
-/// Calls `run` until the figures of its calls can be trusted.
-template <typename Run> void repeat(Run run) {
+template <typename Run> double timeOf(Run run) {
   const Clock::time_point begin = Clock::now();
-  for (size_t runs = 0; runs < mostRuns; ++runs) {
-    if (runs >= fewestRuns && secondsSince(begin) >= timedSeconds)
-      return;
-    run();
-  }
+  run();
+  return secondsSince(begin);
 }
+
+void nothing(const sinter_call *, int64_t) {}
+
+/// What the rounds measured, a column for each.
+struct Times {
+  std::vector<double> step, gather, barrier;
+  std::vector<std::vector<double>> kernels;
+};
 
 } // namespace
 
-static double timeStep(const sinter_function_info &function,
-                       const sinter_call &call) {
-  std::vector<double> seconds;
-  repeat([&] {
-    const Clock::time_point begin = Clock::now();
-    function.run(&call);
-    seconds.push_back(secondsSince(begin));
-  });
-  return median(std::move(seconds));
-}
-
-static std::vector<KernelTime> timeKernels(const sinter_function_info &function,
-                                           const sinter_call &call) {
-  const size_t count = static_cast<size_t>(function.num_kernels);
-  std::vector<std::vector<double>> seconds(count);
-  repeat([&] {
+/// A round is one of each: gathering, step, empty kernel, and the kernels in
+/// their order, so that a disturbance hits all of them alike.
+template <typename Gather>
+static Times timeRounds(const sinter_function_info &function,
+                        const sinter_call &call, std::optional<int64_t> rounds,
+                        Gather gather) {
+  const Clock::time_point begin = Clock::now();
+  const auto count = static_cast<size_t>(function.num_kernels);
+  const int threads = sinter_pool_threads(call.pool);
+  Times times;
+  times.kernels.resize(count);
+  for (int64_t round = 0; round < rounds.value_or(mostRounds); ++round) {
+    if (!rounds && round >= fewestRounds && secondsSince(begin) >= timedSeconds)
+      break;
+    times.gather.push_back(timeOf(gather));
+    times.step.push_back(timeOf([&] { function.run(&call); }));
+    times.barrier.push_back(
+        timeOf([&] { sinter_parallel_for(&call, nothing, threads); }));
     for (size_t i = 0; i < count; ++i) {
       const sinter_kernel_info &kernel = function.kernels[i];
-      const Clock::time_point begin = Clock::now();
-      sinter_parallel_for(&call, kernel.run, kernel.tasks);
-      seconds[i].push_back(secondsSince(begin));
+      times.kernels[i].push_back(timeOf(
+          [&] { sinter_parallel_for(&call, kernel.run, kernel.tasks); }));
     }
-  });
-  std::vector<KernelTime> times;
-  for (size_t i = 0; i < count; ++i) {
-    const sinter_kernel_info &kernel = function.kernels[i];
-    double flops = static_cast<double>(kernel.flops_fixed +
-                                       kernel.flops_per_sample * call.batch);
-    times.push_back({&kernel, median(std::move(seconds[i])), flops});
   }
   return times;
 }
 
-static void print(const Measurement &measured) {
-  std::printf("%s, batch %lld, %d thread%s: %.4f ms\nFMA peak %.1f GFLOP/s\n\n"
-              "%10s %10s %8s  kernel\n",
-              measured.function, static_cast<long long>(measured.batch),
-              measured.threads, measured.threads == 1 ? "" : "s",
-              measured.stepSeconds * 1e3, measured.peakFlops / 1e9, "ms",
-              "GFLOP/s", "% peak");
-  for (const KernelTime &time : measured.kernels)
-    std::printf("%10.4f %10.2f %8.1f  %s\n", time.seconds * 1e3,
-                time.flops / time.seconds / 1e9, percentOfPeak(measured, time),
-                time.kernel->name);
+/// In rounds of their own: reading the counters takes longer than some kernels.
+static void countRounds(const sinter_function_info &function,
+                        const sinter_call &call, const Counters &counters,
+                        Measurement &measured) {
+  if (!counters.anyOpen())
+    return;
+  const int64_t rounds = std::min(countedRounds, measured.rounds);
+  std::vector<std::array<std::vector<double>, Counters::count>> counts(
+      measured.kernels.size());
+  for (int64_t round = 0; round < rounds; ++round)
+    for (size_t i = 0; i < counts.size(); ++i) {
+      const sinter_kernel_info &kernel = function.kernels[i];
+      const Counters::Values before = counters.read();
+      sinter_parallel_for(&call, kernel.run, kernel.tasks);
+      const Counters::Values after = counters.read();
+      for (size_t c = 0; c < Counters::count; ++c)
+        counts[i][c].push_back(static_cast<double>(after[c] - before[c]));
+    }
+  for (size_t i = 0; i < counts.size(); ++i)
+    for (size_t c = 0; c < Counters::count; ++c)
+      measured.kernels[i].counts[c] = median(std::move(counts[i][c]));
 }
 
-static void printJson(const sinter_model &model, const Measurement &measured) {
-  JsonWriter json;
-  json.beginObject();
-  json.key("model").value(model.name);
-  json.key("target").value(model.target_cpu);
-  json.key("function").value(measured.function);
-  json.key("batch").value(measured.batch);
-  json.key("threads").value(measured.threads);
-  json.key("peak_gflops").value(measured.peakFlops / 1e9);
-  json.key("step_ms").value(measured.stepSeconds * 1e3);
-  json.key("kernels").beginArray();
-  for (const KernelTime &time : measured.kernels) {
-    json.beginObject();
-    json.key("name").value(time.kernel->name);
-    json.key("kind").value(time.kernel->kind);
-    json.key("ms").value(time.seconds * 1e3);
-    json.key("gflops").value(time.flops / time.seconds / 1e9);
-    json.key("percent_of_peak").value(percentOfPeak(measured, time));
-    json.endObject();
+/// The function asked for, or the one that does most.
+static Error chooseFunction(const sinter_model &model,
+                            const std::string &wanted, const char *&name,
+                            const sinter_function_info *&function) {
+  const std::pair<const char *, const sinter_function_info *> functions[] = {
+      {"train_step", &model.train_step},
+      {"eval_step", &model.eval_step},
+      {"predict", &model.predict}};
+  for (auto [known, info] : functions)
+    if (wanted.empty() ? info->run != nullptr : wanted == known) {
+      name = known;
+      function = info;
+      return checkCompiled(model, *info, known);
+    }
+  return checkCompiled(model, model.predict, "training and prediction");
+}
+
+static void setMedians(const sinter_function_info &function, Times times,
+                       Measurement &measured) {
+  measured.rounds = static_cast<int64_t>(times.step.size());
+  measured.stepSeconds = median(std::move(times.step));
+  measured.gatherSeconds = median(std::move(times.gather));
+  measured.barrierSeconds = median(std::move(times.barrier));
+  for (size_t i = 0; i < times.kernels.size(); ++i) {
+    const sinter_kernel_info &kernel = function.kernels[i];
+    auto work = [&](int64_t fixed, int64_t perSample) {
+      return static_cast<double>(fixed + perSample * measured.batch);
+    };
+    measured.kernels.push_back(
+        {&kernel,
+         static_cast<int>(std::min<int64_t>(measured.threads, kernel.tasks)),
+         std::max(median(std::move(times.kernels[i])), 1e-9),
+         work(kernel.flops_fixed, kernel.flops_per_sample),
+         work(kernel.bytes_fixed, kernel.bytes_per_sample)});
   }
-  json.endArray();
-  json.endObject();
-  std::fputs(json.finish().c_str(), stdout);
+}
+
+/// The first time, or better than before: somebody else may have used the
+/// machine meanwhile.
+static void measureMachines(sinter_pool *pool, Measurement &measured) {
+  auto measure = [&](int threads, Machine &machine) {
+    const Machine now = measureMachine(pool, threads);
+    if (machine.threads == 0)
+      machine = now;
+    else
+      machine.improve(now);
+  };
+  measure(1, measured.one);
+  if (measured.threads == 1)
+    measured.all = measured.one;
+  else
+    measure(measured.threads, measured.all);
 }
 
 Error runBenchmark(const sinter_model &model, const Options &options) {
@@ -174,11 +198,13 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
     return error;
   if (Error error = chooseBatchSize(model, recipe, options, measured.batch))
     return error;
-  const bool trains = model.train_step.run != nullptr;
-  const sinter_function_info &function =
-      trains ? model.train_step : model.predict;
-  if (Error error = checkCompiled(model, function, "training and prediction"))
+  const sinter_function_info *chosen = nullptr;
+  if (Error error =
+          chooseFunction(model, options.function, measured.function, chosen))
     return error;
+  const sinter_function_info &function = *chosen;
+  Counters counters;
+  counters.open(); // before the threads start, so that they are counted
   Instance instance;
   if (Error error = instance.create(model, options.threads, 0))
     return error;
@@ -186,19 +212,30 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   const ModelShape shape = modelShape(function);
   Dataset dataset = randomDataset(recipe, shape, measured.batch);
   Batch batch(recipe, shape, measured.batch);
-  batch.gather(dataset, inOrder(measured.batch), 0, measured.batch);
+  const Order order = inOrder(measured.batch);
+  auto gather = [&] {
+    if (function.num_inputs > 1)
+      batch.gather(dataset, order, 0, measured.batch);
+    else
+      batch.gatherInputs(dataset.inputs, 0, measured.batch);
+  };
+  gather();
   sinter_call call =
       instance.call(batch.input(), batch.target(), measured.batch);
-  warmUp(function, call);
-  measured.function = trains ? "train_step" : "predict";
   measured.threads = instance.threads();
-  measured.peakFlops = measurePeakFlops(instance.threadPool());
-  measured.stepSeconds = timeStep(function, call);
-  measured.kernels = timeKernels(function, call);
+  warmUp(function, call);
+  measureMachines(instance.threadPool(), measured);
+  setMedians(function, timeRounds(function, call, options.repeat, gather),
+             measured);
+  measureMachines(instance.threadPool(), measured);
+  for (size_t i = 0; i < Counters::count; ++i)
+    measured.counted[i] = counters.isOpen(i);
+  measured.notCounted = counters.missing();
+  countRounds(function, call, counters, measured);
   if (options.json)
-    printJson(model, measured);
+    printBenchmarkJson(model, measured);
   else
-    print(measured);
+    printBenchmark(measured);
   return {};
 }
 

@@ -88,6 +88,14 @@ const char *setFolds(Options &options, const char *text) {
   return nullptr;
 }
 
+const char *setFunction(Options &options, const char *text) {
+  options.function = text;
+  for (const char *known : {"predict", "eval_step", "train_step"})
+    if (options.function == known)
+      return nullptr;
+  return "predict, eval_step or train_step";
+}
+
 /// "500" steps or "30s".
 const char *setCheckpointEvery(Options &options, const char *text) {
   std::string number = text;
@@ -126,6 +134,11 @@ const FlagRow flagRows[] = {
      setNumber<&Options::batchSize, 1>},
     {"--threads", "N", trains | evaluate | predict | benchmark, 0,
      "threads to use (default: every CPU)", setThreads},
+    {"--function", "NAME", benchmark, 0,
+     "predict, eval_step or train_step (default: train_step)", setFunction},
+    {"--repeat", "N", benchmark, 0,
+     "rounds to take the medians of (default: a second of them, at least 3)",
+     setNumber<&Options::repeat, 1>},
     {"--seed", "N", trains, 0, "seed of weights, order and dropout",
      setNumber<&Options::seed, 0>},
     {"--no-shuffle", nullptr, trains, 0, "keep the order of the data",

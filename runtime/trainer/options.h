@@ -27,7 +27,9 @@ struct Options {
   // Between checkpoints within an epoch; seconds where steps are 0.
   int64_t checkpointSteps = 0;
   double checkpointSeconds = 60;
-  int64_t folds = 5; // cross-validate
+  int64_t folds = 5;             // cross-validate
+  std::string function;          // benchmark; empty: the model's main one
+  std::optional<int64_t> repeat; // benchmark
   bool noShuffle = false, noValidation = false, quiet = false, json = false;
   bool checkpointsWithinEpochs = false; // --checkpoint-every was given
   bool resume = false, argmax = false, confusion = false, shuffleFolds = false;

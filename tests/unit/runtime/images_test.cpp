@@ -127,7 +127,7 @@ TEST_CASE("PNG samples of less than a byte, palettes and alpha") {
 
 TEST_CASE("PPM and PGM pictures") {
   checkPixels("P5 2 1\n# made by hand\n255\nab", 1, {'a', 'b'});
-  checkPixels(std::string("P6\n1 1\n3\n\0\1\3", 14), 3, {0, 85, 255});
+  checkPixels(std::string("P6\n1 1\n3\n\0\1\3", 12), 3, {0, 85, 255});
   CHECK(read("P5 2 1 255\na").message ==
         "a.png: truncated: expected 2 bytes of pixels, got room for at most 1");
   CHECK(read("P5 2 1 1\nab").message ==

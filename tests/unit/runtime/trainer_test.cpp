@@ -1,6 +1,7 @@
 // trainer_test.cpp - whole commands on the fake model, in a child process:
 // output, files and exit status.
 #include "fake_model.h"
+#include "runtime/trainer/benchmark.h"
 #include "runtime/trainer/progress.h"
 #include "support.h"
 
@@ -298,8 +299,58 @@ TEST_CASE("benchmark times the step and its kernels") {
   CHECK(outcome.status == 0);
   for (const char *key :
        {"\"peak_gflops\": ", "\"step_ms\": ", "\"percent_of_peak\": ",
-        "\"name\": \"output: gradient+update\""})
+        "\"name\": \"output: gradient+update\"", "\"layer\": \"output\"",
+        "\"function\": \"train_step\"", "\"roof_percent\": ", "\"gbps\": ",
+        // fixed + per sample * batch of the second kernel
+        "\"flops\": 288,", "\"bytes\": 416,"})
     CHECK(contains(outcome.out, key));
+}
+
+TEST_CASE("benchmark of another function, and a table") {
+  Program program;
+  Outcome outcome =
+      program.run({"benchmark", "--threads", "1", "--function", "eval_step",
+                   "--batch-size", "1", "--repeat", "2"});
+  CHECK(outcome.status == 0);
+  CHECK(contains(outcome.out, "eval_step, batch 1, 1 thread: "));
+  CHECK(contains(outcome.out, "(median of 2)\n"));
+  CHECK(contains(outcome.out, "  output: matmul+bias+softmax+loss\n"));
+  CHECK(contains(outcome.out, "\nstep "));
+  CHECK_FALSE(contains(outcome.out, "gradient+update"));
+  outcome = program.run({"benchmark", "--function", "training"});
+  CHECK(outcome.status == 2);
+  CHECK(outcome.err == "error: benchmark: --function: expected predict, "
+                       "eval_step or train_step, got 'training'\n");
+  program.model.eval_step.run = nullptr;
+  outcome = program.run({"benchmark", "--function", "eval_step"});
+  CHECK(outcome.status == 1);
+  CHECK(outcome.err == "error: model 'fake' was compiled without eval_step\n");
+}
+
+TEST_CASE("the nearest memory that holds so many bytes") {
+  Machine machine;
+  machine.levels = {{"L1", 100, 1}, {"L2", 1000, 1}, {"DRAM", INFINITY, 1}};
+  CHECK(machine.levelOf(100).name == std::string("L1"));
+  CHECK(machine.levelOf(101).name == std::string("L2"));
+  CHECK(machine.levelOf(1e12).name == std::string("DRAM"));
+}
+
+TEST_CASE("a kernel's roof is arithmetic or bytes, of its own threads") {
+  Measurement measured;
+  measured.all = {2, 2000, {{"L1", 10, 400}, {"DRAM", INFINITY, 100}}};
+  measured.one = {1, 1000, {{"L1", 5, 200}, {"DRAM", INFINITY, 80}}};
+  sinter_kernel_info kernel = {};
+  kernel.name = "a, b: mul";
+  // 500 operations take at least 0.25 s, 50 bytes from DRAM 0.5 s.
+  KernelTime time{&kernel, 2, 1, 500, 50};
+  CHECK(measured.percentOfRoof(time) == Approx(50));
+  CHECK(measured.percentOfPeak(time) == Approx(25));
+  CHECK(time.layer() == "a, b");
+  time.bytes = 8; // L1 of two threads
+  CHECK(measured.percentOfRoof(time) == Approx(25));
+  time.threads = 1; // 0.5 s of arithmetic, 0.1 s of DRAM
+  CHECK(measured.percentOfRoof(time) == Approx(50));
+  CHECK(measured.levelOf(time).name == std::string("DRAM"));
 }
 
 // ---- No allocation in the training loop -------------------------------------
