@@ -19,6 +19,12 @@ int64_t shapeElements(const Shape &shape) {
   return elements;
 }
 
+Shape withRecords(int64_t records, const Shape &shape) {
+  Shape all = {records};
+  all.insert(all.end(), shape.begin(), shape.end());
+  return all;
+}
+
 double machineBytes() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) *
          static_cast<double>(sysconf(_SC_PAGESIZE));

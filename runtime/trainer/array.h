@@ -15,6 +15,8 @@ using Shape = std::vector<int64_t>;
 /// "(28, 28)"
 std::string shapeText(const Shape &shape);
 int64_t shapeElements(const Shape &shape);
+/// (records, shape...)
+Shape withRecords(int64_t records, const Shape &shape);
 
 /// This machine's memory, in bytes: no data set may ask for more.
 double machineBytes();

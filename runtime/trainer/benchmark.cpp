@@ -45,8 +45,7 @@ Dataset randomDataset(const Recipe &recipe, const ModelShape &model,
   const uint32_t key[2] = {0, 0};
   uint32_t counter[4] = {}, words[4];
   auto fill = [&](Array &array, const Shape &shape) {
-    array.shape = {samples};
-    array.shape.insert(array.shape.end(), shape.begin(), shape.end());
+    array.shape = withRecords(samples, shape);
     size_t count = static_cast<size_t>(shapeElements(array.shape));
     array.bytes.resize(count * sizeof(float));
     for (size_t i = 0; i < count; ++i, ++counter[0]) {

@@ -36,7 +36,6 @@ double Measurement::allBarrierSeconds() const {
 }
 
 static void printCounts(const Measurement &measured, const KernelTime &time) {
-  // Cycles, instructions a cycle, misses of a thousand instructions.
   const auto &[cycles, instructions, misses] = time.counts;
   if (measured.counted[0])
     std::printf(" %11.0f", cycles);

@@ -240,6 +240,9 @@ static bool endsWith(const std::string &text, const char *ending) {
 
 Error loadInputs(const std::string &path, const ModelShape &model,
                  Array &inputs) {
+  if (endsWith(path, ".png") || endsWith(path, ".ppm") ||
+      endsWith(path, ".pgm"))
+    return readPictureFile(path, model.input, inputs);
   Array noLabels;
   bool isCsv = endsWith(path, ".csv") || endsWith(path, ".csv.gz");
   if (Error error =

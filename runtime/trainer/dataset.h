@@ -41,7 +41,8 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
 Error settleClasses(const Recipe &recipe, const std::string &weights,
                     ClassMap &map);
 
-/// The input of `predict`: idx, npy or csv by the name's extension.
+/// The input of `predict`: idx, npy, csv or one picture by the name's
+/// extension.
 Error loadInputs(const std::string &path, const ModelShape &model,
                  Array &inputs);
 

@@ -41,6 +41,10 @@ Error readPictureFolders(const std::string &path, const Shape &shape,
                          std::vector<std::string> &classes, Array &inputs,
                          Array &labels);
 
+/// One picture as one sample; `shape` as above.
+Error readPictureFile(const std::string &path, const Shape &shape,
+                      Array &inputs);
+
 } // namespace sinter::trainer
 
 #endif

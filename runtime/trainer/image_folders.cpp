@@ -83,15 +83,39 @@ Error Folders::list(const std::string &path,
   return {};
 }
 
+/// Refuses inputs that are no pictures.
+static Error channelsOf(const std::string &path, const Shape &shape,
+                        int64_t &channels) {
+  channels = shape.size() == 3 ? shape[2] : 1;
+  if ((shape.size() == 2 || shape.size() == 3) &&
+      (channels == 1 || channels == 3 || channels == 4))
+    return {};
+  return wrongInput("%s: expected a model of pictures, whose inputs are "
+                    "(height, width, 1, 3 or 4), got inputs of shape %s",
+                    path.c_str(), shapeText(shape).c_str());
+}
+
+Error readPictureFile(const std::string &path, const Shape &shape,
+                      Array &inputs) {
+  int64_t channels;
+  Picture picture;
+  if (Error error = channelsOf(path, shape, channels))
+    return error;
+  if (Error error = readPicture(path, picture))
+    return error;
+  inputs.type = ElementType::U8;
+  inputs.shape = withRecords(1, shape);
+  inputs.bytes.resize(static_cast<size_t>(shapeElements(shape)));
+  fitPicture(picture, shape[0], shape[1], channels, inputs.bytes.data());
+  return {};
+}
+
 Error readPictureFolders(const std::string &path, const Shape &shape,
                          std::vector<std::string> &classes, Array &inputs,
                          Array &labels) {
-  const int64_t channels = shape.size() == 3 ? shape[2] : 1;
-  if ((shape.size() != 2 && shape.size() != 3) ||
-      (channels != 1 && channels != 3 && channels != 4))
-    return wrongInput("%s: expected a model of pictures, whose inputs are "
-                      "(height, width, 1, 3 or 4), got inputs of shape %s",
-                      path.c_str(), shapeText(shape).c_str());
+  int64_t channels;
+  if (Error error = channelsOf(path, shape, channels))
+    return error;
   Folders folders;
   if (Error error = folders.list(path, classes))
     return error;
@@ -105,8 +129,7 @@ Error readPictureFolders(const std::string &path, const Shape &shape,
   inputs.type = ElementType::U8;
   labels.type = ElementType::F32;
   labels.shape = {static_cast<int64_t>(folders.files.size())};
-  inputs.shape = labels.shape;
-  inputs.shape.insert(inputs.shape.end(), shape.begin(), shape.end());
+  inputs.shape = withRecords(labels.shape[0], shape);
   inputs.bytes.resize(folders.files.size() * size);
   labels.bytes.resize(folders.files.size() * sizeof(float));
   Picture picture;

@@ -5,8 +5,9 @@
 // triad goes through arrays of the size of each cache. Both loops are compiled
 // once for each vector width, and the widest that the machine has is timed. The
 // best of many short runs counts: on a machine that is shared, a short one has
-// a better chance to be left alone. Known weakness: on a machine that shares
-// its cores the peak moves by some percent from run to run.
+// a better chance to be left alone.
+// Known weakness: on a machine that shares its cores the peak moves by some
+// percent from run to run.
 #include "runtime/trainer/peak.h"
 
 #include <algorithm>

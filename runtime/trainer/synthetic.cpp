@@ -25,12 +25,6 @@ private:
   const uint32_t key[2];
 };
 
-Shape withRecords(int64_t records, const Shape &shape) {
-  Shape all = {records};
-  all.insert(all.end(), shape.begin(), shape.end());
-  return all;
-}
-
 /// `bytes[i]` of a sample: byte i % 16 of block i / 16, scaled to 0 ..
 /// values-1.
 void fillInputs(Words &words, size_t samples, size_t size, uint32_t values,

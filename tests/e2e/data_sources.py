@@ -105,6 +105,9 @@ class Pictures(unittest.TestCase):
         self.assertEqual(result["samples"], 8)
         self.assertEqual(result["accuracy"], 1)
         self.assertEqual(result["confusion"]["labels"], ["left", "top"])
+        _, chances = trainer.predict(
+            weights, os.path.join(data, "test", "top", "035.png"))
+        self.assertGreater(chances[1], chances[0])
         with open(os.path.join(data, "test", "top", "x.png"), "wb") as file:
             file.write(b"\xff\xd8\xff")
         with self.assertRaisesRegex(e2e.Failed, "x.png.*got JPEG; convert it"):

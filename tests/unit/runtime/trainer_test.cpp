@@ -327,6 +327,29 @@ TEST_CASE("benchmark of another function, and a table") {
   CHECK(outcome.err == "error: model 'fake' was compiled without eval_step\n");
 }
 
+TEST_CASE("what the processor counted stands in the table") {
+  Measurement measured;
+  measured.one = measured.all = {1, 1e9, {{"DRAM", INFINITY, 1e9}}};
+  measured.threads = 1;
+  measured.stepSeconds = 1;
+  sinter_kernel_info kernel = {};
+  kernel.name = "a: mul";
+  measured.kernels = {{&kernel, 1, 1, 1, 1, {1000, 2500, 7}}};
+  auto printed = [&] {
+    return runInChild([&] {
+             printBenchmark(measured);
+             return std::fflush(stdout);
+           })
+        .out;
+  };
+  CHECK_FALSE(contains(printed(), "cycles"));
+  measured.counted = {true, true, false};
+  CHECK(contains(printed(), "from      cycles    IPC  layer: kernel\n"));
+  CHECK(contains(printed(), "DRAM        1000   2.50  a: mul\n"));
+  measured.counted = {true, true, true};
+  CHECK(contains(printed(), "DRAM        1000   2.50          7  a: mul\n"));
+}
+
 TEST_CASE("the nearest memory that holds so many bytes") {
   Machine machine;
   machine.levels = {{"L1", 100, 1}, {"L2", 1000, 1}, {"DRAM", INFINITY, 1}};
