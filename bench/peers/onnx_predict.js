@@ -1,0 +1,54 @@
+// onnx_predict - inference by ONNX Runtime, timed in slices (bench/slices.h).
+//
+//   node onnx_predict.js NODE_MODULES MODEL.onnx THREADS N,C,H,W...
+//
+// Calls the package's native session itself: the public run() wraps each call
+// into a promise, which would add some microseconds. The output is written to a
+// tensor made once. Input is random.
+const [modules, file, threads, shape] = process.argv.slice(2);
+const ort = require(`${modules}/onnxruntime-node`);
+const { binding, initOrt } = require(`${modules}/onnxruntime-node/dist/binding`);
+
+const sizes = shape.split(',').map(Number);
+const values = new Float32Array(sizes.reduce((a, b) => a * b));
+for (let i = 0; i < values.length; ++i) values[i] = Math.random();
+
+initOrt();
+const session = new binding.InferenceSession();
+session.loadModel(file, {
+  intraOpNumThreads: Number(threads),
+  interOpNumThreads: 1,
+  executionMode: 'sequential',
+  graphOptimizationLevel: 'all',
+});
+const feeds = { input: new ort.Tensor('float32', values, sizes) };
+const first = session.run(feeds, { prediction: null }, {}).prediction;
+const result = { prediction: new ort.Tensor('float32', first.data ?? first[2], first.dims ?? first[1]) };
+const run = () => session.run(feeds, result, {});
+
+const now = () => Number(process.hrtime.bigint()) / 1e6;
+let one = Infinity;
+for (let i = 0; i < 20 && (i < 1 || one < 50); ++i) {
+  const begin = now();
+  run();
+  one = Math.min(one, now() - begin);
+}
+const group = Math.max(1, Math.floor(0.5 / one));
+
+function runFor(milliseconds) {
+  const times = [];
+  const begin = now();
+  do {
+    const start = now();
+    for (let i = 0; i < group; ++i) run();
+    times.push((now() - start) / group);
+  } while (now() - begin < milliseconds);
+  return times;
+}
+
+console.log('ready');
+const lines = require('readline').createInterface({ input: process.stdin });
+lines.on('line', (line) => {
+  if (one < 100 * Number(line)) runFor(100 * Number(line));
+  console.log(JSON.stringify(runFor(1000 * Number(line))));
+});
