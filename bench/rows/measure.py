@@ -106,9 +106,9 @@ class Side:
         if tcmalloc and os.path.exists(TCMALLOC):
             self.env["LD_PRELOAD"] = TCMALLOC
 
-    def start(self):
+    def start(self, clock="wall"):
         self.process = subprocess.Popen(
-            self.command, env=self.env, text=True, stdin=subprocess.PIPE,
+            self.command, env=dict(self.env, BENCH_CLOCK=clock), text=True, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
     def line(self):
@@ -144,7 +144,7 @@ class Kernels:
                         str(threads), "--json"]
         self.program, self.find = program, find
 
-    def start(self):
+    def start(self, clock="wall"):
         pass
 
     wait = stop = start
@@ -163,10 +163,13 @@ class Kernels:
 class Run:
     """One call of bench/run: its settings, and what it collects."""
 
-    def __init__(self, quick, thread_counts):
+    def __init__(self, quick, thread_counts, rounds=None, cpu_time=False):
         self.quick, self.thread_counts = quick, thread_counts
-        self.rounds, self.seconds = (3, 0.15) if quick else (5, 0.4)
+        self.cpu_time = cpu_time
+        self.rounds, self.seconds = (3, 0.12) if quick else (5, 0.4)
         self.kernel_rounds = 1 if quick else 3
+        if rounds:
+            self.rounds, self.kernel_rounds = rounds, (rounds + 1) // 2
         self.kernel_threads = thread_counts[:1] if quick else thread_counts
         self.skipped, self.timings = [], []
         self.arenas, self.pictures, self.peaks = [], [], []
@@ -182,12 +185,12 @@ class Run:
 
     # ---- Sides -----------------------------------------------------------
 
-    def take_turns(self, sides, rounds):
+    def take_turns(self, sides, rounds, clock):
         """{(work, side): slices}; a side that fails is left out."""
         slices, live = {}, []
         try:
             for side in sides:
-                side.start()
+                side.start(clock)
             for side in sides:
                 try:
                     side.wait()
@@ -213,7 +216,10 @@ class Run:
 
     def compare(self, row, threads, sides, flops, rounds=None):
         """`flops`: a number, or one for each piece of work."""
-        slices = self.take_turns(sides, rounds or self.rounds)
+        # CPU time can be told when all sides time themselves in slices.
+        clock = "cpu" if self.cpu_time and threads == 1 and all(
+            isinstance(side, Side) for side in sides) else "wall"
+        slices = self.take_turns(sides, rounds or self.rounds, clock)
         for (work, side), parts in slices.items():
             self.timings.append(Timing(
                 f"{row} {work}".strip(), threads, side,

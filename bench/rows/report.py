@@ -1,5 +1,6 @@
 """report - what was measured, as Markdown and as JSON."""
 
+import json
 import os
 import platform
 import time
@@ -89,7 +90,9 @@ def markdown(run, tables):
              "rounds, GFLOP/s and percent are of these, ratios are medians "
              "over rounds. A ratio above 1: Sinter is faster. `best` is "
              "the lowest median of a round: what is left to compare by when "
-             "others use the machine.", ""]
+             "others use the machine."
+             + (" Training steps and inference on one thread are CPU time."
+                if run.cpu_time else ""), ""]
     lines += ceilings(run)
     for title, note, timings in tables:
         if timings:
@@ -123,7 +126,16 @@ def record(run, tables):
                 / best_peak(run, t.threads),
                 "time_by_sinters": t.ratio(other) if other else None})
     return {"cpu": cpu(), "cores": os.cpu_count(), "quick": run.quick,
+            "cpu_time": run.cpu_time,
             "load_average": [run.load_before, os.getloadavg()[1]],
             "peaks": [p[threads] for p in run.peaks for threads in p],
             "rows": rows, "arenas": run.arenas, "pictures": run.pictures,
             "skipped": run.skipped}
+
+
+def write(run, tables, markdown_path, json_path):
+    with open(markdown_path, "w") as file:
+        file.write(markdown(run, tables))
+    with open(json_path, "w") as file:
+        json.dump(record(run, tables), file, indent=1)
+        file.write("\n")

@@ -64,7 +64,7 @@ class Epochs:
         self.command = [*pinned(threads), *command]
         self.env = {"OMP_NUM_THREADS": str(threads)}
 
-    def start(self):
+    def start(self, clock="wall"):
         pass
 
     wait = stop = start
@@ -95,7 +95,7 @@ def run_epochs(run):
                 lambda text: json.loads(text)["epoch_seconds"]))
         run.compare("fashion_mlp, epoch of 48,000", threads, both,
                     48000 * models.train_flops("fashion_mlp"),
-                    rounds=1 if run.quick else 3)
+                    rounds=run.kernel_rounds)
 
 
 def run_scripts():
