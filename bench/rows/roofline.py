@@ -4,7 +4,8 @@ Across: work by traffic (FLOP a byte, each operand and result counted once); up:
 GFLOP/s of one thread; both logarithmic. A slope is what the triad got from that
 level of memory, the flat roof the FMA peak. A point below the DRAM slope waits
 for something else than memory; one above it has its data in a cache. The area of
-a point is its part of the step. SVG by hand: nothing to install.
+a point is its part of the step; the largest have a number and a name. SVG by
+hand: nothing to install.
 """
 
 import html
@@ -13,16 +14,17 @@ import math
 import os
 
 from . import models
-from .measure import OUT, output, pinned, sample
+from .measure import OUT, output, peak as peak_of, pinned, sample
 
 TITLE = "Rooflines"
 MODELS = {"fashion_mlp": None, "mnist_dense": None, "sign_cnn": 32,
           "cifar_resnet": None, "resnet18": 8}
 COLOURS = {"matmul": "#1f77b4", "weight_gradient": "#d62728",
-           "conv2d": "#1f77b4", "conv": "#1f77b4", "sweep": "#2ca02c",
-           "batch_reduce": "#9467bd"}
+           "conv": "#17becf", "filter_gradient": "#ff7f0e",
+           "sweep": "#2ca02c", "batch_reduce": "#9467bd"}
 OTHER = "#7f7f7f"
 LEFT, TOP, WIDTH, HEIGHT = 70, 50, 820, 470
+LARGEST = 7
 
 
 def ids():
@@ -51,7 +53,7 @@ def draw(title, kernels, peak):
     low_x, high_x = -2.0, 3.0  # powers of ten
     roof = peak["gflops"]
     high_y = math.ceil(math.log10(roof) * 2) / 2
-    low_y = min([high_y - 3] + [math.floor(math.log10(k[3])) for k in kernels])
+    low_y = high_y - 3.5  # slower kernels lie on the edge
 
     def x(value):
         at = (math.log10(value) - low_x) / (high_x - low_x)
@@ -99,8 +101,8 @@ def draw(title, kernels, peak):
         label = max(start, 10 ** (low_x + 0.15 + 0.1 * index))
         text(x(label), y(label * speed) - 4,
              f"{level['level']} {speed:.0f} GB/s")
-    for name, kind, intensity, gflops, part in sorted(kernels,
-                                                      key=lambda k: -k[4]):
+    kernels = sorted(kernels, key=lambda k: -k[4])
+    for number, (name, kind, intensity, gflops, part) in enumerate(kernels, 1):
         radius = 3 + 25 * math.sqrt(part)
         lines.append(
             f'<circle cx="{x(intensity):.1f}" cy="{y(gflops):.1f}" '
@@ -109,16 +111,28 @@ def draw(title, kernels, peak):
             + html.escape(f"{name} ({kind}): {gflops:.1f} GFLOP/s, "
                           f"{intensity:.2f} FLOP a byte, {100 * part:.1f} % of "
                           "the step") + '</title></circle>')
-        if part > 0.04:
-            text(x(intensity), y(gflops) + radius + 11, name[:34],
-                 'text-anchor="middle" font-size="10"')
+        if number <= LARGEST and part > 0.03:
+            text(x(intensity), y(gflops) + 4, str(number),
+                 'text-anchor="middle" font-weight="bold"')
+            text(LEFT + WIDTH - 530, TOP + HEIGHT - 16 * (LARGEST - number) - 12,
+                 f"{number}  {name[:40]}: {gflops:.0f} GFLOP/s, "
+                 f"{100 * part:.0f} %", 'font-size="11"')
     seen = sorted({kernel[1] for kernel in kernels})
     for index, kind in enumerate(seen):
-        at = LEFT + WIDTH - 150, TOP + HEIGHT - 16 * (len(seen) - index)
+        at = LEFT + WIDTH - 120, TOP + HEIGHT - 16 * (len(seen) - index)
         lines.append(f'<circle cx="{at[0]}" cy="{at[1]}" r="5" '
                      f'fill="{COLOURS.get(kind, OTHER)}" fill-opacity="0.6"/>')
         text(at[0] + 10, at[1] + 4, kind)
     return "\n".join(lines + ["</svg>", ""])
+
+
+def ceiling(run):
+    """The best that one thread reached in this run."""
+    all_of_one = [p[1] for p in run.peaks if 1 in p] or [peak_of(1)]
+    levels = zip(*(p["triad"] for p in all_of_one))
+    return {"gflops": max(p["gflops"] for p in all_of_one),
+            "triad": [max(same, key=lambda level: level["gbs"])
+                      for same in levels]}
 
 
 def measure(run, row):
@@ -132,5 +146,5 @@ def measure(run, row):
     with open(path, "w") as file:
         file.write(draw(f"{name}: {timed['function']}, batch {timed['batch']}, "
                         f"1 thread, {timed['step_ms']:.3f} ms", kernels,
-                        run.peaks[0][1]))
+                        ceiling(run)))
     run.pictures.append(os.path.relpath(path, OUT))
