@@ -189,9 +189,14 @@ class Run:
         """{(work, side): slices}; a side that fails is left out."""
         slices, live = {}, []
         try:
+            started = []
             for side in sides:
-                side.start(clock)
-            for side in sides:
+                try:
+                    side.start(clock)
+                    started.append(side)
+                except OSError as problem:
+                    self.skip(side.name, str(problem))
+            for side in started:
                 try:
                     side.wait()
                     live.append(side)
@@ -204,7 +209,7 @@ class Run:
                         for work, times in side.slice(self.seconds).items():
                             slices.setdefault((work, side.name),
                                               []).append(times)
-                    except Failed as problem:
+                    except (Failed, BrokenPipeError) as problem:
                         self.skip(side.name, str(problem))
                         live.remove(side)
                         slices = {key: value for key, value in slices.items()
