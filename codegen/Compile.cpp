@@ -15,6 +15,7 @@
 #include "codegen/LowerToLLVM.h"
 #include "codegen/Lowering.h"
 #include "codegen/ModelTable.h"
+#include "codegen/Parts.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -22,6 +23,8 @@
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
+
+#include <list>
 
 using namespace mlir;
 
@@ -103,14 +106,15 @@ static LogicalResult writeHeader(Location loc, const ModelRecord &record,
 }
 
 static LogicalResult link(Location loc, const ModelRecord &record,
-                          StringRef object, const CompileOptions &options) {
+                          ArrayRef<std::string> objects,
+                          const CompileOptions &options) {
   switch (options.emit) {
   case EmitKind::Library:
-    return archiveLibrary(loc, object, record.name + ".o", options.output);
+    return archiveLibrary(loc, objects, record.name, options.output);
   case EmitKind::Shared:
-    return linkShared(loc, object, options.output);
+    return linkShared(loc, objects, options.output);
   default:
-    return linkExecutable(loc, object, options.output);
+    return linkExecutable(loc, objects, options.output);
   }
 }
 
@@ -145,9 +149,49 @@ static LogicalResult runLoweringPasses(ModuleOp loops, const TargetInfo &target,
   return passes.run(loops);
 }
 
+/// In parts, which the linker puts together.
+static LogicalResult compileLinked(ModuleOp loops, const ModelRecord &record,
+                                   const TargetInfo &target,
+                                   const CompileOptions &options,
+                                   TimingScope &timing) {
+  Location loc = loops.getLoc();
+  std::vector<OwningOpRef<ModuleOp>> parts = splitLoops(loops);
+  auto compiled = compileParts(
+      loops, parts, target,
+      [&](llvm::Module &module) {
+        addInterface(module, record, target, options);
+      },
+      timing);
+  if (failed(compiled))
+    return failure();
+
+  TimingScope linking = timing.nest("Link");
+  std::vector<std::string> files;
+  std::list<llvm::FileRemover> removers;
+  for (const SmallVector<char, 0> &object : *compiled) {
+    SmallString<128> file;
+    if (std::error_code error =
+            llvm::sys::fs::createTemporaryFile("sinter", "o", file))
+      return emitError(loc, "cannot create a temporary file: ")
+             << error.message();
+    removers.emplace_back(file);
+    files.push_back(file.str().str());
+    if (failed(writeFile(loc, file, [&](llvm::raw_pwrite_stream &out) {
+          out << StringRef(object.data(), object.size());
+        })))
+      return failure();
+  }
+  if (failed(link(loc, record, files, options)))
+    return failure();
+  return isLibrary(options.emit) ? writeHeader(loc, record, options.output)
+                                 : success();
+}
+
 LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
                            const TargetInfo &target,
                            const CompileOptions &options, TimingScope &timing) {
+  if (isLinked(options.emit))
+    return compileLinked(loops, record, target, options, timing);
   Location loc = loops.getLoc();
   TimingScope lowering = timing.nest("Loops to LLVM dialect");
   if (failed(runLoweringPasses(loops, target, lowering)))
@@ -172,30 +216,13 @@ LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
   optimization.stop();
 
   TimingScope emission = timing.nest("Instruction selection");
-  auto emitTo = [&](StringRef file, llvm::CodeGenFileType type) {
-    return writeFile(loc, file, [&](llvm::raw_pwrite_stream &out) {
-      emitMachineCode(*module, target, type, out);
-    });
-  };
-  if (options.emit == EmitKind::Assembly)
-    return emitTo(options.output, llvm::CodeGenFileType::AssemblyFile);
-  if (options.emit == EmitKind::Object)
-    return emitTo(options.output, llvm::CodeGenFileType::ObjectFile);
-  SmallString<128> object;
-  if (std::error_code error =
-          llvm::sys::fs::createTemporaryFile("sinter", "o", object))
-    return emitError(loc, "cannot create a temporary file: ")
-           << error.message();
-  llvm::FileRemover remover(object);
-  if (failed(emitTo(object, llvm::CodeGenFileType::ObjectFile)))
-    return failure();
-  emission.stop();
-
-  TimingScope linking = timing.nest("Link");
-  if (failed(link(loc, record, object, options)))
-    return failure();
-  return isLibrary(options.emit) ? writeHeader(loc, record, options.output)
-                                 : success();
+  return writeFile(loc, options.output, [&](llvm::raw_pwrite_stream &out) {
+    emitMachineCode(*module, target,
+                    options.emit == EmitKind::Assembly
+                        ? llvm::CodeGenFileType::AssemblyFile
+                        : llvm::CodeGenFileType::ObjectFile,
+                    out);
+  });
 }
 
 LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,

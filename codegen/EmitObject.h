@@ -17,7 +17,8 @@ std::unique_ptr<llvm::Module> translateToLLVM(mlir::ModuleOp module,
                                               llvm::LLVMContext &context,
                                               const TargetInfo &target);
 
-/// LLVM's -O2 without its vectorisers: the loops are vector code already.
+/// Common subexpressions, loop invariants, branches: the loops are vector code
+/// already.
 void optimize(llvm::Module &module, const TargetInfo &target);
 
 /// Writes an object or assembly file.

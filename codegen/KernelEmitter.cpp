@@ -2,8 +2,10 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "passes/Schedule.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -12,8 +14,9 @@ using namespace mlir;
 using namespace sinter;
 
 KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
-                             func::FuncOp function)
-    : b(kernel.getLoc(), kernel.getContext()), kernel(kernel), layout(layout) {
+                             func::FuncOp function, const KernelFrame *frame)
+    : b(kernel.getLoc(), kernel.getContext()), kernel(kernel), layout(layout),
+      frame(frame) {
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   call = entry->getArgument(0);
@@ -39,24 +42,76 @@ KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
 // Memory
 //===----------------------------------------------------------------------===//
 
-/// Where the bytes of `tensor`, seen from outside of its kernel, begin.
-Value KernelEmitter::basePointer(Value tensor, int64_t &offset) {
-  while (auto reshape = tensor.getDefiningOp<ReshapeOp>())
-    tensor = reshape.getX();
-  offset = 0;
+static Value emitAddress(StringAttr state, const ModelLayout &layout,
+                         OpBuilder &b, Location loc, Value call) {
+  Value block = loadCallField(b, loc, call, CallField::State);
+  return createByteOffset(b, loc, block, layout.stateOffsets.lookup(state));
+}
+
+/// Of an input or a kernel's result.
+static Value emitAddress(Value tensor, OpBuilder &b, Location loc, Value call) {
   if (auto argument = dyn_cast<BlockArgument>(tensor))
-    return loadInput(b, b.getLoc(), call, argument.getArgNumber());
-  if (auto read = tensor.getDefiningOp<ReadOp>()) {
-    offset = layout.stateOffsets.lookup(read.getState());
-    return loadCallField(b, b.getLoc(), call, CallField::State);
-  }
+    return loadInput(b, loc, call, argument.getArgNumber());
   auto result = cast<OpResult>(tensor);
   int64_t place = (*cast<KernelOp>(result.getOwner())
                         .getOffsets())[result.getResultNumber()];
   if (place < 0)
-    return loadOutput(b, b.getLoc(), call, -1 - place);
-  offset = place;
-  return loadCallField(b, b.getLoc(), call, CallField::Arena);
+    return loadOutput(b, loc, call, -1 - place);
+  Value arena = loadCallField(b, loc, call, CallField::Arena);
+  return createByteOffset(b, loc, arena, place);
+}
+
+void sinter::appendFrameTypes(const KernelFrame &frame, MLIRContext *context,
+                              SmallVectorImpl<Type> &types) {
+  types.append(frame.tensors.size() + frame.states.size(),
+               LLVM::LLVMPointerType::get(context));
+  types.append(frame.streams.size(), IntegerType::get(context, 64));
+}
+
+SmallVector<Value> sinter::emitFrame(const KernelFrame &frame,
+                                     const ModelLayout &layout, OpBuilder &b,
+                                     Location loc, Value call) {
+  SmallVector<Value> values;
+  for (Value tensor : frame.tensors)
+    values.push_back(emitAddress(tensor, b, loc, call));
+  for (StringAttr state : frame.states)
+    values.push_back(emitAddress(state, layout, b, loc, call));
+  for (int64_t stream : frame.streams)
+    values.push_back(
+        arith::ConstantOp::create(b, loc, b.getI64IntegerAttr(stream)));
+  return values;
+}
+
+Value KernelEmitter::frameArgument(unsigned position) {
+  return cast<BlockArgument>(call).getOwner()->getArgument(2 + position);
+}
+
+template <typename Set, typename Element>
+static unsigned positionIn(const Set &set, const Element &element) {
+  return llvm::find(set, element) - set.begin();
+}
+
+/// Where the bytes of `tensor`, seen from outside of its kernel, begin.
+Value KernelEmitter::addressOf(Value tensor) {
+  tensor = storageOf(tensor);
+  if (auto read = tensor.getDefiningOp<ReadOp>())
+    return addressOf(read.getStateAttr().getAttr());
+  return frame ? frameArgument(positionIn(frame->tensors, tensor))
+               : emitAddress(tensor, b, b.getLoc(), call);
+}
+
+Value KernelEmitter::addressOf(StringAttr state) {
+  return frame ? frameArgument(frame->tensors.size() +
+                               positionIn(frame->states, state))
+               : emitAddress(state, layout, b, b.getLoc(), call);
+}
+
+Value KernelEmitter::streamNumber(int64_t stream) {
+  if (!frame)
+    return index(stream);
+  Value number = frameArgument(frame->tensors.size() + frame->states.size() +
+                               positionIn(frame->streams, stream));
+  return arith::IndexCastOp::create(b, b.getIndexType(), number);
 }
 
 static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
@@ -74,13 +129,11 @@ static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
 Value KernelEmitter::memory(Value tensor, bool isFlat) {
   Value &memref = memories[isFlat][tensor];
   if (!memref) {
-    int64_t offset;
     OpBuilder::InsertionGuard guard(b);
     Operation *function = task.getDefiningOp()->getParentOp();
     if (b.getInsertionBlock()->getParentOp() != function)
       b.setInsertionPointAfter(batch.getDefiningOp());
-    Value base = basePointer(tensor, offset);
-    memref = createMemRef(b, b.getLoc(), base, offset,
+    memref = createMemRef(b, b.getLoc(), addressOf(tensor), 0,
                           memoryType(tensorTypeOf(tensor), layout, isFlat));
   }
   return memref;
@@ -93,9 +146,8 @@ Value KernelEmitter::stateMemory(StringRef state, bool isFlat) {
     Operation *function = task.getDefiningOp()->getParentOp();
     if (b.getInsertionBlock()->getParentOp() != function)
       b.setInsertionPointAfter(batch.getDefiningOp());
-    Value base = loadCallField(b, b.getLoc(), call, CallField::State);
     memref = createMemRef(
-        b, b.getLoc(), base, layout.stateOffsets.lookup(state),
+        b, b.getLoc(), addressOf(b.getStringAttr(state)), 0,
         memoryType(layout.stateTypes.lookup(state), layout, isFlat));
   }
   return memref;

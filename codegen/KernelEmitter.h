@@ -17,6 +17,7 @@
 #ifndef SINTER_CODEGEN_KERNELEMITTER_H
 #define SINTER_CODEGEN_KERNELEMITTER_H
 
+#include "codegen/KernelFrame.h"
 #include "codegen/Lowering.h"
 #include "ir/SinterDialect.h"
 #include "ir/Window.h"
@@ -38,15 +39,27 @@ struct ModelLayout {
   int64_t padded() const { return paddedBatch(batchBound); }
 };
 
+/// The types of a frame's arguments behind (call, task): an address for each
+/// tensor and each state, an i64 for each stream.
+void appendFrameTypes(const KernelFrame &frame, mlir::MLIRContext *context,
+                      llvm::SmallVectorImpl<mlir::Type> &types);
+/// The values for them in one kernel's own `frame`.
+llvm::SmallVector<mlir::Value> emitFrame(const KernelFrame &frame,
+                                         const ModelLayout &layout,
+                                         mlir::OpBuilder &builder,
+                                         mlir::Location loc, mlir::Value call);
+
 enum class Lanes { Samples, Columns, None };
 
 using Indices = llvm::SmallVector<mlir::Value>;
 
 class KernelEmitter {
 public:
-  /// Makes `function`, `(ptr call, i64 task)`, with an empty body.
+  /// Begins the body of `function`: `(ptr call, i64 task)`, or, with a `frame`,
+  /// with arguments as appendFrameTypes says.
   KernelEmitter(KernelOp kernel, const ModelLayout &layout,
-                mlir::func::FuncOp function);
+                mlir::func::FuncOp function,
+                const KernelFrame *frame = nullptr);
 
   mlir::ImplicitLocOpBuilder b;
   KernelOp kernel;
@@ -170,11 +183,15 @@ private:
   mlir::Value emitAvgPool(AvgPool2dOp op, mlir::ValueRange features);
   mlir::Value emitPoolGradient(mlir::Operation *op, mlir::Value dy,
                                mlir::Value x, mlir::ValueRange features);
-  mlir::Value basePointer(mlir::Value tensor, int64_t &offset);
+  mlir::Value frameArgument(unsigned position);
+  mlir::Value addressOf(mlir::Value tensor);
+  mlir::Value addressOf(mlir::StringAttr state);
+  mlir::Value streamNumber(int64_t stream);
   bool isFlattened(mlir::RankedTensorType type) const;
   bool hasColumns(mlir::RankedTensorType type) const;
 
   mlir::Value call;
+  const KernelFrame *frame;
   Lanes lanesMode = Lanes::None;
   mlir::Value sample, mask;
   bool flat = false;

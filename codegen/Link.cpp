@@ -114,7 +114,8 @@ static LogicalResult runLinker(Location loc, StringRef program,
   return diagnostic;
 }
 
-LogicalResult linkExecutable(Location loc, StringRef object, StringRef output) {
+LogicalResult linkExecutable(Location loc, ArrayRef<std::string> objects,
+                             StringRef output) {
   auto trainer = findRuntimeArchive(loc, "libsinter_trainer.a");
   auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
   if (failed(trainer) || failed(runtime))
@@ -124,9 +125,9 @@ LogicalResult linkExecutable(Location loc, StringRef object, StringRef output) {
     return emitError(loc, "expected a C compiler to link with (cc, gcc, clang, "
                           "... on the PATH, or CC), found none; --emit obj and "
                           "--emit lib need none");
-  return runLinker(
-      loc, compiler,
-      {object, *trainer, *runtime,
+  SmallVector<StringRef> arguments(objects.begin(), objects.end());
+  arguments.append(
+      {*trainer, *runtime,
        // Whatever a bare machine may lack goes in; the rest is libc.
        "-Wl,-Bstatic", "-lstdc++", "-lz", "-Wl,-Bdynamic", "-static-libgcc",
        "-Wl,--as-needed", "-lm", "-lpthread", "-Wl,--gc-sections",
@@ -134,27 +135,31 @@ LogicalResult linkExecutable(Location loc, StringRef object, StringRef output) {
        "-fsanitize=address,undefined",
 #endif
        "-o", output});
+  return runLinker(loc, compiler, arguments);
 }
 
-LogicalResult linkShared(Location loc, StringRef object, StringRef output) {
+LogicalResult linkShared(Location loc, ArrayRef<std::string> objects,
+                         StringRef output) {
   auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
   if (failed(runtime))
     return failure();
+  SmallVector<StringRef> arguments = {"-shared", "-o", output};
+  llvm::append_range(arguments, objects);
   // The whole runtime: the library's user calls it too.
-  if (std::string compiler = findCompiler(); !compiler.empty())
-    return runLinker(loc, compiler,
-                     {"-shared", object, "-Wl,--whole-archive", *runtime,
-                      "-Wl,--no-whole-archive", "-Wl,-Bsymbolic",
-                      "-Wl,--gc-sections", "-lm", "-lpthread",
+  if (std::string compiler = findCompiler(); !compiler.empty()) {
+    arguments.append({"-Wl,--whole-archive", *runtime, "-Wl,--no-whole-archive",
+                      "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-lm",
+                      "-lpthread"});
 #ifdef SINTER_SANITIZE
-                      "-fsanitize=address,undefined",
+    arguments.push_back("-fsanitize=address,undefined");
 #endif
-                      "-o", output});
-  if (std::string lld = findLld(); !lld.empty())
-    return runLinker(loc, lld,
-                     {"-shared", object, "--whole-archive", *runtime,
-                      "--no-whole-archive", "-Bsymbolic", "--gc-sections", "-o",
-                      output});
+    return runLinker(loc, compiler, arguments);
+  }
+  if (std::string lld = findLld(); !lld.empty()) {
+    arguments.append({"--whole-archive", *runtime, "--no-whole-archive",
+                      "-Bsymbolic", "--gc-sections"});
+    return runLinker(loc, lld, arguments);
+  }
   return emitError(loc, "expected a C compiler (cc, gcc, clang, ... on the "
                         "PATH, or CC) or ld.lld to link with, found neither; "
                         "--emit obj and --emit lib need none");
@@ -192,14 +197,21 @@ static llvm::Error readMembers(StringRef file,
   return error;
 }
 
-static llvm::Error writeLibrary(StringRef object, StringRef member,
+static llvm::Error writeLibrary(ArrayRef<std::string> objects, StringRef name,
                                 StringRef runtime, StringRef output) {
   std::vector<llvm::NewArchiveMember> members;
-  auto model = llvm::NewArchiveMember::getFile(object, /*Deterministic=*/true);
-  if (!model)
-    return model.takeError();
-  model->MemberName = member;
-  members.push_back(std::move(*model));
+  std::vector<std::string> names; // which the members point into
+  for (size_t i = 0; i < objects.size(); ++i)
+    names.push_back(
+        (i == 0 ? name + ".o" : name + "." + Twine(i) + ".o").str());
+  for (auto [object, member] : llvm::zip_equal(objects, names)) {
+    auto model =
+        llvm::NewArchiveMember::getFile(object, /*Deterministic=*/true);
+    if (!model)
+      return model.takeError();
+    model->MemberName = member;
+    members.push_back(std::move(*model));
+  }
   if (llvm::Error error = readMembers(runtime, members))
     return error;
   return llvm::writeArchive(output, members,
@@ -208,12 +220,12 @@ static llvm::Error writeLibrary(StringRef object, StringRef member,
                             /*Deterministic=*/true, /*Thin=*/false);
 }
 
-LogicalResult archiveLibrary(Location loc, StringRef object, StringRef member,
-                             StringRef output) {
+LogicalResult archiveLibrary(Location loc, ArrayRef<std::string> objects,
+                             StringRef name, StringRef output) {
   auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
   if (failed(runtime))
     return failure();
-  if (llvm::Error error = writeLibrary(object, member, *runtime, output))
+  if (llvm::Error error = writeLibrary(objects, name, *runtime, output))
     return emitError(loc, "cannot write ")
            << output << ": " << llvm::toString(std::move(error));
   return success();

@@ -8,17 +8,21 @@
 
 namespace sinter {
 
-/// Links `object` with the trainer and the runtime into a program.
-mlir::LogicalResult linkExecutable(mlir::Location loc, llvm::StringRef object,
+/// Links `objects` with the trainer and the runtime into a program.
+mlir::LogicalResult linkExecutable(mlir::Location loc,
+                                   llvm::ArrayRef<std::string> objects,
                                    llvm::StringRef output);
 
-/// Links `object` with the runtime into a shared library.
-mlir::LogicalResult linkShared(mlir::Location loc, llvm::StringRef object,
+/// Links `objects` with the runtime into a shared library.
+mlir::LogicalResult linkShared(mlir::Location loc,
+                               llvm::ArrayRef<std::string> objects,
                                llvm::StringRef output);
 
-/// Puts `object`, as `member`, and the runtime's objects into an archive.
-mlir::LogicalResult archiveLibrary(mlir::Location loc, llvm::StringRef object,
-                                   llvm::StringRef member,
+/// Puts `objects`, as NAME.o, NAME.1.o, ..., and the runtime's objects into an
+/// archive.
+mlir::LogicalResult archiveLibrary(mlir::Location loc,
+                                   llvm::ArrayRef<std::string> objects,
+                                   llvm::StringRef name,
                                    llvm::StringRef output);
 
 } // namespace sinter

@@ -380,7 +380,7 @@ PhiloxWords KernelEmitter::emitWords(Value seed, Value step, int64_t stream,
   Value samples =
       arith::AddIOp::create(b, word(sample), laneNumbers(b, lanes()));
   return emitPhilox(
-      b, {word(element), samples, emit(step, {}), word(index(stream))},
+      b, {word(element), samples, emit(step, {}), word(streamNumber(stream))},
       {emit(seed, ValueRange{index(0)}), emit(seed, ValueRange{index(1)})});
 }
 

@@ -22,6 +22,8 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <map>
+
 using namespace mlir;
 using namespace sinter;
 
@@ -252,8 +254,10 @@ public:
 
 private:
   void placeStates();
+  void findEqualKernels();
   FailureOr<FunctionRecord> lowerFunction(func::FuncOp function);
   FailureOr<KernelRecord> lowerKernel(KernelOp kernel, std::string symbol);
+  FailureOr<int64_t> lowerShared(KernelOp kernel, func::FuncOp function);
   func::FuncOp declare(StringRef name, ArrayRef<Type> arguments, Location loc);
 
   ModuleOp module;
@@ -261,6 +265,14 @@ private:
   OpBuilder builder;
   ModelLayout layout;
   ModelRecord record;
+  /// Kernels of one form, in all functions.
+  struct Form {
+    SmallVector<KernelOp> kernels;
+    func::FuncOp function; // where there are several: their code, once made
+    int64_t tasks = 0;
+  };
+  std::vector<Form> forms;
+  llvm::DenseMap<Operation *, size_t> formOf;
 };
 } // namespace
 
@@ -276,11 +288,66 @@ void ModelLowering::placeStates() {
   record.stateBytes = offset;
 }
 
+void ModelLowering::findEqualKernels() {
+  std::map<std::vector<uintptr_t>, size_t> known;
+  model.walk([&](KernelOp kernel) {
+    auto [entry, isNew] =
+        known.try_emplace(KernelFrame(kernel).form, forms.size());
+    if (isNew)
+      forms.emplace_back();
+    forms[entry->second].kernels.push_back(kernel);
+    formOf[kernel] = entry->second;
+  });
+}
+
 func::FuncOp ModelLowering::declare(StringRef name, ArrayRef<Type> arguments,
                                     Location loc) {
   builder.setInsertionPointToEnd(module.getBody());
   return func::FuncOp::create(builder, loc, name,
                               builder.getFunctionType(arguments, {}));
+}
+
+static FailureOr<int64_t> emitNest(KernelOp kernel, const ModelLayout &layout,
+                                   func::FuncOp function,
+                                   const KernelFrame *frame = nullptr) {
+  KernelEmitter emitter(kernel, layout, function, frame);
+  FailureOr<int64_t> tasks = findLowering(kernel.getKind())(emitter);
+  if (succeeded(tasks))
+    func::ReturnOp::create(emitter.b);
+  return tasks;
+}
+
+/// Makes `function` call the code of the kernel's form with the kernel's frame.
+/// The first kernel of a form brings the code, which bears the locations of all
+/// of them.
+FailureOr<int64_t> ModelLowering::lowerShared(KernelOp kernel,
+                                              func::FuncOp function) {
+  KernelFrame frame(kernel);
+  size_t number = formOf.lookup(kernel);
+  Form &form = forms[number];
+  if (!form.function) {
+    SmallVector<Type> arguments(function.getArgumentTypes());
+    appendFrameTypes(frame, builder.getContext(), arguments);
+    SmallVector<Location> locations;
+    for (KernelOp user : form.kernels)
+      locations.push_back(user.getLoc());
+    std::string symbol =
+        (model.getSymName() + "_shared" + std::to_string(number)).str();
+    form.function = declare(symbol, arguments, builder.getFusedLoc(locations));
+    form.function.setPrivate();
+    FailureOr<int64_t> tasks = emitNest(kernel, layout, form.function, &frame);
+    if (failed(tasks))
+      return failure();
+    form.tasks = *tasks;
+  }
+  Location loc = kernel.getLoc();
+  OpBuilder inside = OpBuilder::atBlockBegin(function.addEntryBlock());
+  Value call = function.getArgument(0);
+  SmallVector<Value> arguments(function.getArguments());
+  llvm::append_range(arguments, emitFrame(frame, layout, inside, loc, call));
+  func::CallOp::create(inside, loc, form.function, arguments);
+  func::ReturnOp::create(inside, loc);
+  return form.tasks;
 }
 
 FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
@@ -289,11 +356,11 @@ FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
   func::FuncOp function =
       declare(symbol, {pointer, builder.getI64Type()}, kernel.getLoc());
   function.setPrivate();
-  KernelEmitter emitter(kernel, layout, function);
-  FailureOr<int64_t> tasks = findLowering(kernel.getKind())(emitter);
+  bool isAlone = forms[formOf.lookup(kernel)].kernels.size() == 1;
+  FailureOr<int64_t> tasks = isAlone ? emitNest(kernel, layout, function)
+                                     : lowerShared(kernel, function);
   if (failed(tasks))
     return failure();
-  func::ReturnOp::create(emitter.b);
 
   KernelRecord result;
   result.name = kernel.getName().str();
@@ -357,6 +424,7 @@ FailureOr<ModelRecord> ModelLowering::lower() {
   record.name = model.getSymName().str();
   record.batchBound = model.getBatchBound();
   placeStates();
+  findEqualKernels();
   for (auto function : model.getBody().getOps<func::FuncOp>()) {
     FailureOr<FunctionRecord> lowered = lowerFunction(function);
     if (failed(lowered))

@@ -32,8 +32,8 @@ static int64_t offsetOf(CallField field) {
   llvm_unreachable("all fields are listed");
 }
 
-static Value createByteOffset(OpBuilder &builder, Location loc, Value base,
-                              int64_t bytes) {
+Value createByteOffset(OpBuilder &builder, Location loc, Value base,
+                       int64_t bytes) {
   if (bytes == 0)
     return base;
   // Not a constant index of the op: those have 32 bits.

@@ -40,6 +40,10 @@ mlir::Value loadInput(mlir::OpBuilder &builder, mlir::Location loc,
 mlir::Value loadOutput(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value call, int64_t index);
 
+/// base + bytes.
+mlir::Value createByteOffset(mlir::OpBuilder &builder, mlir::Location loc,
+                             mlir::Value base, int64_t bytes);
+
 /// The memory that starts `byteOffset` after `base`, as a memref of static
 /// shape with the identity layout or constant strides.
 mlir::Value createMemRef(mlir::OpBuilder &builder, mlir::Location loc,

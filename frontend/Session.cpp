@@ -94,6 +94,7 @@ Session::Failure Session::lowerToLoops() {
 
 Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
   auto timer = time("Code generation");
+  context.enableMultithreading(); // for the parts of a linked output
   CompileOptions compile;
   compile.emit = kind;
   compile.output = output;
