@@ -8,20 +8,22 @@
  * worker's `finish` gate. A gate is a number that one thread publishes and one
  * other thread awaits, first by spinning, then asleep. Spinning that was in
  * vain is cut by half the next time and grows again with success, so that on a
- * crowded machine the threads soon stop taking time from each other.
+ * crowded machine the threads soon stop taking time from each other. A worker
+ * that has slept looks whether it shares its CPU with another thread of the
+ * pool, and if so leaves it (placement.h).
  *
  * Known weakness: the caller serves the workers one after the other, which
  * costs it two cache misses per worker; with more than some 32 threads a tree
  * would be faster. A task that takes much longer than its neighbours is not
  * helped by idle threads.
  */
+#include "runtime/placement.h"
 #include "runtime/sinter_runtime.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum {
   cache_line = 64,
@@ -104,17 +106,19 @@ static void spin_more(gate *g) {
     g->spins *= 2;
 }
 
-static void gate_await(gate *g, unsigned round) {
+/* True if the calling thread slept. */
+static bool gate_await(gate *g, unsigned round) {
   for (int i = 0; i < g->spins; ++i) {
     if (atomic_load_explicit(&g->round, memory_order_acquire) == round) {
       spin_more(g);
-      return;
+      return false;
     }
     spin_pause();
   }
   if (g->spins > 0)
     spin_less(g);
   gate_sleep(g, round);
+  return true;
 }
 
 /* ---- The pool ------------------------------------------------------------ */
@@ -129,11 +133,16 @@ typedef struct worker {
   /* One cache line that the worker writes and the caller reads. */
   _Alignas(cache_line) gate finish;
   unsigned rounds; /* started so far; the caller's own count */
+  int number;      /* of the thread: 1, 2, ... */
+  sinter_pool *pool;
   pthread_t thread;
 } worker;
 
 struct sinter_pool {
   int num_workers;
+  /* Where each thread was when it last slept (thread 0: when it last woke a
+   * sleeper); -1: not known. Behind the workers. */
+  atomic_int *cpus;
   _Alignas(cache_line) worker workers[];
 };
 
@@ -143,11 +152,31 @@ static void run_tasks(const sinter_call *call, sinter_task task, int64_t first,
     task(call, i);
 }
 
+/* Called by a worker that has slept. */
+static void check_place(worker *self) {
+  atomic_int *cpus = self->pool->cpus;
+  int threads = self->pool->num_workers + 1, here = sinter_current_cpu();
+  atomic_store_explicit(&cpus[self->number], -1, memory_order_relaxed);
+  bool is_shared = false;
+  for (int i = 0; i < threads; ++i)
+    is_shared |= here >= 0 &&
+                 atomic_load_explicit(&cpus[i], memory_order_relaxed) == here;
+  /* Moving costs some microseconds, and on a crowded machine every place is
+   * shared with somebody: not each time. */
+  if (is_shared && self->start.sleeps % sleeps_before_retry == 1) {
+    sinter_leave_cpus(cpus, threads);
+    self->start.spins = most_spins;
+    here = sinter_current_cpu();
+  }
+  atomic_store_explicit(&cpus[self->number], here, memory_order_relaxed);
+}
+
 static void *worker_main(void *argument) {
   worker *self = argument;
   sinter_flush_denormals();
   for (unsigned round = 1;; ++round) {
-    gate_await(&self->start, round);
+    if (gate_await(&self->start, round) && self->call)
+      check_place(self);
     if (!self->call)
       return NULL;
     run_tasks(self->call, self->task, self->first, self->end);
@@ -155,7 +184,10 @@ static void *worker_main(void *argument) {
   }
 }
 
-static bool start_worker(worker *w, bool spins) {
+static bool start_worker(sinter_pool *pool, int number, bool spins) {
+  worker *w = &pool->workers[number - 1];
+  w->pool = pool;
+  w->number = number;
   w->rounds = 0;
   gate_init(&w->start, spins);
   gate_init(&w->finish, spins);
@@ -177,17 +209,22 @@ static void stop_worker(worker *w) {
 sinter_pool *sinter_pool_create(int threads) {
   if (threads < 1)
     return NULL;
-  size_t workers = (size_t)threads - 1;
+  size_t count = (size_t)threads;
+  size_t worker_bytes = sizeof(sinter_pool) + (count - 1) * sizeof(worker);
+  size_t cpu_lines = (count * sizeof(atomic_int) + cache_line - 1) / cache_line;
   sinter_pool *pool =
-      aligned_alloc(cache_line, sizeof(sinter_pool) + workers * sizeof(worker));
+      aligned_alloc(cache_line, worker_bytes + cpu_lines * cache_line);
   if (!pool)
     return NULL;
+  pool->cpus = (atomic_int *)((char *)pool + worker_bytes);
+  for (size_t i = 0; i < count; ++i)
+    atomic_init(&pool->cpus[i], -1);
   /* With more threads than CPUs a spinning thread only keeps the awaited one
    * from running. */
-  bool spins = sysconf(_SC_NPROCESSORS_ONLN) >= threads;
+  bool spins = sinter_available_cpus() >= threads;
   pool->num_workers = 0;
-  for (size_t i = 0; i < workers; ++i) {
-    if (!start_worker(&pool->workers[i], spins)) {
+  for (int i = 1; i < threads; ++i) {
+    if (!start_worker(pool, i, spins)) {
       sinter_pool_destroy(pool);
       return NULL;
     }
@@ -225,6 +262,9 @@ void sinter_parallel_for(const sinter_call *call, sinter_task task,
     w->task = task;
     w->first = t * tasks / threads;
     w->end = (t + 1) * tasks / threads;
+    if (atomic_load_explicit(&w->start.has_sleeper, memory_order_relaxed))
+      atomic_store_explicit(&pool->cpus[0], sinter_current_cpu(),
+                            memory_order_relaxed);
     gate_open(&w->start, ++w->rounds);
   }
   run_tasks(call, task, 0, tasks / threads);
