@@ -104,6 +104,12 @@ public:
   void storeAll(mlir::ValueRange features,
                 llvm::function_ref<bool(mlir::RankedTensorType)> wanted);
 
+  /// Stores `value` as the kernel's result number `i`.
+  void storeResult(unsigned i, mlir::Value value, mlir::ValueRange features) {
+    mlir::Value result = kernel.getResult(i);
+    store(value, memory(result), tensorTypeOf(result), features);
+  }
+
   /// The sums over image rows that the kernel makes (isRowSum) grow in memory,
   /// lane by lane: cleared for one channel of a row, then each point adds.
   bool hasRowSums();
@@ -218,6 +224,14 @@ private:
   llvm::StringMap<mlir::Value> stateMemories[2];
   llvm::DenseMap<int64_t, mlir::Value> indices;
 };
+
+/// The rows low .. high - 1 of `x` that `matmul` sums over: all, or those that
+/// are left of a slice padded with zeros.
+struct ContractedRows {
+  mlir::Value x;
+  int64_t low = 0, high = 0;
+};
+ContractedRows contractedRows(MatmulOp matmul);
 
 // ---- The loop nests. Each fills the emitter's function and returns the number
 // of tasks, which depends on shapes alone.

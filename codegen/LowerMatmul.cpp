@@ -11,6 +11,9 @@
 //     epilogue on acc[r][v] at (m+r, n+v lanes): bias, activation, dropout, ...
 //     store what is wanted
 //
+// With several contractions in a kernel (passes/SplitContractions.cpp) each is
+// the part of one sum that some rows of x make: its k runs over these rows.
+//
 // Units of samples past the end of this batch are skipped. Weakness: no
 // blocking of k; x's panel of K x V lanes has to stay in the L2 cache.
 //
@@ -31,27 +34,43 @@ namespace {
 class MatmulNest {
 public:
   explicit MatmulNest(KernelEmitter &e)
-      : e(e), matmul(*e.kernel.getBody().front().getOps<MatmulOp>().begin()) {}
+      : e(e), matmul(*e.kernel.getBody().front().getOps<MatmulOp>().begin()),
+        parts(e.kernel.getBody().front().getOps<MatmulOp>()) {}
 
   FailureOr<int64_t> build();
 
 private:
+  void buildUnits(Value low, Value high);
   void buildTile(Value m, Value n, int64_t rows);
   SmallVector<Value> accumulate(Value m, Value n, int64_t rows);
 
   KernelEmitter &e;
   MatmulOp matmul;
-  int64_t inner = 0;
+  SmallVector<MatmulOp> parts;
+  unsigned part = 0; // which of them is `matmul`
+  ContractedRows contracted;
+  int64_t rowTiles = 0, lastRows = 0, sampleTiles = 0;
   Tile tile{1, 1};
 };
 } // namespace
+
+ContractedRows sinter::contractedRows(MatmulOp matmul) {
+  Value x = matmul.getA();
+  if (auto pad = x.getDefiningOp<PadOp>())
+    if (auto slice = pad.getX().getDefiningOp<SliceOp>())
+      if (pad.getLow() == slice.getStart())
+        return {slice.getX(), int64_t(slice.getStart()),
+                int64_t(slice.getStart() + slice.getSize())};
+  RankedTensorType type = tensorTypeOf(x);
+  return {x, 0, type.getDimSize(matmul.getTransposeA() ? 0 : 1)};
+}
 
 FailureOr<int64_t> MatmulNest::build() {
   RankedTensorType result = tensorTypeOf(matmul.getResult());
   if (matmul.getTransposeA() || isBatched(matmul.getB()))
     return matmul.emitError("expected activations times weights, got ")
            << matmul.getA().getType() << " and " << matmul.getB().getType();
-  inner = tensorTypeOf(matmul.getA()).getDimSize(1);
+  int64_t inner = tensorTypeOf(matmul.getA()).getDimSize(1);
   int64_t rows = result.getDimSize(1);
   int64_t vectors = e.layout.padded() / e.lanes();
   tile = chooseTile(rows, vectors, e.layout.target);
@@ -63,17 +82,37 @@ FailureOr<int64_t> MatmulNest::build() {
   if (!random.empty() && tile.rows > 4)
     tile.rows -= tile.rows % 4;
 
-  int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
-  int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
-  int64_t samplesPerTile = tile.vectors * e.lanes();
-  int64_t sampleTiles = e.layout.padded() / samplesPerTile;
-  int64_t units = rowTiles * sampleTiles;
+  rowTiles = (rows + tile.rows - 1) / tile.rows;
+  lastRows = rows - (rowTiles - 1) * tile.rows;
+  sampleTiles = e.layout.padded() / (tile.vectors * e.lanes());
+  int64_t unitsPerPart = rowTiles * sampleTiles;
+  int64_t units = unitsPerPart * static_cast<int64_t>(parts.size());
   double cycles =
       static_cast<double>(rows) * inner * vectors; // one FMA a cycle
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Samples);
   auto [low, high] = e.taskRange(units, tasks);
+  for (part = 0; part < parts.size(); ++part) {
+    matmul = parts[part];
+    contracted = contractedRows(matmul);
+    // This task's units of [part * unitsPerPart, (part + 1) * unitsPerPart).
+    auto unitInPart = [&](Value unit) -> Value {
+      if (parts.size() == 1)
+        return unit;
+      int64_t first = part * unitsPerPart;
+      Value from = arith::MaxUIOp::create(e.b, unit, e.index(first));
+      Value to =
+          arith::MinUIOp::create(e.b, from, e.index(first + unitsPerPart));
+      return arith::SubIOp::create(e.b, to, e.index(first));
+    };
+    buildUnits(unitInPart(low), unitInPart(high));
+  }
+  return tasks;
+}
+
+void MatmulNest::buildUnits(Value low, Value high) {
+  int64_t samplesPerTile = tile.vectors * e.lanes();
   e.loop(low, high, 1, [&](Value unit) {
     Value rowTile = arith::DivUIOp::create(e.b, unit, e.index(sampleTiles));
     Value sampleTile = arith::RemUIOp::create(e.b, unit, e.index(sampleTiles));
@@ -95,11 +134,10 @@ FailureOr<int64_t> MatmulNest::build() {
     e.b.setInsertionPointToStart(branch.elseBlock());
     e.scope([&] { buildTile(m, n, lastRows); });
   });
-  return tasks;
 }
 
 SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
-  Value x = e.memory(matmul.getA());
+  Value x = e.memory(contracted.x);
   Operation *weights = matmul.getB().getDefiningOp();
   auto read = dyn_cast_or_null<ReadOp>(weights);
   Value w = read && read->getParentOp() == e.kernel
@@ -108,7 +146,8 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   SmallVector<Value> start(rows * tile.vectors, e.vectorConstant(0));
   return e.loop(
-      e.index(0), e.index(inner), 1, start, [&](Value k, ValueRange acc) {
+      e.index(contracted.low), e.index(contracted.high), 1, start,
+      [&](Value k, ValueRange acc) {
         SmallVector<Value> xs, next;
         for (int64_t v = 0; v < tile.vectors; ++v)
           xs.push_back(vector::LoadOp::create(
@@ -133,6 +172,9 @@ void MatmulNest::buildTile(Value m, Value n, int64_t rows) {
     e.setSample(e.add(n, v * e.lanes()));
     for (int64_t r = 0; r < rows; ++r)
       e.point([&] {
+        if (parts.size() > 1)
+          return e.storeResult(part, acc[r * tile.vectors + v],
+                               ValueRange{e.add(m, r)});
         e.seed(matmul.getResult(), acc[r * tile.vectors + v]);
         e.storeAll(ValueRange{e.add(m, r)},
                    [](RankedTensorType) { return true; });

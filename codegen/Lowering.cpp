@@ -194,11 +194,11 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
     else if (auto write = dyn_cast<WriteOp>(op))
       countBytes(tensorTypeOf(write.getValue()));
     else if (auto matmul = dyn_cast<MatmulOp>(op)) {
-      RankedTensorType a = tensorTypeOf(matmul.getA());
+      ContractedRows rows = contractedRows(matmul);
       RankedTensorType result = tensorTypeOf(matmul.getResult());
       int64_t work = matmul.getTransposeA()
                          ? featureCount(result)
-                         : a.getDimSize(1) * featureCount(result);
+                         : (rows.high - rows.low) * featureCount(result);
       record.flopsPerSample += 2 * work;
     } else if (int64_t products = productsOf(&op))
       record.flopsPerSample += 2 * products;

@@ -136,6 +136,26 @@ def FuseKernels : Sinter_Pass<"fuse-kernels"> {
 // fused -> planned
 //===----------------------------------------------------------------------===//
 
+def SplitContractions : Sinter_Pass<"split-contractions"> {
+  let summary = "Sum over a dense layer's many inputs in parts";
+  let description = [{
+    ```
+    kernel matmul {                  ->  kernel matmul {
+      %y = matmul %x, %w                   %p0 = matmul (pad (slice %x ...)), %w
+      ... %y ...                           ...
+    }                                    }
+                                         kernel sweep {
+                                           %y = add (add %p0, %p1), ...
+                                           ... %y ...
+                                         }
+    ```
+    For weights that the function updates: the threads that update a row of the
+    weights then also read it in forward, and the row stays in their cache.
+    Left alone: layers with too few inputs for their outputs; little work.
+  }];
+  let statistics = [Statistic<"numSplit", "num-split", "contractions split">];
+}
+
 def OrderKernels : Sinter_Pass<"order-kernels"> {
   let summary = "Order kernels so that values die young";
   let description = [{

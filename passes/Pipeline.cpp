@@ -58,6 +58,8 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   if (last == Stage::Fused)
     return;
 
+  // First of all, since it makes kernels.
+  model.addPass(createSplitContractions());
   // The order decides what can be planned.
   model.addPass(createOrderKernels());
   model.addPass(createPlanMemory());
