@@ -67,7 +67,8 @@ int64_t RelayoutNest::build() {
   }
   int64_t blocks = features / e.lanes(), rest = features % e.lanes();
   int64_t units = blocks + (rest ? 1 : 0);
-  int64_t tasks = chooseTasks(units, 4.0 * units * e.layout.padded());
+  // A block of 16 by 16 is 32 loads and stores and 64 shuffles.
+  int64_t tasks = chooseTasks(units, 8.0 * units * e.layout.padded());
   auto [low, high] = e.taskRange(units, tasks);
   auto samples = [&](Value feature, int64_t columns) {
     e.loop(e.index(0), e.batch, e.lanes(),

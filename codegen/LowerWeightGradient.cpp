@@ -5,12 +5,16 @@
 // of dW goes from registers into the state, so weight and slots are read and
 // written once and the gradient itself is never stored.
 //
-//   for unit in this task's part of K / R rows:
-//     for columns m in steps of V lanes:
-//       acc[R][V] = 0
-//       for n in 0 .. batch-1:            (the true batch: no padding is read)
-//         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
-//       epilogue and stores at (k+r, m+v lanes), masked at the last columns
+//   for unit in this task's part of (K / R) x (M / V lanes):
+//     acc[R][V] = 0
+//     for n in 0 .. batch-1:            (the true batch: no padding is read)
+//       dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
+//     epilogue and stores at (k+r, m+v lanes), masked at the last columns
+//
+// Which comes first, rows or columns? Tasks own what they own in the layer's
+// forward kernel, so that weights do not travel between cores: rows where that
+// sums in parts (passes/SplitContractions.cpp), otherwise columns. Those also
+// keep their columns of dy in the first cache while the rows go by.
 //
 // Products of two matrices without a batch come here, too: a plain loop.
 //
@@ -23,6 +27,7 @@
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace sinter;
@@ -39,7 +44,10 @@ private:
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
                  int64_t lastLanes);
-  void buildRows(Value k, int64_t rows);
+  /// `rows` rows from k: all columns, or those of group number `group`.
+  void buildRows(Value k, int64_t rows, Value group);
+  void branch(Value condition, llvm::function_ref<void()> whenTrue,
+              llvm::function_ref<void()> whenFalse);
   Value maskOf(int64_t count);
 
   KernelEmitter &e;
@@ -48,6 +56,23 @@ private:
   Tile tile{1, 1};
 };
 } // namespace
+
+/// Do the weights that `update` writes take part in a sum that is made in
+/// parts, by rows?
+static bool forwardIsInParts(KernelOp update) {
+  llvm::StringSet<> written;
+  for (WriteOp write : update.getBody().front().getOps<WriteOp>())
+    written.insert(write.getState());
+  for (KernelOp kernel : update->getBlock()->getOps<KernelOp>()) {
+    Block &body = kernel.getBody().front();
+    auto reads = [&](ReadOp read) { return written.contains(read.getState()); };
+    if (kernel.getKind() == KernelKind::Matmul &&
+        llvm::range_size(body.getOps<MatmulOp>()) > 1 &&
+        llvm::any_of(body.getOps<ReadOp>(), reads))
+      return true;
+  }
+  return false;
+}
 
 FailureOr<int64_t> WeightGradientNest::build() {
   RankedTensorType result = tensorTypeOf(matmul.getResult());
@@ -62,41 +87,70 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
   tile = chooseTile(rows, vectors, e.layout.target);
 
-  int64_t units = (rows + tile.rows - 1) / tile.rows;
-  int64_t lastRows = rows - (units - 1) * tile.rows;
-  // Arithmetic, and some eight cycles a vector for what the epilogue streams.
+  int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
+  int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
+  int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
+  bool byColumns = groups > 1 && !forwardIsInParts(e.kernel);
+  int64_t units = byColumns ? groups * rowTiles : rowTiles;
+  // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
-      static_cast<double>(rows) * vectors * (e.layout.batchBound + 8);
+      static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
+    Value group;
+    if (byColumns) {
+      group = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
+      unit = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
+    }
     Value k = e.mul(unit, tile.rows);
     if (lastRows == tile.rows)
-      return buildRows(k, tile.rows);
+      return buildRows(k, tile.rows, group);
     Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, unit,
-                                         e.index(units - 1));
-    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
-    OpBuilder::InsertionGuard insertion(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] { buildRows(k, tile.rows); });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    e.scope([&] { buildRows(k, lastRows); });
+                                         e.index(rowTiles - 1));
+    branch(
+        isFull, [&] { buildRows(k, tile.rows, group); },
+        [&] { buildRows(k, lastRows, group); });
   });
   return tasks;
 }
 
-void WeightGradientNest::buildRows(Value k, int64_t rows) {
+void WeightGradientNest::branch(Value condition,
+                                llvm::function_ref<void()> whenTrue,
+                                llvm::function_ref<void()> whenFalse) {
+  auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(branch.thenBlock());
+  e.scope(whenTrue);
+  e.b.setInsertionPointToStart(branch.elseBlock());
+  e.scope(whenFalse);
+}
+
+void WeightGradientNest::buildRows(Value k, int64_t rows, Value group) {
   int64_t step = tile.vectors * e.lanes();
   int64_t whole = columns / step * step, rest = columns - whole;
-  if (whole)
-    e.loop(e.index(0), e.index(whole), step,
-           [&](Value m) { buildTile(k, m, rows, tile.vectors, e.lanes()); });
-  if (rest) {
+  auto wholeTile = [&](Value m) {
+    buildTile(k, m, rows, tile.vectors, e.lanes());
+  };
+  auto restTile = [&] {
     int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
     buildTile(k, e.index(whole), rows, vectors,
               rest - (vectors - 1) * e.lanes());
+  };
+  if (!group) {
+    if (whole)
+      e.loop(e.index(0), e.index(whole), step, wholeTile);
+    if (rest)
+      restTile();
+  } else if (rest) {
+    Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, group,
+                                          e.index(whole / step));
+    branch(
+        isWhole, [&] { wholeTile(e.mul(group, step)); }, restTile);
+  } else {
+    wholeTile(e.mul(group, step));
   }
 }
 

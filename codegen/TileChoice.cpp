@@ -9,6 +9,8 @@
 
 #include "codegen/TileChoice.h"
 
+#include "llvm/ADT/bit.h"
+
 #include <algorithm>
 
 using namespace sinter;
@@ -91,8 +93,14 @@ FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
 }
 
 int64_t sinter::chooseTasks(int64_t units, double cycles) {
-  // A hand-over costs about a microsecond; a task should be worth it.
-  constexpr double worthwhile = 6000;
+  // A hand-over costs up to half a microsecond; a task should be worth it.
+  constexpr double worthwhile = 3000;
+  // So few tasks are a power of two: threads get equal shares, and those of
+  // one kernel lie where those of the next do.
+  constexpr int64_t few = 16;
   int64_t most = static_cast<int64_t>(cycles / worthwhile);
-  return std::clamp<int64_t>(most, 1, std::max<int64_t>(units, 1));
+  int64_t tasks = std::clamp<int64_t>(most, 1, std::max<int64_t>(units, 1));
+  return tasks < few ? static_cast<int64_t>(
+                           llvm::bit_floor(static_cast<uint64_t>(tasks)))
+                     : tasks;
 }

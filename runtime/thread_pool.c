@@ -35,6 +35,9 @@ enum {
   /* So often a sleeper tries a long spin again: two threads that always find
    * each other asleep would never learn that the machine is free. */
   sleeps_before_retry = 32,
+  /* On a crowded machine every CPU is shared with somebody: the sleeps between
+   * two moves double up to this many. */
+  most_patience = 1 << 16,
 };
 
 static inline void spin_pause(void) {
@@ -135,6 +138,9 @@ typedef struct worker {
   unsigned rounds; /* started so far; the caller's own count */
   int number;      /* of the thread: 1, 2, ... */
   sinter_pool *pool;
+  /* The worker's own: the sleep after which it may move to another CPU, and
+   * how many it then waits for the next move. */
+  unsigned next_move, patience;
   pthread_t thread;
 } worker;
 
@@ -161,10 +167,13 @@ static void check_place(worker *self) {
   for (int i = 0; i < threads; ++i)
     is_shared |= here >= 0 &&
                  atomic_load_explicit(&cpus[i], memory_order_relaxed) == here;
-  /* Moving costs some microseconds, and on a crowded machine every place is
-   * shared with somebody: not each time. */
-  if (is_shared && self->start.sleeps % sleeps_before_retry == 1) {
-    sinter_leave_cpus(cpus, threads);
+  if (is_shared && self->start.sleeps >= self->next_move) {
+    bool is_better = sinter_leave_cpus(cpus, threads);
+    if (is_better)
+      self->patience = sleeps_before_retry;
+    else if (self->patience < most_patience)
+      self->patience *= 2;
+    self->next_move = self->start.sleeps + self->patience;
     self->start.spins = most_spins;
     here = sinter_current_cpu();
   }
@@ -188,6 +197,8 @@ static bool start_worker(sinter_pool *pool, int number, bool spins) {
   worker *w = &pool->workers[number - 1];
   w->pool = pool;
   w->number = number;
+  w->next_move = 1;
+  w->patience = sleeps_before_retry;
   w->rounds = 0;
   gate_init(&w->start, spins);
   gate_init(&w->finish, spins);

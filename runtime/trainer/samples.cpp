@@ -2,6 +2,7 @@
 #include "runtime/trainer/samples.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -65,21 +66,93 @@ static void scaleRow(const T *row, size_t size, float scale, float *scaled) {
     scaled[i] = static_cast<float>(row[i]) * scale;
 }
 
-static void gatherRow(const Array &array, size_t record, size_t size,
-                      float scale, float *row) {
+/// The elements `low` .. `high - 1` of a record, to the same places of `row`.
+static void gatherRow(const Array &array, size_t record, size_t low,
+                      size_t high, float scale, float *row) {
+  const size_t start =
+      record * static_cast<size_t>(array.recordElements()) + low;
   if (array.type == ElementType::U8)
-    scaleRow(array.bytes.data() + record * size, size, scale, row);
+    scaleRow(array.bytes.data() + start, high - low, scale, row + low);
   else
-    scaleRow(array.floats() + record * size, size, scale, row);
+    scaleRow(array.floats() + start, high - low, scale, row + low);
+}
+
+static size_t elementBytes(const Array &array) {
+  return array.type == ElementType::U8 ? 1 : sizeof(float);
+}
+
+/// Asks for what `gatherRow` will read.
+static void prefetchRow(const Array &array, size_t record, size_t low,
+                        size_t high) {
+  constexpr size_t line = 64;
+  const size_t bytes = elementBytes(array);
+  const uint8_t *row =
+      array.bytes.data() +
+      record * static_cast<size_t>(array.recordElements()) * bytes;
+  for (size_t at = low * bytes; at < high * bytes; at += line)
+    __builtin_prefetch(row + at, 0, 2);
+}
+
+// ---- A batch ----------------------------------------------------------------
+
+struct Batch::Gathering {
+  Batch &batch;
+  const Dataset &dataset;
+  const Order &order;
+  size_t first, parts;
+  bool asksAhead;
+};
+
+void Batch::gatherPart(const sinter_call *call, int64_t part) {
+  const Gathering &job = *static_cast<const Gathering *>(call->state);
+  const Array &array = job.dataset.inputs;
+  const size_t size = static_cast<size_t>(array.recordElements());
+  // Whole cache lines of the batch, but for the last part.
+  constexpr size_t floatsInLine = 16;
+  auto boundary = [&](size_t i) {
+    return i == job.parts ? size
+                          : i * size / job.parts / floatsInLine * floatsInLine;
+  };
+  const size_t low = boundary(static_cast<size_t>(part));
+  const size_t high = boundary(static_cast<size_t>(part) + 1);
+  const size_t count = static_cast<size_t>(job.batch.count);
+  for (size_t i = 0; i < count; ++i) {
+    const size_t at = job.first + i, ahead = at + count;
+    gatherRow(array, job.order[at], low, high, job.batch.scale,
+              job.batch.inputs.data() + i * size);
+    if (job.asksAhead && ahead < job.order.size())
+      prefetchRow(array, job.order[ahead], low, high);
+  }
+  if (part == 0)
+    job.batch.gatherTargets(job.dataset, job.order, job.first);
 }
 
 void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
-                   int64_t count) {
+                   int64_t count, sinter_pool *pool) {
   this->count = count;
-  const size_t size = static_cast<size_t>(dataset.inputs.recordElements());
+  // A part should be worth a hand-over; rows ahead should stay in the second
+  // cache.
+  constexpr int64_t leastInPart = 4096, mostParts = 8;
+  constexpr size_t mostBytesAhead = size_t(1) << 18;
+  const int64_t numbers = count * dataset.inputs.recordElements();
+  const int64_t parts =
+      std::clamp(numbers / leastInPart, int64_t{1}, mostParts);
+  const size_t bytes =
+      static_cast<size_t>(numbers) * elementBytes(dataset.inputs);
+  Gathering job = {*this,
+                   dataset,
+                   order,
+                   static_cast<size_t>(first),
+                   std::bit_floor(static_cast<size_t>(parts)),
+                   bytes <= mostBytesAhead};
+  const sinter_call call = {&job, nullptr, nullptr, nullptr, count, pool};
+  sinter_parallel_for(&call, gatherPart, static_cast<int64_t>(job.parts));
+}
+
+void Batch::gatherTargets(const Dataset &dataset, const Order &order,
+                          size_t first) {
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    size_t sample = order[static_cast<size_t>(first) + i];
-    gatherRow(dataset.inputs, sample, size, scale, inputs.data() + i * size);
+    const size_t sample = order[first + i];
     if (kind == TargetKind::Sparse)
       classes[i] = dataset.classes[sample];
     else
@@ -89,7 +162,7 @@ void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
 
 void Batch::gatherTarget(const Dataset &dataset, size_t sample, float *row) {
   if (dataset.classes.empty()) {
-    gatherRow(dataset.targets, sample, targetSize, 1, row);
+    gatherRow(dataset.targets, sample, 0, targetSize, 1, row);
     return;
   }
   std::fill_n(row, targetSize, 0.0f);
@@ -100,7 +173,7 @@ void Batch::gatherInputs(const Array &array, int64_t first, int64_t count) {
   this->count = count;
   const size_t size = static_cast<size_t>(array.recordElements());
   for (size_t i = 0; i < static_cast<size_t>(count); ++i)
-    gatherRow(array, static_cast<size_t>(first) + i, size, scale,
+    gatherRow(array, static_cast<size_t>(first) + i, 0, size, scale,
               inputs.data() + i * size);
 }
 
