@@ -6,15 +6,12 @@
  * Idea: a worker that finds itself on the CPU of another thread of its pool
  * leaves that CPU. It is a nudge and no binding: afterwards it may run
  * everywhere again, so that several programs do not crowd on the same CPUs.
- * Where the other CPUs are busy, too, moving only costs a wait: the caller is
- * told, and should try more seldom.
  * Known weakness: implemented for Linux; elsewhere the scheduler decides.
  */
 #ifndef SINTER_RUNTIME_PLACEMENT_H
 #define SINTER_RUNTIME_PLACEMENT_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
 
 /* The CPU of the calling thread, or -1 where that cannot be told. */
 int sinter_current_cpu(void);
@@ -23,8 +20,7 @@ int sinter_current_cpu(void);
 int sinter_available_cpus(void);
 
 /* Moves the calling thread to a CPU that is not among the `count` in `taken`
- * (-1 for unknown), if it may use one; what it may use stays as it was. False
- * if it could not move, or had to wait for its turn on a busy CPU. */
-bool sinter_leave_cpus(const atomic_int *taken, int count);
+ * (-1 for unknown), if it may use one; what it may use stays as it was. */
+void sinter_leave_cpus(const atomic_int *taken, int count);
 
 #endif

@@ -49,7 +49,9 @@ int sinter_pool_threads(const sinter_pool *pool);
 
 /* Runs task(call, 0 .. tasks-1) on the pool's threads and returns when all are
  * done. With T = min(threads, tasks), thread t gets the tasks [t*tasks/T,
- * (t+1)*tasks/T); the caller is thread 0. Task boundaries come from the
+ * (t+1)*tasks/T); the caller is thread 0. Where threads have to wait for a CPU,
+ * because other programs use them, the caller runs all tasks for a while.
+ * Task boundaries come from the
  * compiler and depend on shapes alone, so results are bit-identical for any
  * number of threads. `call->pool` may be NULL: then the caller runs all tasks
  * in order. One pool serves one call at a time, and a task must not call this

@@ -12,6 +12,12 @@
  * that has slept looks whether it shares its CPU with another thread of the
  * pool, and if so leaves it (placement.h).
  *
+ * A thread that is woken on a busy CPU waits for its turn, some milliseconds,
+ * and all others wait for it. After such a delay the caller runs all tasks
+ * alone for ten times as long: then delays cost little, and threads that have
+ * no CPUs are no slower than one thread. Results do not depend on who runs a
+ * task.
+ *
  * Known weakness: the caller serves the workers one after the other, which
  * costs it two cache misses per worker; with more than some 32 threads a tree
  * would be faster. A task that takes much longer than its neighbours is not
@@ -24,6 +30,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 enum {
   cache_line = 64,
@@ -35,10 +42,16 @@ enum {
   /* So often a sleeper tries a long spin again: two threads that always find
    * each other asleep would never learn that the machine is free. */
   sleeps_before_retry = 32,
-  /* On a crowded machine every CPU is shared with somebody: the sleeps between
-   * two moves double up to this many. */
-  most_patience = 1 << 16,
 };
+
+/* In microseconds: what waking a thread, or moving it, may take. */
+static const double longest_delay = 200;
+
+static double microseconds(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (double)now.tv_sec * 1e6 + (double)now.tv_nsec * 1e-3;
+}
 
 static inline void spin_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)
@@ -57,6 +70,8 @@ typedef struct gate {
    * never to look), and how often it fell asleep. */
   int spins;
   unsigned sleeps;
+  /* When a sleeper was told; 0 if it was about to sleep. */
+  double opened_at;
   pthread_mutex_t mutex;
   pthread_cond_t opened;
 } gate;
@@ -66,6 +81,7 @@ static void gate_init(gate *g, bool spins) {
   atomic_init(&g->has_sleeper, false);
   g->spins = spins ? most_spins : 0;
   g->sleeps = 0;
+  g->opened_at = 0;
   pthread_mutex_init(&g->mutex, NULL);
   pthread_cond_init(&g->opened, NULL);
 }
@@ -77,6 +93,8 @@ static void gate_destroy(gate *g) {
 
 /* Everything written before is visible to the thread that awaits `round`. */
 static void gate_open(gate *g, unsigned round) {
+  if (atomic_load(&g->has_sleeper))
+    g->opened_at = microseconds();
   /* Sequentially consistent, as are the sleeper's accesses: either we see
    * the sleeper's flag, or it sees our round before it goes to sleep. */
   atomic_store(&g->round, round);
@@ -89,6 +107,7 @@ static void gate_open(gate *g, unsigned round) {
 
 static void gate_sleep(gate *g, unsigned round) {
   pthread_mutex_lock(&g->mutex);
+  g->opened_at = 0;
   atomic_store(&g->has_sleeper, true);
   while (atomic_load(&g->round) != round)
     pthread_cond_wait(&g->opened, &g->mutex);
@@ -107,6 +126,11 @@ static void spin_less(gate *g) {
 static void spin_more(gate *g) {
   if (g->spins < most_spins)
     g->spins *= 2;
+}
+
+/* Microseconds between the opening of a gate and now, for who has slept. */
+static double gate_delay(const gate *g) {
+  return g->opened_at > 0 ? microseconds() - g->opened_at : 0;
 }
 
 /* True if the calling thread slept. */
@@ -138,9 +162,7 @@ typedef struct worker {
   unsigned rounds; /* started so far; the caller's own count */
   int number;      /* of the thread: 1, 2, ... */
   sinter_pool *pool;
-  /* The worker's own: the sleep after which it may move to another CPU, and
-   * how many it then waits for the next move. */
-  unsigned next_move, patience;
+  double delay; /* how late it began its last share; it slept before */
   pthread_t thread;
 } worker;
 
@@ -149,6 +171,7 @@ struct sinter_pool {
   /* Where each thread was when it last slept (thread 0: when it last woke a
    * sleeper); -1: not known. Behind the workers. */
   atomic_int *cpus;
+  double alone_until; /* microseconds; 0: not alone */
   _Alignas(cache_line) worker workers[];
 };
 
@@ -167,13 +190,9 @@ static void check_place(worker *self) {
   for (int i = 0; i < threads; ++i)
     is_shared |= here >= 0 &&
                  atomic_load_explicit(&cpus[i], memory_order_relaxed) == here;
-  if (is_shared && self->start.sleeps >= self->next_move) {
-    bool is_better = sinter_leave_cpus(cpus, threads);
-    if (is_better)
-      self->patience = sleeps_before_retry;
-    else if (self->patience < most_patience)
-      self->patience *= 2;
-    self->next_move = self->start.sleeps + self->patience;
+  /* Moving costs some microseconds: not each time. */
+  if (is_shared && self->start.sleeps % sleeps_before_retry == 1) {
+    sinter_leave_cpus(cpus, threads);
     self->start.spins = most_spins;
     here = sinter_current_cpu();
   }
@@ -184,10 +203,12 @@ static void *worker_main(void *argument) {
   worker *self = argument;
   sinter_flush_denormals();
   for (unsigned round = 1;; ++round) {
-    if (gate_await(&self->start, round) && self->call)
-      check_place(self);
+    bool slept = gate_await(&self->start, round);
     if (!self->call)
       return NULL;
+    if (slept)
+      check_place(self);
+    self->delay = slept ? gate_delay(&self->start) : 0;
     run_tasks(self->call, self->task, self->first, self->end);
     gate_open(&self->finish, round);
   }
@@ -197,8 +218,7 @@ static bool start_worker(sinter_pool *pool, int number, bool spins) {
   worker *w = &pool->workers[number - 1];
   w->pool = pool;
   w->number = number;
-  w->next_move = 1;
-  w->patience = sleeps_before_retry;
+  w->delay = 0;
   w->rounds = 0;
   gate_init(&w->start, spins);
   gate_init(&w->finish, spins);
@@ -234,6 +254,7 @@ sinter_pool *sinter_pool_create(int threads) {
    * from running. */
   bool spins = sinter_available_cpus() >= threads;
   pool->num_workers = 0;
+  pool->alone_until = 0;
   for (int i = 1; i < threads; ++i) {
     if (!start_worker(pool, i, spins)) {
       sinter_pool_destroy(pool);
@@ -256,13 +277,22 @@ int sinter_pool_threads(const sinter_pool *pool) {
   return pool->num_workers + 1;
 }
 
+static bool is_alone(sinter_pool *pool) {
+  if (pool->alone_until == 0)
+    return false;
+  if (microseconds() < pool->alone_until)
+    return true;
+  pool->alone_until = 0;
+  return false;
+}
+
 void sinter_parallel_for(const sinter_call *call, sinter_task task,
                          int64_t tasks) {
   sinter_pool *pool = call->pool;
   int64_t threads = pool ? pool->num_workers + 1 : 1;
   if (threads > tasks)
     threads = tasks;
-  if (threads <= 1) {
+  if (threads <= 1 || is_alone(pool)) {
     run_tasks(call, task, 0, tasks);
     return;
   }
@@ -279,8 +309,14 @@ void sinter_parallel_for(const sinter_call *call, sinter_task task,
     gate_open(&w->start, ++w->rounds);
   }
   run_tasks(call, task, 0, tasks / threads);
+  double longest = 0;
   for (int64_t t = 1; t < threads; ++t) {
     worker *w = &pool->workers[t - 1];
-    gate_await(&w->finish, w->rounds);
+    double delay =
+        gate_await(&w->finish, w->rounds) ? gate_delay(&w->finish) : 0;
+    longest = delay > longest ? delay : longest;
+    longest = w->delay > longest ? w->delay : longest;
   }
+  if (longest > longest_delay)
+    pool->alone_until = microseconds() + 10 * longest;
 }
