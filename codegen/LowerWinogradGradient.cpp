@@ -33,9 +33,9 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-/// Two terms of a transform along one axis: pixels of the tile and their
-/// factors, which depend on the tap.
-struct Terms {
+/// Two rows of pixels of a tile and their factors, which depend on the row of
+/// taps.
+struct Rows {
   std::array<Value, 2> pixel, factor; // index; vector
 };
 
@@ -45,14 +45,16 @@ public:
   int64_t build();
 
 private:
-  void buildUnit(Value tap, Value firstFilter, Value filters);
-  void transform(Value image, const Window &window, bool isResult,
-                 const std::array<Terms, 2> &terms, Value channels,
-                 Value firstChannel, Value count, Value to);
-  void buildProduct(Value tap, Value firstChannel, int64_t channels,
-                    Value filterInPart, Value filter, int64_t filters);
-  Terms imageTerms(Value tap);
-  Terms resultTerms(Value tap);
+  void buildUnit(Value tapRow, Value firstFilter, Value filters);
+  void transform(Value image, bool isResult, const Rows &rows,
+                 Value firstChannel, Value count, Value to, int64_t tapFloats);
+  void buildProduct(Value tapRow, Value tap, Value firstChannel,
+                    int64_t channels, Value filterInPart, Value filter,
+                    int64_t filters);
+  Value sumLanes(ArrayRef<Value> vectors);
+  void addTo(Value at, Value sums);
+  Rows imageRows(Value tapRow);
+  Rows resultRows(Value tapRow);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
@@ -60,13 +62,21 @@ private:
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, x, e.index(y));
   }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
-  /// `values[tap]`.
+  Value lastTile() {
+    return least(e.index(tiling.tilesDown * tiling.tilesAcross),
+                 e.add(firstTile, tiling.chunk));
+  }
+  int64_t resultTapFloats() const { return tiling.filters * tiling.columns; }
+  int64_t imageTapFloats() const {
+    return WinogradGradientTiling::maxChannels * tiling.columns;
+  }
+  /// `values[row]`.
   template <typename Make>
-  Value choose(Value tap, std::array<int64_t, 4> values, Make make) {
+  Value choose(Value row, std::array<int64_t, 4> values, Make make) {
     Value result = make(values[3]);
     for (int64_t i = 2; i >= 0; --i)
       result =
-          arith::SelectOp::create(e.b, equals(tap, i), make(values[i]), result);
+          arith::SelectOp::create(e.b, equals(row, i), make(values[i]), result);
     return result;
   }
 
@@ -98,40 +108,46 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
 }
 
 //===----------------------------------------------------------------------===//
-// Transforms at one tap
+// Transforms of one row of taps
 //===----------------------------------------------------------------------===//
 
 /// Rows of B': x0 - x2, x1 + x2, x2 - x1, x1 - x3.
-Terms WinogradGradientNest::imageTerms(Value tap) {
+Rows WinogradGradientNest::imageRows(Value tapRow) {
   auto pixel = [&](int64_t i) { return e.index(i); };
   auto factor = [&](int64_t f) { return e.vectorConstant(f); };
-  return {{choose(tap, {0, 1, 2, 1}, pixel), choose(tap, {2, 2, 1, 3}, pixel)},
-          {factor(1), choose(tap, {-1, 1, -1, -1}, factor)}};
+  return {{choose(tapRow, {0, 1, 2, 1}, pixel),
+           choose(tapRow, {2, 2, 1, 3}, pixel)},
+          {factor(1), choose(tapRow, {-1, 1, -1, -1}, factor)}};
 }
 
 /// Rows of A: y0, y0 + y1, y0 - y1, -y1.
-Terms WinogradGradientNest::resultTerms(Value tap) {
+Rows WinogradGradientNest::resultRows(Value tapRow) {
   auto factor = [&](int64_t f) { return e.vectorConstant(f); };
-  return {
-      {e.index(0), e.index(1)},
-      {choose(tap, {1, 1, 1, 0}, factor), choose(tap, {0, 1, -1, -1}, factor)}};
+  return {{e.index(0), e.index(1)},
+          {choose(tapRow, {1, 1, 1, 0}, factor),
+           choose(tapRow, {0, 1, -1, -1}, factor)}};
 }
 
-/// For `count` channels from `firstChannel` on, and all tiles of the chunk:
-/// sums of the four pixels that `terms` name, to scratch from `to` on.
-void WinogradGradientNest::transform(Value image, const Window &window,
-                                     bool isResult,
-                                     const std::array<Terms, 2> &terms,
-                                     Value channels, Value firstChannel,
-                                     Value count, Value to) {
-  const auto &[down, across] = window;
+/// For `count` channels from `firstChannel` on, and all tiles of the chunk: the
+/// row's four elements, to scratch from `to` on, `tapFloats` from tap to tap.
+void WinogradGradientNest::transform(Value image, bool isResult,
+                                     const Rows &rows, Value firstChannel,
+                                     Value count, Value to, int64_t tapFloats) {
+  const auto &[down, across] = conv.window;
   int64_t height = isResult ? down.windows() : down.pixels;
   int64_t width = isResult ? across.windows() : across.pixels;
+  int64_t channels = isResult ? conv.filters : conv.channels;
+  int64_t pixels = isResult ? 2 : 4; // of a tile's row
   auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
   Value zero = e.vectorConstant(0);
-  Value lastTile = least(e.index(tiling.tilesDown * tiling.tilesAcross),
-                         e.add(firstTile, tiling.chunk));
-  e.loop(firstTile, lastTile, 1, [&](Value tileNumber) {
+  auto isBelow = [&](Value pixel, int64_t size) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
+                                 e.index(size));
+  };
+  auto both = [&](Value x, Value y) -> Value {
+    return arith::AndIOp::create(e.b, x, y);
+  };
+  e.loop(firstTile, lastTile(), 1, [&](Value tileNumber) {
     Value acrossTiles = e.index(tiling.tilesAcross);
     auto place = [&](Value number, int64_t low) {
       return e.add(e.mul(number, 2), isResult ? 0 : -low);
@@ -140,50 +156,72 @@ void WinogradGradientNest::transform(Value image, const Window &window,
         place(arith::DivUIOp::create(e.b, tileNumber, acrossTiles), down.low);
     Value column =
         place(arith::RemUIOp::create(e.b, tileNumber, acrossTiles), across.low);
-    std::array<Value, 4> at, exists;
-    for (int64_t i = 0; i < 4; ++i) {
-      Value h = sum(row, terms[0].pixel[i / 2]);
-      Value w = sum(column, terms[1].pixel[i % 2]);
-      auto inside = [&](Value pixel, int64_t size) {
-        return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                     e.index(size));
-      };
-      exists[i] =
-          arith::AndIOp::create(e.b, inside(h, height), inside(w, width));
-      Value pixel = sum(e.mul(h, width), w);
-      pixel = arith::SelectOp::create(e.b, exists[i], pixel, e.index(0));
-      at[i] = sum(product(pixel, channels), firstChannel);
-    }
-    Value tileInChunk = arith::SubIOp::create(e.b, tileNumber, firstTile);
-    Value column0 = sum(to, product(tileInChunk, columns));
-    e.loop(e.index(0), vectors, 1, [&](Value v) {
-      Value sample = e.mul(v, e.lanes());
-      Value rest = arith::SubIOp::create(e.b, e.batch, sample);
-      std::array<Value, 4> masks;
-      for (int64_t i = 0; i < 4; ++i) {
-        Value live = arith::SelectOp::create(e.b, exists[i], rest, e.index(0));
-        masks[i] = vector::CreateMaskOp::create(e.b, maskType, live);
+    // Of the two rows, one behind the other.
+    SmallVector<Value> at, exists;
+    Value allExist;
+    for (int64_t k = 0; k < 2; ++k)
+      for (int64_t l = 0; l < pixels; ++l) {
+        Value h = sum(row, rows.pixel[k]), w = e.add(column, l);
+        exists.push_back(both(isBelow(h, height), isBelow(w, width)));
+        allExist = allExist ? both(allExist, exists.back()) : exists.back();
+        Value pixel = arith::SelectOp::create(
+            e.b, exists.back(), sum(e.mul(h, width), w), e.index(0));
+        at.push_back(sum(e.mul(pixel, channels), firstChannel));
       }
-      Value out = sum(column0, sample);
+    Value tileInChunk = arith::SubIOp::create(e.b, tileNumber, firstTile);
+    Value firstColumn = sum(to, product(tileInChunk, columns));
+    auto build = [&](Value v, bool isMasked) {
+      Value sample = e.mul(v, e.lanes());
+      SmallVector<Value> masks;
+      if (isMasked) {
+        Value rest = arith::SubIOp::create(e.b, e.batch, sample);
+        for (Value each : exists) {
+          Value live = arith::SelectOp::create(e.b, each, rest, e.index(0));
+          masks.push_back(vector::CreateMaskOp::create(e.b, maskType, live));
+        }
+      }
+      Value out = sum(firstColumn, sample);
       e.loop(e.index(0), count, 1, [&](Value c) {
-        std::array<Value, 4> values;
-        for (int64_t i = 0; i < 4; ++i)
-          values[i] = vector::MaskedLoadOp::create(
-              e.b, vectorType, image, ValueRange{sum(at[i], c), sample},
-              masks[i], zero);
-        auto combine = [&](const Terms &t, Value p, Value q) -> Value {
-          Value first =
-              isResult ? arith::MulFOp::create(e.b, t.factor[0], p).getResult()
-                       : p;
-          return vector::FMAOp::create(e.b, t.factor[1], q, first);
+        auto load = [&](int64_t i) -> Value {
+          std::array<Value, 2> from = {sum(at[i], c), sample};
+          if (isMasked)
+            return vector::MaskedLoadOp::create(e.b, vectorType, image, from,
+                                                masks[i], zero);
+          return vector::LoadOp::create(e.b, vectorType, image, from);
         };
-        Value upper = combine(terms[1], values[0], values[1]);
-        Value lower = combine(terms[1], values[2], values[3]);
-        vector::StoreOp::create(
-            e.b, combine(terms[0], upper, lower), scratch,
-            ValueRange{e.task, sum(out, e.mul(c, tiling.columns))});
+        SmallVector<Value> t;
+        for (int64_t l = 0; l < pixels; ++l) {
+          Value upper = load(l);
+          if (isResult)
+            upper = arith::MulFOp::create(e.b, rows.factor[0], upper);
+          t.push_back(vector::FMAOp::create(e.b, rows.factor[1],
+                                            load(pixels + l), upper));
+        }
+        auto add = [&](Value x, Value y) -> Value {
+          return arith::AddFOp::create(e.b, x, y);
+        };
+        auto sub = [&](Value x, Value y) -> Value {
+          return arith::SubFOp::create(e.b, x, y);
+        };
+        std::array<Value, 4> taps;
+        if (isResult)
+          taps = {t[0], add(t[0], t[1]), sub(t[0], t[1]),
+                  arith::NegFOp::create(e.b, t[1])};
+        else
+          taps = {sub(t[0], t[2]), add(t[1], t[2]), sub(t[2], t[1]),
+                  sub(t[1], t[3])};
+        Value first = sum(out, e.mul(c, tiling.columns));
+        for (int64_t tap = 0; tap < 4; ++tap)
+          vector::StoreOp::create(
+              e.b, taps[tap], scratch,
+              ValueRange{e.task, e.add(first, tap * tapFloats)});
       });
-    });
+    };
+    // Masks for tiles at a border, and for samples behind the last.
+    Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
+    Value plain = arith::SelectOp::create(e.b, allExist, whole, e.index(0));
+    e.loop(e.index(0), plain, 1, [&](Value v) { build(v, false); });
+    e.loop(plain, vectors, 1, [&](Value v) { build(v, true); });
   });
 }
 
@@ -192,16 +230,16 @@ void WinogradGradientNest::transform(Value image, const Window &window,
 //===----------------------------------------------------------------------===//
 
 /// `channels` of the transformed image times `filters` of the transformed
-/// gradient.
-void WinogradGradientNest::buildProduct(Value tap, Value firstChannel,
-                                        int64_t channels, Value filterInPart,
-                                        Value filter, int64_t filters) {
-  Value lastTile = least(e.index(tiling.tilesDown * tiling.tilesAcross),
-                         e.add(firstTile, tiling.chunk));
-  Value count = arith::SubIOp::create(e.b, lastTile, firstTile);
+/// gradient, at one tap.
+void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
+                                        Value firstChannel, int64_t channels,
+                                        Value filterInPart, Value filter,
+                                        int64_t filters) {
+  Value count = arith::SubIOp::create(e.b, lastTile(), firstTile);
   Value end = product(count, columns);
-  Value firstD = e.mul(filterInPart, tiling.columns);
-  Value firstV = e.index(tiling.filters * tiling.columns);
+  Value firstD =
+      sum(e.mul(tap, resultTapFloats()), e.mul(filterInPart, tiling.columns));
+  Value firstV = e.add(e.mul(tap, imageTapFloats()), 4 * resultTapFloats());
   SmallVector<Value> acc(channels * filters, e.vectorConstant(0));
   auto load = [&](Value at) -> Value {
     return vector::LoadOp::create(e.b, vectorType, scratch,
@@ -221,35 +259,82 @@ void WinogradGradientNest::buildProduct(Value tap, Value firstChannel,
         }
         return next;
       });
-  Value row = sum(e.mul(tap, conv.channels), firstChannel);
+  Value row =
+      sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels), firstChannel);
   for (int64_t c = 0; c < channels; ++c)
-    for (int64_t f = 0; f < filters; ++f) {
-      Value total = vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
-                                                acc[c * filters + f],
-                                                arith::FastMathFlags::reassoc);
+    for (int64_t f = 0; f < filters;) {
       Value at = sum(e.mul(e.add(row, c), conv.filters), e.add(filter, f));
-      Value before = memref::LoadOp::create(e.b, du, at);
-      memref::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, total),
-                              du, at);
+      ArrayRef<Value> sums = ArrayRef(acc).drop_front(c * filters + f);
+      if (f + 4 <= filters && e.lanes() >= 4) {
+        addTo(at, sumLanes(sums.take_front(4)));
+        f += 4;
+      } else {
+        addTo(at, vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
+                                              sums.front(),
+                                              arith::FastMathFlags::reassoc));
+        ++f;
+      }
     }
 }
 
-void WinogradGradientNest::buildUnit(Value tap, Value firstFilter,
+/// The sums of the lanes of four vectors, as one vector of four.
+Value WinogradGradientNest::sumLanes(ArrayRef<Value> vectors) {
+  int64_t lanes = e.lanes();
+  auto fold = [&](Value x, Value y, ArrayRef<int64_t> left,
+                  ArrayRef<int64_t> right) -> Value {
+    return arith::AddFOp::create(e.b,
+                                 vector::ShuffleOp::create(e.b, x, y, left),
+                                 vector::ShuffleOp::create(e.b, x, y, right));
+  };
+  // In each four lanes: x0+x1 y0+y1 x2+x3 y2+y3; then the sums of all four of
+  // a, b, c, d.
+  SmallVector<int64_t> even, odd, low, high;
+  for (int64_t i = 0; i < lanes; i += 2) {
+    even.append({i, lanes + i});
+    odd.append({i + 1, lanes + i + 1});
+  }
+  for (int64_t i = 0; i < lanes; i += 4) {
+    low.append({i, i + 1, lanes + i, lanes + i + 1});
+    high.append({i + 2, i + 3, lanes + i + 2, lanes + i + 3});
+  }
+  Value ab = fold(vectors[0], vectors[1], even, odd);
+  Value cd = fold(vectors[2], vectors[3], even, odd);
+  Value sum = fold(ab, cd, low, high);
+  for (int64_t size = lanes; size > 4; size /= 2) {
+    SmallVector<int64_t> lower, upper;
+    for (int64_t i = 0; i < size / 2; ++i) {
+      lower.push_back(i);
+      upper.push_back(size / 2 + i);
+    }
+    sum = fold(sum, sum, lower, upper);
+  }
+  return sum;
+}
+
+void WinogradGradientNest::addTo(Value at, Value sums) {
+  if (auto type = dyn_cast<VectorType>(sums.getType())) {
+    Value before = vector::LoadOp::create(e.b, type, du, at);
+    vector::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
+                            at);
+    return;
+  }
+  Value before = memref::LoadOp::create(e.b, du, at);
+  memref::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
+                          at);
+}
+
+void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
                                      Value filters) {
   Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
-  e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
-    Value row = sum(e.mul(tap, conv.channels), c);
+  e.loop(e.index(0), e.index(4 * conv.channels), 1, [&](Value c) {
+    Value row = sum(e.mul(tapRow, 4 * conv.channels), c);
     Value from = sum(e.mul(row, conv.filters), firstFilter);
     e.loop(e.index(0), filters, 1, [&](Value f) {
       memref::StoreOp::create(e.b, zero, du, sum(from, f));
     });
   });
 
-  Value down = arith::DivUIOp::create(e.b, tap, e.index(4));
-  Value across = arith::RemUIOp::create(e.b, tap, e.index(4));
-  std::array<Terms, 2> image = {imageTerms(down), imageTerms(across)};
-  std::array<Terms, 2> result = {resultTerms(down), resultTerms(across)};
-
+  Rows image = imageRows(tapRow), result = resultRows(tapRow);
   auto inParts = [&](int64_t total, int64_t size,
                      llvm::function_ref<void(Value, int64_t)> body) {
     int64_t whole = total / size * size;
@@ -272,14 +357,15 @@ void WinogradGradientNest::buildUnit(Value tap, Value firstFilter,
 
   e.loop(e.index(0), e.index(tiling.chunks), 1, [&](Value chunk) {
     firstTile = e.mul(chunk, tiling.chunk);
-    transform(dy, conv.window, /*isResult=*/true, result, e.index(conv.filters),
-              firstFilter, filters, e.index(0));
+    transform(dy, /*isResult=*/true, result, firstFilter, filters, e.index(0),
+              resultTapFloats());
     inParts(conv.channels, tile.channels, [&](Value c, int64_t channels) {
-      transform(x, conv.window, /*isResult=*/false, image,
-                e.index(conv.channels), c, e.index(channels),
-                e.index(tiling.filters * tiling.columns));
-      overFilters([&](Value f, int64_t count) {
-        buildProduct(tap, c, channels, f, sum(firstFilter, f), count);
+      transform(x, /*isResult=*/false, image, c, e.index(channels),
+                e.index(4 * resultTapFloats()), imageTapFloats());
+      e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
+        overFilters([&](Value f, int64_t count) {
+          buildProduct(tapRow, tap, c, channels, f, sum(firstFilter, f), count);
+        });
       });
     });
   });
@@ -296,11 +382,11 @@ int64_t WinogradGradientNest::build() {
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
   e.loop(low, high, 1, [&](Value unit) {
     Value parts = e.index(tiling.filterParts);
-    Value tap = arith::DivUIOp::create(e.b, unit, parts);
+    Value tapRow = arith::DivUIOp::create(e.b, unit, parts);
     Value part = arith::RemUIOp::create(e.b, unit, parts);
     Value firstFilter = e.mul(part, tiling.filters);
     Value left = arith::SubIOp::create(e.b, e.index(conv.filters), firstFilter);
-    buildUnit(tap, firstFilter, least(e.index(tiling.filters), left));
+    buildUnit(tapRow, firstFilter, least(e.index(tiling.filters), left));
   });
   return tiling.tasks;
 }

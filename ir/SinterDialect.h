@@ -74,10 +74,14 @@ inline llvm::ArrayRef<int64_t> featureLoops(mlir::RankedTensorType type) {
 /// Elements of one sample of a batched tensor, or of the whole of another.
 int64_t featureCount(mlir::RankedTensorType type);
 
-/// Samples per lane group: tensors in batch-minor layout are padded to a
-/// multiple of this many samples, whatever the target's vector width.
+/// Tensors in batch-minor layout are padded to a multiple of this many samples,
+/// whatever the target's vector width; small batches to 4 or 8, so that no lane
+/// is wasted on processors with vectors that narrow.
 constexpr int64_t kLaneMultiple = 16;
 inline int64_t paddedBatch(int64_t batchBound) {
+  for (int64_t few : {4, 8})
+    if (batchBound <= few)
+      return few;
   return (batchBound + kLaneMultiple - 1) / kLaneMultiple * kLaneMultiple;
 }
 

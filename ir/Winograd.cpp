@@ -3,6 +3,7 @@
 #include "ir/Winograd.h"
 
 #include <algorithm>
+#include <limits>
 
 using namespace mlir;
 using namespace sinter;
@@ -57,14 +58,25 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
                        : std::min(samples, kLaneMultiple);
   tiling.units = tiling.tilesDown * samples / tiling.samples;
 
-  // Transformed tiles and products take a third of an L2 cache; runs are as
-  // even as they come.
-  constexpr int64_t cacheFloats = 320 * 1024 / 4;
-  int64_t most = std::clamp<int64_t>(
-      cacheFloats / (16 * (conv.channels + conv.filters) * tiling.samples), 1,
-      tiling.tilesAcross);
-  tiling.runs = (tiling.tilesAcross + most - 1) / most;
-  tiling.run = (tiling.tilesAcross + tiling.runs - 1) / tiling.runs;
+  // Transformed tiles and products take a third of an L2 cache, but columns
+  // fill a few vectors. Of such runs, the one with the least work: tiles, those
+  // that the last run has too many included, and for each run the filters'
+  // taps.
+  constexpr int64_t cacheFloats = 320 * 1024 / 4, fewColumns = 32;
+  int64_t most = std::max(
+      cacheFloats / (16 * (conv.channels + conv.filters) * tiling.samples),
+      fewColumns / tiling.samples);
+  tiling.run = 1;
+  int64_t leastWork = std::numeric_limits<int64_t>::max();
+  for (int64_t run = 1; run <= std::min(most, tiling.tilesAcross); ++run) {
+    int64_t runs = (tiling.tilesAcross + run - 1) / run;
+    int64_t work = runs * (run * tiling.samples + 16);
+    if (work <= leastWork) {
+      tiling.run = run;
+      tiling.runs = runs;
+      leastWork = work;
+    }
+  }
 
   // Scratch grows with tasks.
   constexpr int64_t mostTasks = 8;
@@ -89,11 +101,8 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
     parts = (count + most - 1) / most;
     part = (count + parts - 1) / parts;
   };
-  // A few channels of a chunk stay in the L1 cache, filters in the L2 cache.
-  constexpr int64_t mostColumns = 1536, mostFilters = 64;
   int64_t samples = paddedBatch(batchBound);
-  cut(all, std::max<int64_t>(mostColumns / samples, 1), tiling.chunk,
-      tiling.chunks);
+  constexpr int64_t mostFilters = 64;
   cut(conv.filters, mostFilters, tiling.filters, tiling.filterParts);
   // Even parts have code of their own size.
   for (int64_t parts = tiling.filterParts; parts <= 2 * tiling.filterParts;
@@ -103,12 +112,17 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
       tiling.filterParts = parts;
       break;
     }
+  // A chunk of these filters takes half of an L2 cache.
+  constexpr int64_t cacheFloats = 512 * 1024 / 4;
+  cut(all, std::max<int64_t>(cacheFloats / (4 * tiling.filters * samples), 1),
+      tiling.chunk, tiling.chunks);
   tiling.columns = spread(tiling.chunk * samples);
 
   constexpr int64_t mostTasks = 8;
   constexpr int64_t worthwhile = 1 << 18; // products
   int64_t products = all * samples * conv.channels * conv.filters;
-  tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1, mostTasks);
+  tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
+                                     std::min(mostTasks, tiling.units()));
   return tiling;
 }
 

@@ -39,8 +39,8 @@ struct WinogradTiling {
 };
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
 
-/// The gradient's units are one of the 16 taps and some filters each, so no sum
-/// crosses units. A unit goes through the tiles of all images in chunks.
+/// The gradient's units are a row of the 16 taps and some filters each, so no
+/// sum crosses units. A unit goes through the tiles of all images in chunks.
 struct WinogradGradientTiling {
   int64_t tilesDown, tilesAcross;
   int64_t chunk, chunks; // tiles at a time; how often
@@ -49,11 +49,11 @@ struct WinogradGradientTiling {
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
   /// Channels that are transformed at a time, at most.
-  static constexpr int64_t maxChannels = 16;
+  static constexpr int64_t maxChannels = 8;
 
-  int64_t units() const { return 16 * filterParts; }
-  /// Filters, then channels.
-  int64_t taskFloats() const { return (filters + maxChannels) * columns; }
+  int64_t units() const { return 4 * filterParts; }
+  /// For each tap filters; behind them, for each tap channels.
+  int64_t taskFloats() const { return 4 * (filters + maxChannels) * columns; }
 };
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
                                 int64_t batchBound);
