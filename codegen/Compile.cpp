@@ -21,6 +21,7 @@
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/ToolOutputFile.h"
 
@@ -247,7 +248,10 @@ LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,
       planned.print(out);
       out << '\n';
     });
-  return compileLoops(planned, *record, *target, options, timing);
+  std::string task = llvm::formatv("{0} kernels, {1} distinct, to machine code",
+                                   record->numKernels, record->distinctKernels);
+  TimingScope rest = timing.nest(StringRef(task));
+  return compileLoops(planned, *record, *target, options, rest);
 }
 
 } // namespace sinter

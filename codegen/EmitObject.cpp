@@ -21,6 +21,7 @@
 #include "llvm/Transforms/Scalar/EarlyCSE.h"
 #include "llvm/Transforms/Scalar/InstSimplifyPass.h"
 #include "llvm/Transforms/Scalar/LICM.h"
+#include "llvm/Transforms/Scalar/LoopDeletion.h"
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Scalar/LoopRotation.h"
 #include "llvm/Transforms/Scalar/SimplifyCFG.h"
@@ -74,6 +75,7 @@ void optimize(llvm::Module &module, const TargetInfo &target) {
   llvm::LoopPassManager loopPasses;
   loopPasses.addPass(llvm::LoopRotatePass());
   loopPasses.addPass(llvm::LICMPass(llvm::LICMOptions()));
+  loopPasses.addPass(llvm::LoopDeletionPass()); // also loops of one turn
   cleanUp.addPass(llvm::createFunctionToLoopPassAdaptor(std::move(loopPasses),
                                                         /*UseMemorySSA=*/true));
   cleanUp.addPass(llvm::EarlyCSEPass(/*UseMemorySSA=*/true));

@@ -41,7 +41,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/Transforms/Passes.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/Transforms/Passes.h"
+#include "mlir/Dialect/MemRef/Transforms/Transforms.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/Transforms/LoweringPatterns.h"
 #include "mlir/Dialect/Vector/Transforms/VectorRewritePatterns.h"
@@ -77,6 +77,10 @@ public:
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     sinter::populateVectorMath(patterns);
+    populateVectorToSCFConversionPatterns(
+        patterns, VectorTransferToSCFOptions().enableFullUnroll());
+    memref::populateExpandStridedMetadataPatterns(patterns);
+    populateAffineToStdConversionPatterns(patterns);
     vector::populateVectorMultiReductionLoweringPatterns(
         patterns, vector::VectorMultiReductionLowering::InnerParallel);
     vector::populateVectorContractLoweringPatterns(
@@ -96,8 +100,13 @@ public:
     // A lane's number fits in 32 bits: masks compare half as many bytes.
     vector::populateVectorMaskMaterializationPatterns(
         patterns, /*force32BitVectorIndices=*/true);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
-      signalPassFailure();
+    // What a pattern makes is looked at again in the same sweep; a second sweep
+    // would only find that nothing is left to do. An op that is left all the
+    // same is an error of the conversion.
+    GreedyRewriteConfig config;
+    config.setMaxIterations(1);
+    config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+    (void)applyPatternsGreedily(getOperation(), std::move(patterns), config);
   }
 
 private:
@@ -195,16 +204,10 @@ public:
 
 void sinter::addLowerToLLVMPasses(OpPassManager &passes,
                                   const TargetShape &target) {
-  passes.addPass(createConvertVectorToSCFPass(
-      VectorTransferToSCFOptions().enableFullUnroll()));
   // AVX-512 transposes 16x16 in registers with 64 shuffles.
   passes.addPass(std::make_unique<LowerVectors>(
       target.lanes == 16 ? vector::VectorTransposeLowering::Shuffle16x16
                          : vector::VectorTransposeLowering::Shuffle1D));
-  passes.addPass(memref::createExpandStridedMetadataPass());
-  passes.addPass(createLowerAffinePass());
-  passes.addPass(createCanonicalizerPass());
-  passes.addPass(createCSEPass());
   // Apart: LLVM 22 crashes when loops and their bounds convert together.
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(std::make_unique<ConvertToLLVM>());

@@ -248,7 +248,10 @@ class ModelLowering {
 public:
   ModelLowering(ModuleOp module, ModelOp model, const TargetShape &target)
       : module(module), model(model), builder(module.getContext()),
-        layout{static_cast<int64_t>(model.getBatchBound()), target, {}, {}} {}
+        layout{static_cast<int64_t>(model.getBatchBound()), target, {}, {}} {
+    // Small batches do not fill wide vectors.
+    layout.target.lanes = std::min(target.lanes, layout.padded());
+  }
 
   FailureOr<ModelRecord> lower();
 
@@ -298,6 +301,8 @@ void ModelLowering::findEqualKernels() {
     forms[entry->second].kernels.push_back(kernel);
     formOf[kernel] = entry->second;
   });
+  record.numKernels = formOf.size();
+  record.distinctKernels = forms.size();
 }
 
 func::FuncOp ModelLowering::declare(StringRef name, ArrayRef<Type> arguments,

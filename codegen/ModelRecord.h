@@ -64,6 +64,8 @@ struct ModelRecord {
   int64_t stateBytes = 0;
   std::vector<StateRecord> states;
   FunctionRecord predict, evalStep, trainStep;
+  int64_t numKernels = 0;      // in all functions
+  int64_t distinctKernels = 0; // how many of them have code of their own
 };
 
 } // namespace sinter

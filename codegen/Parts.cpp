@@ -130,6 +130,9 @@ compileParts(ModuleOp loops, ArrayRef<OwningOpRef<ModuleOp>> parts,
                                                 ModuleOp::getOperationName());
     // Fails only where the program has no such options.
     (void)applyPassManagerCLOptions(*passes);
+#ifdef NDEBUG
+    passes->enableVerifier(false);
+#endif
     addLowerToLLVMPasses(*passes, target.shape);
     work.push_back({module, std::move(passes), {}});
   };
@@ -140,7 +143,6 @@ compileParts(ModuleOp loops, ArrayRef<OwningOpRef<ModuleOp>> parts,
 
   auto compile = [&](Part &part) -> LogicalResult {
     TimingScope lowering = timing.nest("Loops to LLVM dialect");
-    part.passes->enableTiming(lowering);
     if (failed(part.passes->run(part.module)))
       return failure();
     lowering.stop();
