@@ -46,9 +46,13 @@ static std::string identifier(StringRef name) {
   return text;
 }
 
-static StringRef summaryOf(const Step &step) {
+static StringRef summaryOf(const ModelRecord &model, const Step &step) {
   if (StringRef(step.suffix) == "predict")
-    return "The model's output for a batch.";
+    return model.predictOne.symbol.empty()
+               ? "The model's output for a batch."
+               : "The model's output for a batch. A batch of 1 has code of its "
+                 "own, several\n * times faster, which sums in another order: "
+                 "results differ by roundings.";
   if (step.changesState)
     return "One training step: loss, gradients, optimizer update. The loss is\n"
            " * the one before the update.";
@@ -57,7 +61,7 @@ static StringRef summaryOf(const Step &step) {
 
 static void emitStep(const ModelRecord &model, const Step &step,
                      raw_ostream &out) {
-  out << "\n/* " << summaryOf(step) << "\n";
+  out << "\n/* " << summaryOf(model, step) << "\n";
   for (const TensorRecord &tensor : step.record->inputs)
     out << " *   " << identifier(tensor.name) << ": " << describe(tensor)
         << "\n";

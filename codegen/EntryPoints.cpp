@@ -1,7 +1,8 @@
 //===- EntryPoints.cpp - a library's C functions -------------------------===//
 //
 // Each step gets a wrapper that lays its arguments out as a sinter_call on the
-// stack; init, load and save hand the model's table to the runtime.
+// stack; that of predict chooses between the functions for one sample and for
+// several. Init, load and save hand the model's table to the runtime.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,6 +32,7 @@ int64_t largestArena(const ModelRecord &record) {
   int64_t bytes = 0;
   for (const Step &step : stepsOf(record))
     bytes = std::max(bytes, step.record->arenaBytes);
+  bytes = std::max(bytes, record.predictOne.arenaBytes);
   return alignTo(bytes, kCacheLine);
 }
 
@@ -135,7 +137,15 @@ private:
           storePointers(tensors.take_back(outputs)));
     store(offsetof(sinter_call, batch), values[2]);
     store(offsetof(sinter_call, pool), values.back());
-    builder.CreateCall(run, {call});
+    Function *one = module.getFunction(record.predictOne.symbol);
+    if (step.record == &record.predict && one) {
+      // Both functions have the same form.
+      Value *isOne = builder.CreateICmpEQ(values[2], builder.getInt64(1));
+      Value *chosen = builder.CreateSelect(isOne, one, run);
+      builder.CreateCall(run->getFunctionType(), chosen, {call});
+    } else {
+      builder.CreateCall(run, {call});
+    }
     builder.CreateRetVoid();
   }
 

@@ -2,6 +2,7 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "passes/Names.h"
 #include "passes/Schedule.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -16,7 +17,9 @@ using namespace sinter;
 KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
                              func::FuncOp function, const KernelFrame *frame)
     : b(kernel.getLoc(), kernel.getContext()), kernel(kernel), layout(layout),
-      frame(frame) {
+      oneSample(
+          kernel->getParentOfType<func::FuncOp>()->hasAttr(names::oneSample)),
+      width(layout.target.lanes), frame(frame) {
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   call = entry->getArgument(0);
@@ -115,13 +118,13 @@ Value KernelEmitter::streamNumber(int64_t stream) {
 }
 
 static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
-                             bool flat) {
+                             bool flat, bool oneSample) {
   SmallVector<int64_t> shape(featureShape(type));
   if (flat)
     shape = {featureCount(type)};
   if (isBatchMinor(type))
     shape.push_back(layout.padded());
-  else if (isBatched(type))
+  else if (isBatched(type) && !oneSample)
     shape.insert(shape.begin(), layout.batchBound);
   return MemRefType::get(shape, type.getElementType());
 }
@@ -134,7 +137,7 @@ Value KernelEmitter::memory(Value tensor, bool isFlat) {
     if (b.getInsertionBlock()->getParentOp() != function)
       b.setInsertionPointAfter(batch.getDefiningOp());
     memref = createMemRef(b, b.getLoc(), addressOf(tensor), 0,
-                          memoryType(tensorTypeOf(tensor), layout, isFlat));
+                          memoryType(tensorTypeOf(tensor), layout, isFlat, oneSample));
   }
   return memref;
 }
@@ -148,9 +151,16 @@ Value KernelEmitter::stateMemory(StringRef state, bool isFlat) {
       b.setInsertionPointAfter(batch.getDefiningOp());
     memref = createMemRef(
         b, b.getLoc(), addressOf(b.getStringAttr(state)), 0,
-        memoryType(layout.stateTypes.lookup(state), layout, isFlat));
+        memoryType(layout.stateTypes.lookup(state), layout, isFlat, oneSample));
   }
   return memref;
+}
+
+Value KernelEmitter::weights(Value tensor) {
+  auto read = tensor.getDefiningOp<ReadOp>();
+  return read && read->getParentOp() == kernel
+             ? stateMemory(read.getState(), /*isFlat=*/true)
+             : memory(tensor, /*isFlat=*/true);
 }
 
 /// With flat addressing, tensors of one element are still reached as scalars.
@@ -160,9 +170,9 @@ bool KernelEmitter::isFlattened(RankedTensorType type) const {
 
 /// Do the lanes run along this tensor, rather than repeat one element of it?
 bool KernelEmitter::hasColumns(RankedTensorType type) const {
+  ArrayRef<int64_t> shape = featureShape(type);
   return lanesMode == Lanes::Columns &&
-         (isFlattened(type) ||
-          (type.getRank() > 0 && type.getShape().back() > 1));
+         (isFlattened(type) || (!shape.empty() && shape.back() > 1));
 }
 
 Value KernelEmitter::load(Value memref, RankedTensorType type,
@@ -296,6 +306,10 @@ Value KernelEmitter::mul(Value x, int64_t y) {
   return y == 1 ? x : arith::MulIOp::create(b, x, index(y)).getResult();
 }
 
+Value KernelEmitter::sum(Value x, Value y) {
+  return arith::AddIOp::create(b, x, y);
+}
+
 void KernelEmitter::loop(Value low, Value high, int64_t step,
                          llvm::function_ref<void(Value)> body) {
   auto loop = scf::ForOp::create(b, low, high, index(step));
@@ -313,7 +327,8 @@ SmallVector<Value> KernelEmitter::loop(
   scope([&] {
     SmallVector<Value> next =
         body(loop.getInductionVar(), loop.getRegionIterArgs());
-    scf::YieldOp::create(b, next);
+    if (!next.empty()) // a loop that carries nothing has a terminator already
+      scf::YieldOp::create(b, next);
   });
   return SmallVector<Value>(loop.getResults());
 }
@@ -331,6 +346,64 @@ void KernelEmitter::loops(ArrayRef<int64_t> shape,
     });
   };
   nest(nest);
+}
+
+void KernelEmitter::setWidth(int64_t lanes, int64_t existing) {
+  width = lanes;
+  mask = existing == lanes ? Value()
+                           : vector::ConstantMaskOp::create(
+                                 b, VectorType::get({lanes}, b.getI1Type()),
+                                 ArrayRef{existing});
+}
+
+Value KernelEmitter::zeroPiece(const VectorPiece &piece) {
+  auto type = VectorType::get({piece.lanes}, b.getF32Type());
+  return arith::ConstantOp::create(b, b.getZeroAttr(type));
+}
+
+Value KernelEmitter::loadPiece(Value memref, Value at,
+                               const VectorPiece &piece) {
+  auto type = VectorType::get({piece.lanes}, b.getF32Type());
+  if (piece.existing == piece.lanes)
+    return vector::LoadOp::create(b, type, memref, at);
+  Value exists = vector::ConstantMaskOp::create(
+      b, VectorType::get({piece.lanes}, b.getI1Type()),
+      ArrayRef{piece.existing});
+  return vector::MaskedLoadOp::create(b, type, memref, at, exists,
+                                      zeroPiece(piece));
+}
+
+void KernelEmitter::columns(int64_t size, ArrayRef<int64_t> joints,
+                            llvm::function_ref<void(Value)> body) {
+  columns(size, joints, {}, [&](Value column, ValueRange) {
+    body(column);
+    return SmallVector<Value>();
+  });
+}
+
+SmallVector<Value> KernelEmitter::columns(
+    int64_t size, ArrayRef<int64_t> joints, ValueRange start,
+    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> body) {
+  if (lanesMode == Lanes::None)
+    return loop(index(0), index(size), 1, start, body);
+  SmallVector<Value> values(start);
+  int64_t from = 0;
+  auto run = [&](int64_t to) {
+    runStart = from;
+    int64_t whole = from + (to - from) / lanes() * lanes();
+    if (from < whole)
+      values = loop(index(from), index(whole), lanes(), values, body);
+    if (whole < to) {
+      setWidth(lanes(), to - whole);
+      scope([&] { values = body(index(whole), values); });
+      resetWidth();
+    }
+    from = to;
+  };
+  for (int64_t joint : joints)
+    run(joint);
+  run(size);
+  return values;
 }
 
 std::pair<Value, Value> KernelEmitter::taskRange(int64_t units, int64_t tasks) {

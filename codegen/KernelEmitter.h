@@ -3,14 +3,18 @@
 // Every kernel is a loop nest that, at each point, computes some elementwise
 // values and stores those that are wanted. The nests differ (LowerMatmul.cpp,
 // LowerWeightGradient.cpp, LowerConv.cpp, LowerFilterGradient.cpp,
-// LowerSweep.cpp, LowerScatter.cpp, LowerRelayout.cpp); this class is what they
-// share: where tensors are, and the value of any tensor at a point.
+// LowerSweep.cpp, LowerScatter.cpp, LowerRelayout.cpp, LowerSample*.cpp); this
+// class is what they share: where tensors are, and the value of any tensor at a
+// point.
 //
 // A point is an index for each feature dimension, plus lanes:
 //
 //   Samples  a vector holds one element of `lanes` consecutive samples
 //   Columns  a vector holds `lanes` elements along the last dimension
 //   None     scalars
+//
+// In a function of one sample (names::oneSample) a batched tensor is that
+// sample's features, and lanes are Columns or None.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,6 +55,12 @@ llvm::SmallVector<mlir::Value> emitFrame(const KernelFrame &frame,
 
 enum class Lanes { Samples, Columns, None };
 
+/// Some consecutive elements of a tensor in a vector register: `lanes` of it,
+/// of which the first `existing` are elements.
+struct VectorPiece {
+  int64_t start, lanes, existing;
+};
+
 using Indices = llvm::SmallVector<mlir::Value>;
 
 class KernelEmitter {
@@ -66,15 +76,19 @@ public:
   const ModelLayout &layout;
   mlir::Value task;  // index
   mlir::Value batch; // index: samples in this call
+  const bool oneSample;
 
   int64_t lanes() const { return layout.target.lanes; }
 
   // ---- Memory
   /// A tensor of the function as a memref: (features..., padded batch) if
   /// batch-minor, (batch bound, features...) if row-major and batched, else its
-  /// own shape. `flat` joins all features into one dimension.
+  /// own shape; without the batch in a function of one sample. `flat` joins all
+  /// features into one dimension.
   mlir::Value memory(mlir::Value tensor, bool flat = false);
   mlir::Value stateMemory(llvm::StringRef state, bool flat = false);
+  /// Flat, whether the kernel reads it as a state or has it from outside.
+  mlir::Value weights(mlir::Value tensor);
 
   // ---- The current point
   void setLanes(Lanes mode) { lanesMode = mode; }
@@ -82,6 +96,27 @@ public:
   void setSample(mlir::Value index) { sample = index; }
   /// Columns: null, or which lanes exist.
   void setMask(mlir::Value vector) { mask = vector; }
+  /// Columns: lanes of a vector, at most those of the target, and a mask where
+  /// fewer than these exist.
+  void setWidth(int64_t lanes, int64_t existing);
+  /// The target's lanes, all of them existing.
+  void resetWidth() { setWidth(lanes(), lanes()); }
+  /// Columns: body(column) in steps of whole vectors over the last dimension,
+  /// with a masked last one; None: one by one. Joints, where parts of a
+  /// concatenation or padding meet along that dimension, lie between vectors.
+  void columns(int64_t size, llvm::ArrayRef<int64_t> joints,
+               llvm::function_ref<void(mlir::Value)> body);
+  /// The same with values carried on.
+  llvm::SmallVector<mlir::Value>
+  columns(int64_t size, llvm::ArrayRef<int64_t> joints, mlir::ValueRange start,
+          llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value,
+                                                            mlir::ValueRange)>
+              body);
+  mlir::Value currentMask() const { return mask; }
+  /// A vector of `piece`'s width from a flat memref: its elements, then 0.
+  mlir::Value loadPiece(mlir::Value memref, mlir::Value at,
+                        const VectorPiece &piece);
+  mlir::Value zeroPiece(const VectorPiece &piece);
   /// Is `index`, a number or a vector of them, the number of one of a table's
   /// rows? And it as an integer, 0 where it is none.
   struct Row {
@@ -134,6 +169,7 @@ public:
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value x, int64_t y);
   mlir::Value mul(mlir::Value x, int64_t y);
+  mlir::Value sum(mlir::Value x, mlir::Value y);
   mlir::Value vectorConstant(float value);
   /// for i in low..high: body(i)
   void loop(mlir::Value low, mlir::Value high, int64_t step,
@@ -195,11 +231,20 @@ private:
   mlir::Value streamNumber(int64_t stream);
   bool isFlattened(mlir::RankedTensorType type) const;
   bool hasColumns(mlir::RankedTensorType type) const;
+  /// Do lanes run along feature `axis` of the point?
+  bool isAcrossLanes(int64_t axis, mlir::ValueRange features) const {
+    return oneSample && lanesMode == Lanes::Columns &&
+           axis + 1 == static_cast<int64_t>(features.size());
+  }
 
   mlir::Value call;
   const KernelFrame *frame;
   Lanes lanesMode = Lanes::None;
   mlir::Value sample, mask;
+  int64_t width;
+  /// Columns: where the run of columns between two joints begins that the
+  /// current vector is in.
+  int64_t runStart = 0;
   bool flat = false;
   struct Emitted {
     mlir::Value tensor;
@@ -246,6 +291,10 @@ mlir::FailureOr<int64_t> lowerWinogradFilter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWinogradGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerScatter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
+// In functions of one sample:
+mlir::FailureOr<int64_t> lowerSampleMatmul(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerSampleConv(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerSampleSweep(KernelEmitter &e);
 
 } // namespace sinter
 

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelFrame.h"
+#include "passes/Names.h"
 #include "passes/Schedule.h"
 
 using namespace mlir;
@@ -68,7 +69,9 @@ void KernelFrame::describe(Operation &op,
 KernelFrame::KernelFrame(KernelOp kernel) {
   SmallVector<Value> captured = kernel.getCaptured();
   llvm::DenseMap<Value, uintptr_t> numbers;
-  form = {static_cast<uintptr_t>(kernel.getKind()), captured.size()};
+  auto function = kernel->getParentOfType<func::FuncOp>();
+  form = {static_cast<uintptr_t>(kernel.getKind()),
+          function && function->hasAttr(names::oneSample), captured.size()};
   for (Value value : captured) {
     numbers.try_emplace(value, numbers.size());
     form.push_back(placeOf(value));

@@ -26,8 +26,7 @@ using namespace mlir;
 using namespace sinter;
 
 Type KernelEmitter::elementVector(Type element) {
-  return lanesMode == Lanes::None ? element
-                                  : VectorType::get({lanes()}, element);
+  return lanesMode == Lanes::None ? element : VectorType::get({width}, element);
 }
 
 Value KernelEmitter::spread(Value scalar) {
@@ -228,11 +227,19 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       })
       .Case<PadOp>([&](PadOp pad) -> Value {
         int64_t axis = pad.getAxis() - 1;
-        Value from = add(features[axis], -static_cast<int64_t>(pad.getLow()));
+        auto low = static_cast<int64_t>(pad.getLow());
+        int64_t size = featureShape(tensorTypeOf(pad.getX()))[axis];
+        Value from = add(features[axis], -low);
+        if (isAcrossLanes(axis, features)) {
+          if (runStart < low || runStart >= low + size)
+            return vectorConstant(0);
+          Indices at(features);
+          at[axis] = from;
+          return emit(pad.getX(), at);
+        }
         // As an unsigned number, an index below 0 is large.
-        Value inside = arith::CmpIOp::create(
-            b, arith::CmpIPredicate::ult, from,
-            index(featureShape(tensorTypeOf(pad.getX()))[axis]));
+        Value inside = arith::CmpIOp::create(b, arith::CmpIPredicate::ult, from,
+                                             index(size));
         Value result;
         scope([&] {
           auto branch =
@@ -332,9 +339,23 @@ Value KernelEmitter::emitEmbedding(EmbeddingOp op, ValueRange features) {
 }
 
 /// The input that holds the index along the axis, found by comparing it with
-/// where each input begins. The index is a scalar: no lanes diverge.
+/// where each input begins. The index is a scalar, or all lanes lie between two
+/// joints: none diverge.
 Value KernelEmitter::emitConcatenate(ConcatenateOp op, ValueRange features) {
   int64_t axis = op.getAxis() - 1;
+  if (isAcrossLanes(axis, features)) {
+    int64_t start = 0;
+    for (Value input : op.getInputs()) {
+      int64_t end = start + featureShape(tensorTypeOf(input))[axis];
+      if (runStart < end) {
+        Indices at(features);
+        at[axis] = add(at[axis], -start);
+        return emit(input, at);
+      }
+      start = end;
+    }
+    llvm_unreachable("runs end where inputs do");
+  }
   auto emitFrom = [&](auto self, unsigned input, int64_t start) -> Value {
     Value tensor = op.getInputs()[input];
     Indices at(features);

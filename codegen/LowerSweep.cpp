@@ -21,7 +21,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/KernelEmitter.h"
+#include "codegen/Sweep.h"
 #include "codegen/TileChoice.h"
 #include "codegen/VectorRandom.h"
 
@@ -29,83 +29,13 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include <limits>
-
 using namespace mlir;
 using namespace sinter;
 
-static int64_t product(ArrayRef<int64_t> sizes) {
-  int64_t result = 1;
-  for (int64_t size : sizes)
-    result *= size;
-  return result;
-}
-
-static SmallVector<int64_t> reducedAxes(Operation *op) {
-  if (auto sum = dyn_cast<ReduceSumOp>(op))
-    return SmallVector<int64_t>(sum.getAxes());
-  if (auto max = dyn_cast<ReduceMaxOp>(op))
-    return SmallVector<int64_t>(max.getAxes());
-  return {tensorTypeOf(op->getOperand(0)).getRank() - 1};
-}
-
-static bool isReduce(Operation *op) {
-  return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isRowSum(op);
-}
-
-//===----------------------------------------------------------------------===//
-// One reduction
-//===----------------------------------------------------------------------===//
-
 namespace {
-/// What is carried through the loops of a reduction, and how it ends.
-class Accumulator {
-public:
-  Accumulator(KernelEmitter &e, Operation *op) : e(e), op(op) {}
-
-  SmallVector<Value> start() {
-    if (isa<ReduceSumOp>(op))
-      return {e.vectorConstant(0)};
-    Value least = e.vectorConstant(-std::numeric_limits<float>::infinity());
-    if (isa<ReduceMaxOp>(op))
-      return {least};
-    Value none = arith::ConstantOp::create(
-        e.b, e.b.getZeroAttr(e.elementVector(e.b.getI32Type())));
-    return {least, none};
-  }
-
-  /// `position` is argmax's index; `mask`, if given, says which lanes count.
-  SmallVector<Value> step(ValueRange acc, Value value, Value position,
-                          Value mask = {}) {
-    if (mask)
-      value = arith::SelectOp::create(e.b, mask, value, start()[0]);
-    if (isa<ReduceSumOp>(op))
-      return {arith::AddFOp::create(e.b, acc[0], value)};
-    if (isa<ReduceMaxOp>(op)) // keeps a NaN
-      return {arith::MaximumFOp::create(e.b, acc[0], value)};
-    Value wins =
-        arith::CmpFOp::create(e.b, arith::CmpFPredicate::OGT, value, acc[0]);
-    Value best = arith::SelectOp::create(e.b, wins, value, acc[0]);
-    return {best, arith::SelectOp::create(e.b, wins, position, acc[1])};
-  }
-
-  /// All lanes together, as a scalar.
-  Value acrossLanes(Value vector) {
-    auto kind = isa<ReduceSumOp>(op) ? vector::CombiningKind::ADD
-                                     : vector::CombiningKind::MAXIMUMF;
-    // A tree of lanes, the same every time.
-    return vector::ReductionOp::create(e.b, kind, vector,
-                                       arith::FastMathFlags::reassoc);
-  }
-
-private:
-  KernelEmitter &e;
-  Operation *op;
-};
-
 class SweepNest {
 public:
-  explicit SweepNest(KernelEmitter &e) : e(e) {}
+  explicit SweepNest(KernelEmitter &e) : e(e), domain(e.kernel) {}
 
   FailureOr<int64_t> build();
 
@@ -126,10 +56,12 @@ private:
   }
 
   KernelEmitter &e;
-  SmallVector<Operation *> reductions;
-  SmallVector<int64_t> full, outer;
-  bool batched = false, sumsRows = false;
-  int64_t operations = 0;
+  const SweepDomain domain;
+  ArrayRef<Operation *> reductions = domain.reductions;
+  ArrayRef<int64_t> full = domain.full;
+  ArrayRef<int64_t> outer = domain.outer;
+  const bool batched = domain.batched, sumsRows = domain.sumsRows;
+  const int64_t operations = domain.operations;
 };
 } // namespace
 
@@ -171,46 +103,8 @@ SmallVector<Value> SweepNest::carry(ArrayRef<int64_t> shape, ValueRange at,
 //===----------------------------------------------------------------------===//
 
 FailureOr<int64_t> SweepNest::build() {
-  std::optional<SmallVector<int64_t>> shortest;
-  auto see = [&](RankedTensorType type) {
-    ArrayRef<int64_t> loops = featureLoops(type);
-    batched |= isBatched(type);
-    if (loops.size() > full.size())
-      full.assign(loops.begin(), loops.end());
-    if (!shortest || loops.size() < shortest->size())
-      shortest.emplace(loops);
-  };
-  // What is stored or reduced makes the domain; other values are asked for
-  // wherever they are needed.
-  for (Operation &op : e.kernel.getBody().front()) {
-    if (isLeaf(&op) || isa<YieldOp>(op))
-      continue;
-    ++operations;
-    if (isReduce(&op)) {
-      reductions.push_back(&op);
-      see(tensorTypeOf(op.getResult(0)));
-    }
-    if (isReduce(&op) || isRowSum(&op))
-      see(tensorTypeOf(op.getOperand(0)));
-    if (auto write = dyn_cast<WriteOp>(op))
-      see(tensorTypeOf(write.getValue()));
-    sumsRows |= isRowSum(&op);
-  }
-  for (Value value : e.kernel.getYield().getValues())
-    if (!isRowSum(value.getDefiningOp()))
-      see(tensorTypeOf(value));
-  outer = *shortest;
-  // A reduction that is no suffix of the domain stands alone.
-  if (reductions.size() == 1 && operations == 1) {
-    RankedTensorType type = tensorTypeOf(reductions[0]->getOperand(0));
-    SmallVector<int64_t> axes = reducedAxes(reductions[0]);
-    bool suffix =
-        axes.back() == type.getRank() - 1 &&
-        axes.back() - axes.front() + 1 == static_cast<int64_t>(axes.size());
-    bool whole = static_cast<int64_t>(axes.size()) == type.getRank();
-    if (batched ? !suffix : !whole)
-      return buildLoneReduce(reductions[0]);
-  }
+  if (Operation *op = domain.loneReduction())
+    return buildLoneReduce(op);
   if (batched)
     return buildBatched();
   if (canFlatten())
@@ -220,7 +114,7 @@ FailureOr<int64_t> SweepNest::build() {
 
 /// Lanes over samples: reductions, then what is stored at each point.
 void SweepNest::buildPoint(ValueRange at) {
-  ArrayRef<int64_t> rest = ArrayRef(full).drop_front(outer.size());
+  ArrayRef<int64_t> rest = full.drop_front(outer.size());
   for (Operation *op : reductions)
     e.seed(op->getResult(0), carry(rest, at, op).back());
   if (rest.empty()) {
@@ -228,7 +122,7 @@ void SweepNest::buildPoint(ValueRange at) {
     return;
   }
   auto isOuter = [&](RankedTensorType type) {
-    return featureLoops(type) == ArrayRef(outer);
+    return featureLoops(type) == outer;
   };
   e.storeAll(at, isOuter);
   e.loops(rest, [&](ValueRange inner) {
@@ -247,7 +141,7 @@ int64_t SweepNest::buildBatched() {
     int64_t tasks = chooseTasks(outer[0], work);
     auto [low, high] = e.taskRange(outer[0], tasks);
     e.loop(low, high, 1, [&](Value first) {
-      e.loops(ArrayRef(outer).drop_front(), [&](ValueRange others) {
+      e.loops(outer.drop_front(), [&](ValueRange others) {
         Indices at = {first};
         at.append(others.begin(), others.end());
         e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
@@ -302,7 +196,7 @@ bool SweepNest::canFlatten() {
   auto fits = [&](Value value) {
     RankedTensorType type = tensorTypeOf(value);
     return featureCount(type) == 1 ||
-           (!isBatched(type) && featureLoops(type) == ArrayRef(full));
+           (!isBatched(type) && featureLoops(type) == full);
   };
   for (Operation &op : e.kernel.getBody().front()) {
     if (!llvm::all_of(op.getOperands(), fits) ||
@@ -396,14 +290,14 @@ FailureOr<int64_t> SweepNest::buildColumns() {
   if (!reductions.empty() || outer != full) {
     // Broadcasting inside of a reduction: scalars.
     e.setLanes(Lanes::None);
-    outer.clear();
+    outer = {};
     buildPoint({});
     return 1;
   }
   e.setLanes(Lanes::Columns);
   int64_t last = full.back(), whole = last / e.lanes() * e.lanes();
   auto all = [](RankedTensorType) { return true; };
-  e.loops(ArrayRef(full).drop_back(), [&](ValueRange rows) {
+  e.loops(full.drop_back(), [&](ValueRange rows) {
     auto storeAt = [&](Value column) {
       Indices at(rows);
       at.push_back(column);
@@ -425,18 +319,14 @@ FailureOr<int64_t> SweepNest::buildColumns() {
 FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
   RankedTensorType type = tensorTypeOf(op->getOperand(0));
   RankedTensorType result = tensorTypeOf(op->getResult(0));
-  int64_t shift = isBatched(type) ? 1 : 0;
-  ArrayRef<int64_t> shape = featureShape(type);
-  SmallVector<int64_t> keptSizes, reducedSizes, kept, reduced;
-  for (auto [i, size] : llvm::enumerate(shape)) {
-    bool isReduced =
-        llvm::is_contained(reducedAxes(op), static_cast<int64_t>(i) + shift);
-    (isReduced ? reducedSizes : keptSizes).push_back(size);
-    (isReduced ? reduced : kept).push_back(i);
-  }
+  ReducedFeatures features(op);
+  ArrayRef<int64_t> kept = features.kept, keptSizes = features.keptSizes;
+  ArrayRef<int64_t> reduced = features.reduced;
+  ArrayRef<int64_t> reducedSizes = features.reducedSizes;
+  size_t rank = featureShape(type).size();
   Accumulator accumulator(e, op);
   auto reduceAt = [&](ValueRange outerPoint) {
-    Indices point(shape.size());
+    Indices point(rank);
     for (auto [i, value] : llvm::zip_equal(kept, outerPoint))
       point[i] = value;
     auto nest = [&](auto self, size_t depth,
@@ -458,7 +348,7 @@ FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
     e.seed(op->getResult(0), nest(nest, 0, accumulator.start()).back());
     Indices at(outerPoint);
     if (result.getRank() == type.getRank()) { // keep_dims
-      at.assign(shape.size(), e.index(0));
+      at.assign(rank, e.index(0));
       for (auto [i, value] : llvm::zip_equal(kept, outerPoint))
         at[i] = value;
     }

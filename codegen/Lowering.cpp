@@ -29,7 +29,18 @@ using namespace sinter;
 
 using KernelLowering = FailureOr<int64_t> (*)(KernelEmitter &);
 
-static KernelLowering findLowering(KernelKind kind) {
+static KernelLowering findLowering(KernelKind kind, bool oneSample) {
+  if (oneSample)
+    switch (kind) {
+    case KernelKind::Matmul:
+      return lowerSampleMatmul;
+    case KernelKind::Sweep:
+      return lowerSampleSweep;
+    case KernelKind::Conv:
+      return lowerSampleConv;
+    default:
+      return nullptr;
+    }
   switch (kind) {
   case KernelKind::Matmul:
     return lowerMatmul;
@@ -316,7 +327,12 @@ static FailureOr<int64_t> emitNest(KernelOp kernel, const ModelLayout &layout,
                                    func::FuncOp function,
                                    const KernelFrame *frame = nullptr) {
   KernelEmitter emitter(kernel, layout, function, frame);
-  FailureOr<int64_t> tasks = findLowering(kernel.getKind())(emitter);
+  KernelLowering lower = findLowering(kernel.getKind(), emitter.oneSample);
+  if (!lower)
+    return kernel.emitError("expected no ")
+           << stringifyKernelKind(kernel.getKind())
+           << " in a function of one sample";
+  FailureOr<int64_t> tasks = lower(emitter);
   if (succeeded(tasks))
     func::ReturnOp::create(emitter.b);
   return tasks;
@@ -395,7 +411,7 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
     result.outputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
   }
 
-  result.buffers = recordBuffers(function, layout.batchBound);
+  result.buffers = recordBuffers(function, batchBoundOf(function));
   for (KernelOp kernel : function.front().getOps<KernelOp>()) {
     std::string symbol =
         result.symbol + "_kernel" + std::to_string(result.kernels.size());
@@ -436,13 +452,15 @@ FailureOr<ModelRecord> ModelLowering::lower() {
       return failure();
     if (function.getName() == names::predict)
       record.predict = *lowered;
+    else if (function.getName() == names::predictOne)
+      record.predictOne = *lowered;
     else if (function.getName() == names::evalStep)
       record.evalStep = *lowered;
     else if (function.getName() == names::trainStep)
       record.trainStep = *lowered;
     else
-      return function.emitError("expected @predict, @eval_step or @train_step, "
-                                "got @")
+      return function.emitError("expected @predict, @predict_one, @eval_step "
+                                "or @train_step, got @")
              << function.getName();
   }
   return record;

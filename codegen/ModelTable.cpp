@@ -225,7 +225,8 @@ GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
        {offsetof(sinter_model, predict), functionInfo(record.predict)},
        {offsetof(sinter_model, eval_step), functionInfo(record.evalStep)},
        {offsetof(sinter_model, train_step), functionInfo(record.trainStep)},
-       {offsetof(sinter_model, recipe), string(options.recipe)}});
+       {offsetof(sinter_model, recipe), string(options.recipe)},
+       {offsetof(sinter_model, predict_one), functionInfo(record.predictOne)}});
   auto *model = new GlobalVariable(
       module, table->getType(), /*isConstant=*/true,
       GlobalValue::ExternalLinkage, table, "sinter_model_" + record.name);

@@ -92,15 +92,87 @@ FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
   return best;
 }
 
-int64_t sinter::chooseTasks(int64_t units, double cycles) {
-  // A hand-over costs up to half a microsecond; a task should be worth it.
-  constexpr double worthwhile = 3000;
+static int64_t shareOut(int64_t units, double cycles, double worthwhile) {
   // So few tasks are a power of two: threads get equal shares, and those of
   // one kernel lie where those of the next do.
   constexpr int64_t few = 16;
-  int64_t most = static_cast<int64_t>(cycles / worthwhile);
+  auto most = static_cast<int64_t>(cycles / worthwhile);
   int64_t tasks = std::clamp<int64_t>(most, 1, std::max<int64_t>(units, 1));
   return tasks < few ? static_cast<int64_t>(
                            llvm::bit_floor(static_cast<uint64_t>(tasks)))
                      : tasks;
+}
+
+int64_t sinter::chooseTasks(int64_t units, double cycles) {
+  // A hand-over costs up to half a microsecond; a task should be worth it.
+  return shareOut(units, cycles, 3000);
+}
+
+int64_t sinter::chooseSampleTasks(int64_t units, double cycles) {
+  return shareOut(units, cycles, 12000);
+}
+
+//===----------------------------------------------------------------------===//
+// One sample
+//===----------------------------------------------------------------------===//
+
+llvm::SmallVector<VectorPiece>
+sinter::splitInVectors(int64_t size, const TargetShape &target) {
+  llvm::SmallVector<VectorPiece> pieces;
+  int64_t lanes = target.lanes;
+  for (int64_t start = 0; start < size; start += lanes) {
+    int64_t existing = std::min(lanes, size - start), width = lanes;
+    // Narrower than 4 lanes there are no registers.
+    while (width > 4 && existing <= width / 2)
+      width /= 2;
+    pieces.push_back({start, width, existing});
+  }
+  return pieces;
+}
+
+/// Steps over the contracted dimension: `pixels` broadcasts, a load for each
+/// vector of filters, and their products. Half a vector costs half (a core
+/// with 512-bit vectors does two of 256 bits in a cycle).
+static double sampleStepCost(int64_t pixels, int64_t vectors, double width,
+                             bool isStreamed) {
+  constexpr double latency = 4;
+  double loads = static_cast<double>(vectors) * (isStreamed ? 3 : 1) +
+                 0.5 * static_cast<double>(pixels);
+  return std::max({static_cast<double>(pixels) * width, loads, latency}) + 0.5;
+}
+
+SampleTile sinter::chooseSampleTile(int64_t pixels,
+                                    llvm::ArrayRef<VectorPiece> filters,
+                                    bool isStreamed, const TargetShape &target,
+                                    double *cost) {
+  auto count = static_cast<int64_t>(filters.size());
+  auto total = [&](SampleTile tile) {
+    double sum = 0;
+    for (int64_t v = 0; v < count; v += tile.vectors) {
+      int64_t vectors = std::min(tile.vectors, count - v);
+      double width = 0;
+      for (const VectorPiece &piece : filters.slice(v, vectors))
+        width += 2 * piece.lanes <= target.lanes ? 0.5 : 1;
+      int64_t rest = pixels % tile.pixels;
+      sum += static_cast<double>(pixels / tile.pixels) *
+             sampleStepCost(tile.pixels, vectors, width, isStreamed);
+      if (rest)
+        sum += sampleStepCost(rest, vectors, width, isStreamed);
+    }
+    return sum;
+  };
+  SampleTile best{1, 1};
+  double bestCost = total(best);
+  for (int64_t v = 1; v <= count; ++v)
+    for (int64_t p = 1; p <= pixels; ++p) {
+      if (p * v + v + (v > 1 ? 1 : 0) > target.registers)
+        break;
+      if (double other = total({p, v}); other < bestCost) {
+        best = {p, v};
+        bestCost = other;
+      }
+    }
+  if (cost)
+    *cost = bestCost;
+  return best;
 }

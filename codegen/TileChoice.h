@@ -3,7 +3,7 @@
 #ifndef SINTER_CODEGEN_TILECHOICE_H
 #define SINTER_CODEGEN_TILECHOICE_H
 
-#include "codegen/Lowering.h"
+#include "codegen/KernelEmitter.h"
 
 namespace sinter {
 
@@ -33,6 +33,26 @@ FilterTile chooseFilterTile(int64_t channels, int64_t filters, int64_t taps,
 /// Tasks for a kernel of `units` independent units of work that costs about
 /// `cycles` in all: one if it is not worth a hand-over to other threads.
 int64_t chooseTasks(int64_t units, double cycles);
+
+/// The same for one sample, whose kernels are short: a hand-over has to save
+/// more.
+int64_t chooseSampleTasks(int64_t units, double cycles);
+
+/// `size` elements as whole vectors, and a last one that is no wider than it
+/// has to be.
+llvm::SmallVector<VectorPiece> splitInVectors(int64_t size,
+                                              const TargetShape &target);
+
+/// The tile of a convolution of one sample: `pixels` by `vectors` of filters.
+struct SampleTile {
+  int64_t pixels, vectors;
+};
+
+/// The tile for rows of `pixels` pixels. `isStreamed`: the filter is too large
+/// to stay in a cache close to the core.
+SampleTile chooseSampleTile(int64_t pixels, llvm::ArrayRef<VectorPiece> filters,
+                            bool isStreamed, const TargetShape &target,
+                            double *cost = nullptr);
 
 } // namespace sinter
 

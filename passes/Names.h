@@ -10,6 +10,7 @@ namespace sinter::names {
 // Functions.
 constexpr llvm::StringLiteral forward = "forward";
 constexpr llvm::StringLiteral predict = "predict";
+constexpr llvm::StringLiteral predictOne = "predict_one";
 constexpr llvm::StringLiteral evalStep = "eval_step";
 constexpr llvm::StringLiteral trainStep = "train_step";
 
@@ -19,6 +20,9 @@ constexpr llvm::StringLiteral learningRate = "optimizer/learning_rate";
 constexpr llvm::StringLiteral seed = "optimizer/seed";
 
 // Attributes of functions.
+/// A function of one sample: batched values stay row-major, and kernels have
+/// their lanes over the last feature.
+constexpr llvm::StringLiteral oneSample = "sinter.one_sample";
 constexpr llvm::StringLiteral resultNames = "sinter.result_names";
 constexpr llvm::StringLiteral arenaBytes = "sinter.arena_bytes";
 constexpr llvm::StringLiteral arenaLowerBound = "sinter.arena_lower_bound";

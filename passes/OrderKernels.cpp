@@ -26,8 +26,8 @@ using namespace sinter;
 namespace {
 class Scheduler {
 public:
-  Scheduler(func::FuncOp function, int64_t batchBound)
-      : block(function.front()), batchBound(batchBound) {
+  explicit Scheduler(func::FuncOp function)
+      : block(function.front()), batchBound(batchBoundOf(function)) {
     for (KernelOp kernel : block.getOps<KernelOp>())
       kernels.push_back(kernel);
     for (KernelOp kernel : kernels)
@@ -158,9 +158,8 @@ private:
 
 struct OrderKernels : sinter::impl::OrderKernelsBase<OrderKernels> {
   void runOnOperation() override {
-    ModelOp model = getOperation();
-    for (auto function : model.getBody().getOps<func::FuncOp>())
-      if (failed(Scheduler(function, model.getBatchBound()).run()))
+    for (auto function : getOperation().getBody().getOps<func::FuncOp>())
+      if (failed(Scheduler(function).run()))
         return signalPassFailure();
   }
 };

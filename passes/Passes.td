@@ -71,6 +71,18 @@ def ExpandComposites : Sinter_Pass<"expand-composites"> {
   let description = [{See `Expandable`; softmax, gelu, cross-entropies, ...}];
 }
 
+def SpecializeSample : Sinter_Pass<"specialize-sample"> {
+  let summary = "Add @predict_one, inference on one sample";
+  let description = [{
+    A copy of `@predict` with the attribute `sinter.one_sample`: it is called
+    with a batch of 1 alone. Its values stay row-major, and lanes run along
+    channels and units, so that one sample fills them.
+    None is made of a `@predict` with an op that has no such form: transposed
+    convolutions, products of weights or with transposed weights, random
+    numbers, sums over the batch, writes of states.
+  }];
+}
+
 def FoldNormalization : Sinter_Pass<"fold-normalization"> {
   let summary = "In inference, factors by channel go into the filter";
   let description = [{
@@ -81,7 +93,8 @@ def FoldNormalization : Sinter_Pass<"fold-normalization"> {
                                              %n = sinter.add %y, %t
     ```
     In functions that write no state, for conv2d and matmul. Left alone: results
-    with a second reader; factors behind an activation.
+    with a second reader; factors behind an activation; in a function of one
+    sample, filters with more numbers than the result has.
   }];
   let statistics = [Statistic<"numFolded", "num-folded", "filters that took factors up">];
 }
@@ -104,7 +117,8 @@ def AssignLayout : Sinter_Pass<"assign-layout"> {
     Batched values become batch-minor: a vector lane is a sample, so channels
     need no padding and reductions over features no shuffles. Row-major stay
     the function's arguments and results, the caller's memory, and the right
-    operand of a weight gradient, whose lanes are features.
+    operand of a weight gradient, whose lanes are features. Functions of one
+    sample are left alone.
   }];
   let statistics = [Statistic<"numRelayouts", "num-relayouts", "layout changes inserted">];
 }

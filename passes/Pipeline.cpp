@@ -46,6 +46,9 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   // parts: softmax's maximum and sum may share a sweep with a loss.
   model.addPass(createExpandComposites());
   simplify(model);
+  // When all ops are primitives, and before anything that is different for
+  // one sample.
+  model.addPass(createSpecializeSample());
   // After expansion: a normalisation in inference is then a factor and a
   // summand.
   model.addPass(createFoldNormalization());

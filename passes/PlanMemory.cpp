@@ -66,8 +66,8 @@ static bool readsInPlace(KernelOp kernel, Value operand) {
 namespace {
 class Planner {
 public:
-  Planner(func::FuncOp function, int64_t batchBound)
-      : function(function), batchBound(batchBound) {}
+  explicit Planner(func::FuncOp function)
+      : function(function), batchBound(batchBoundOf(function)) {}
 
   void run() {
     findLives();
@@ -165,9 +165,8 @@ private:
 
 struct PlanMemory : sinter::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
-    ModelOp model = getOperation();
-    for (auto function : model.getBody().getOps<func::FuncOp>())
-      Planner(function, model.getBatchBound()).run();
+    for (auto function : getOperation().getBody().getOps<func::FuncOp>())
+      Planner(function).run();
   }
 };
 } // namespace

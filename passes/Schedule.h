@@ -1,7 +1,7 @@
 //===- Schedule.h - lives of stored values in an order of kernels --------===//
 //
-// Shared by ordering and planning: which values take arena memory, which share
-// it as views, and when they are used for the last time.
+// Shared by ordering, planning and lowering: which values take arena memory,
+// which share it as views, and when they are used for the last time.
 //
 //===----------------------------------------------------------------------===//
 
@@ -9,8 +9,16 @@
 #define SINTER_PASSES_SCHEDULE_H
 
 #include "ir/SinterDialect.h"
+#include "passes/Names.h"
 
 namespace sinter {
+
+/// Most samples of a call of `function`, which stands in a model.
+inline int64_t batchBoundOf(mlir::func::FuncOp function) {
+  if (function->hasAttr(names::oneSample))
+    return 1;
+  return function->getParentOfType<ModelOp>().getBatchBound();
+}
 
 /// The value whose bytes `value` shows: itself, or the operand of a reshape.
 inline mlir::Value storageOf(mlir::Value value) {

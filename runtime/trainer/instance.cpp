@@ -68,7 +68,8 @@ Error Instance::create(const sinter_model &model, int threads, uint64_t seed) {
   compiled = &model;
   int64_t arenaBytes = 0;
   for (const sinter_function_info *function :
-       {&model.predict, &model.eval_step, &model.train_step}) {
+       {&model.predict, &model.predict_one, &model.eval_step,
+        &model.train_step}) {
     if (!function->run)
       continue;
     arenaBytes = std::max(arenaBytes, function->arena_bytes);

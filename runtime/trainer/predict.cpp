@@ -105,11 +105,14 @@ Error runPredict(const sinter_model &model, const Options &options) {
     output.write(options.argmax ? npyHeader({records}, "<i4")
                                 : npyHeader(outputShape(model, records)));
   Batch batch(recipe, shape, model.batch_bound);
+  // One function for all of the file.
+  const sinter_function_info &predict =
+      *sinter_predict_for(&model, std::min(model.batch_bound, records));
   for (int64_t first = 0; first < records; first += model.batch_bound) {
     int64_t count = std::min(model.batch_bound, records - first);
     batch.gatherInputs(inputs, first, count);
     sinter_call call = instance.call(batch.input(), nullptr, count);
-    model.predict.run(&call);
+    predict.run(&call);
     const float *values = instance.output(0);
     if (options.argmax)
       writeClasses(output, form, instance.classes, values, count, columns);

@@ -46,6 +46,7 @@ ModuleRef sinter::test::planSteps(MLIRContext &context,
   model.addPass(createExpandComposites());
   model.addPass(createCanonicalizerPass());
   model.addPass(createCSEPass());
+  model.addPass(createSpecializeSample());
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels());
   model.addPass(createOrderKernels());

@@ -146,6 +146,8 @@ const FunctionRecord &NativeModels::step(size_t model,
   const ModelRecord &record = records[model];
   if (function == "predict")
     return record.predict;
+  if (function == "predict_one")
+    return record.predictOne;
   return function == "eval_step" ? record.evalStep : record.trainStep;
 }
 

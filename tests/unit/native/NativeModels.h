@@ -43,7 +43,8 @@ public:
     return !step(model, function).symbol.empty();
   }
 
-  /// Calls @predict, @eval_step or @train_step; `state` is updated.
+  /// Calls @predict, @predict_one, @eval_step or @train_step; `state` is
+  /// updated.
   std::vector<reference::Tensor>
   run(size_t model, llvm::StringRef function,
       const std::vector<reference::Tensor> &inputs, reference::State &state,

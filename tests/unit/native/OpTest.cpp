@@ -108,7 +108,7 @@ struct CompiledText {
 } // namespace
 
 static void checkText(NativeModels &native, CompiledText &compiled,
-                      size_t batch) {
+                      size_t batch, const std::vector<sinter_pool *> &pools) {
   func::FuncOp original = findFunction(*compiled.original, "predict");
   func::FuncOp planned = findFunction(*compiled.planned, "predict");
   Tolerance tolerance = toleranceOf(original);
@@ -121,6 +121,13 @@ static void checkText(NativeModels &native, CompiledText &compiled,
         native.run(compiled.model, "predict", inputs, actualState, batch);
     CHECK(difference(actual, expected, tolerance) == "");
     CHECK(difference(actualState, expectedState, tolerance) == "");
+    if (batch > 1 || !native.has(compiled.model, "predict_one"))
+      return;
+    INFO("one sample");
+    for (sinter_pool *pool : pools)
+      CHECK(difference(native.run(compiled.model, "predict_one", inputs,
+                                  actualState, batch, pool),
+                       expected, tolerance) == "");
   };
   INFO("@" << compiled.text.name << ", batch " << batch);
   std::mt19937_64 random(batch);
@@ -154,9 +161,12 @@ static void checkTexts(const std::string &cpu, int64_t bound,
     all.push_back(std::move(compiled));
   }
   native.compile();
+  std::unique_ptr<sinter_pool, void (*)(sinter_pool *)> pool(
+      sinter_pool_create(3), sinter_pool_destroy);
   for (CompiledText &compiled : all)
     for (int64_t batch : {int64_t(1), int64_t(7), bound - 1, bound})
-      checkText(native, compiled, static_cast<size_t>(batch));
+      checkText(native, compiled, static_cast<size_t>(batch),
+                {nullptr, pool.get()});
 }
 
 static bool everyText(size_t) { return true; }

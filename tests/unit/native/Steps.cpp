@@ -33,21 +33,38 @@ std::vector<Tensor> sinter::test::makeBatch(func::FuncOp step,
   return {input, target};
 }
 
-static const char *const functions[] = {"predict", "eval_step", "train_step"};
+static const char *const functions[] = {"predict", "predict_one", "eval_step",
+                                        "train_step"};
+
+/// @predict_one takes one sample.
+static bool takes(StringRef function, const std::vector<Tensor> &batch) {
+  return function != "predict_one" || batch[0].values.shape(0) == 1;
+}
 
 static std::vector<Tensor> inputsOf(const std::string &function,
                                     const std::vector<Tensor> &batch) {
-  return function == "predict" ? std::vector<Tensor>{batch[0]} : batch;
+  return StringRef(function).starts_with("predict")
+             ? std::vector<Tensor>{batch[0]}
+             : batch;
 }
 
 Results sinter::test::interpretStep(ModuleOp module,
                                     const std::vector<Tensor> &batch,
                                     State &state, Precision precision) {
   Results results;
-  for (const char *name : functions)
+  for (const char *name : functions) {
+    if (!takes(name, batch))
+      continue;
+    // Before the stage at which it is made, @predict stands for it.
+    auto model = *module.getOps<ModelOp>().begin();
+    const char *source = StringRef(name) == "predict_one" &&
+                                 !model.lookupSymbol<func::FuncOp>(name)
+                             ? "predict"
+                             : name;
     results[name] =
-        interpretOrFail(findFunction(module, name), inputsOf(name, batch),
+        interpretOrFail(findFunction(module, source), inputsOf(name, batch),
                         state, batch[0].values.shape(0), precision);
+  }
   return results;
 }
 
@@ -56,7 +73,7 @@ Results sinter::test::nativeStep(NativeModels &native, size_t model,
                                  sinter_pool *pool) {
   Results results;
   for (const char *name : functions) {
-    if (!native.has(model, name))
+    if (!native.has(model, name) || !takes(name, batch))
       continue;
     State before = state;
     results[name] = native.run(model, name, inputsOf(name, batch), state,

@@ -1,0 +1,78 @@
+//===- SpecializeSample.cpp - inference on one sample --------------------===//
+//
+// Problem: with a lane for each sample, a batch of 1 uses one lane of sixteen.
+// Idea: a second prediction, @predict_one, whose lanes run along the last
+// feature: the channels of an image, the units of a dense layer. In the IR it
+// is a copy of @predict and an attribute: types keep their batch, which is 1 in
+// every call, so that all verifiers, the interpreter and fusion hold for it.
+// The attribute keeps AssignLayout away and chooses other loop nests.
+//
+// Where an op has no such nest, no function is made, and callers use @predict.
+// Weakness: all or nothing.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Names.h"
+#include "passes/Passes.h"
+
+namespace sinter {
+#define GEN_PASS_DEF_SPECIALIZESAMPLE
+#include "passes/Passes.h.inc"
+} // namespace sinter
+
+using namespace mlir;
+using namespace sinter;
+
+// ---- May we?
+
+/// Activations times weights as they are stored: lanes along the units.
+static bool isDense(MatmulOp matmul) {
+  return !matmul.getTransposeA() && !matmul.getTransposeB() &&
+         isBatched(matmul.getA()) && !isBatched(matmul.getB());
+}
+
+static bool sumsBatch(Operation *op) {
+  auto reducesBatch = [&](auto reduce) {
+    return isBatched(reduce.getX()) && llvm::is_contained(reduce.getAxes(), 0);
+  };
+  if (auto sum = dyn_cast<ReduceSumOp>(op))
+    return reducesBatch(sum);
+  auto max = dyn_cast<ReduceMaxOp>(op);
+  return max && reducesBatch(max);
+}
+
+static bool hasSampleForm(Operation *op) {
+  if (auto matmul = dyn_cast<MatmulOp>(op))
+    return isDense(matmul);
+  if (op->hasTrait<Elementwise>() || op->hasTrait<Gathering>())
+    return !isa<Expandable>(op);
+  return isLeaf(op) ||
+         isa<Conv2dOp, ReshapeOp, OneHotOp, EmbeddingOp, ReduceSumOp,
+             ReduceMaxOp, ArgMaxOp, func::ReturnOp>(op);
+}
+
+static bool canSpecialize(func::FuncOp predict) {
+  Block &block = predict.front();
+  auto batched = [](Value value) { return isBatched(value); };
+  return llvm::any_of(block.getArguments(), batched) &&
+         llvm::all_of(block, [](Operation &op) {
+           return hasSampleForm(&op) && !sumsBatch(&op);
+         });
+}
+
+// ---- Do it
+
+namespace {
+struct SpecializeSample : sinter::impl::SpecializeSampleBase<SpecializeSample> {
+  void runOnOperation() override {
+    auto predict = getOperation().lookupSymbol<func::FuncOp>(names::predict);
+    if (!predict || !canSpecialize(predict))
+      return;
+    OpBuilder builder(predict->getContext());
+    builder.setInsertionPointAfter(predict);
+    auto one = cast<func::FuncOp>(builder.clone(*predict));
+    one.setName(names::predictOne);
+    one->setAttr(names::oneSample, builder.getUnitAttr());
+  }
+};
+} // namespace
