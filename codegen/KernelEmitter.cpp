@@ -136,8 +136,9 @@ Value KernelEmitter::memory(Value tensor, bool isFlat) {
     Operation *function = task.getDefiningOp()->getParentOp();
     if (b.getInsertionBlock()->getParentOp() != function)
       b.setInsertionPointAfter(batch.getDefiningOp());
-    memref = createMemRef(b, b.getLoc(), addressOf(tensor), 0,
-                          memoryType(tensorTypeOf(tensor), layout, isFlat, oneSample));
+    memref = createMemRef(
+        b, b.getLoc(), addressOf(tensor), 0,
+        memoryType(tensorTypeOf(tensor), layout, isFlat, oneSample));
   }
   return memref;
 }

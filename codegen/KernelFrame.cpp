@@ -71,7 +71,8 @@ KernelFrame::KernelFrame(KernelOp kernel) {
   llvm::DenseMap<Value, uintptr_t> numbers;
   auto function = kernel->getParentOfType<func::FuncOp>();
   form = {static_cast<uintptr_t>(kernel.getKind()),
-          function && function->hasAttr(names::oneSample), captured.size()};
+          function->hasAttr(names::oneSample),
+          static_cast<uintptr_t>(batchBoundOf(function)), captured.size()};
   for (Value value : captured) {
     numbers.try_emplace(value, numbers.size());
     form.push_back(placeOf(value));

@@ -259,10 +259,10 @@ class ModelLowering {
 public:
   ModelLowering(ModuleOp module, ModelOp model, const TargetShape &target)
       : module(module), model(model), builder(module.getContext()),
-        layout{static_cast<int64_t>(model.getBatchBound()), target, {}, {}} {
-    // Small batches do not fill wide vectors.
-    layout.target.lanes = std::min(target.lanes, layout.padded());
-  }
+        target(target), layout{static_cast<int64_t>(model.getBatchBound()),
+                               target,
+                               {},
+                               {}} {}
 
   FailureOr<ModelRecord> lower();
 
@@ -272,11 +272,13 @@ private:
   FailureOr<FunctionRecord> lowerFunction(func::FuncOp function);
   FailureOr<KernelRecord> lowerKernel(KernelOp kernel, std::string symbol);
   FailureOr<int64_t> lowerShared(KernelOp kernel, func::FuncOp function);
+  void defineSlices(func::FuncOp function, const FunctionRecord &record);
   func::FuncOp declare(StringRef name, ArrayRef<Type> arguments, Location loc);
 
   ModuleOp module;
   ModelOp model;
   OpBuilder builder;
+  const TargetShape target;
   ModelLayout layout;
   ModelRecord record;
   /// Kernels of one form, in all functions.
@@ -392,6 +394,22 @@ FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
   return result;
 }
 
+/// The function itself, where the kernels are called by "..._slice".
+void ModelLowering::defineSlices(func::FuncOp function,
+                                 const FunctionRecord &record) {
+  Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Location loc = function.getLoc();
+  func::FuncOp all = declare(record.symbol, {pointer}, loc);
+  OpBuilder inside = OpBuilder::atBlockBegin(all.addEntryBlock());
+  auto bytesOf = [](Type type) {
+    return storedBytes(cast<RankedTensorType>(type), 1);
+  };
+  createRunSlices(inside, loc, all.getArgument(0), record.symbol + "_slice",
+                  layout.batchBound, bytesOf(function.getArgumentTypes()[0]),
+                  bytesOf(function.getResultTypes()[0]));
+  func::ReturnOp::create(inside, loc);
+}
+
 FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
   if (failed(checkLowerable(function)))
     return failure();
@@ -411,7 +429,13 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
     result.outputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
   }
 
-  result.buffers = recordBuffers(function, batchBoundOf(function));
+  layout.batchBound = batchBoundOf(function);
+  // Small batches do not fill wide vectors.
+  layout.target.lanes = function->hasAttr(names::oneSample)
+                            ? target.lanes
+                            : std::min(target.lanes, layout.padded());
+  result.kernelBatchBound = layout.batchBound;
+  result.buffers = recordBuffers(function, layout.batchBound);
   for (KernelOp kernel : function.front().getOps<KernelOp>()) {
     std::string symbol =
         result.symbol + "_kernel" + std::to_string(result.kernels.size());
@@ -422,7 +446,11 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
   }
 
   Type pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  func::FuncOp step = declare(result.symbol, {pointer}, function.getLoc());
+  bool isSliced = function->hasAttr(names::batchBound);
+  if (isSliced)
+    defineSlices(function, result);
+  func::FuncOp step = declare(result.symbol + (isSliced ? "_slice" : ""),
+                              {pointer}, function.getLoc());
   OpBuilder inside = OpBuilder::atBlockBegin(step.addEntryBlock());
   Value call = step.getArgument(0);
   auto kernels = function.front().getOps<KernelOp>();

@@ -18,7 +18,8 @@ struct TargetShape {
 /// functions in func/scf/vector/memref/arith/math/llvm: one a kernel,
 /// `void (ptr call, i64 task)`, and one a step, `void (ptr call)`, which runs
 /// its kernels in order (in place when a kernel is one task, otherwise through
-/// the runtime's sinter_parallel_for). Step functions are named
+/// the runtime's sinter_parallel_for; with sinter_run_slices around it all
+/// where the function was planned for a slice). Step functions are named
 /// MODEL_predict, MODEL_eval_step, MODEL_train_step; kernels are private.
 /// Errors are reported at the op that cannot be lowered.
 mlir::FailureOr<ModelRecord> lowerToLoops(mlir::ModuleOp module,

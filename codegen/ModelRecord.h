@@ -42,6 +42,7 @@ struct BufferRecord {
 struct FunctionRecord {
   std::string symbol; // void symbol(const sinter_call *); empty: absent
   int64_t arenaBytes = 0, arenaLowerBound = 0;
+  int64_t kernelBatchBound = 0; // samples at a time
   std::vector<TensorRecord> inputs, outputs;
   std::vector<KernelRecord> kernels; // in the order in which they run
   std::vector<BufferRecord> buffers; // by the kernel that stores them

@@ -189,7 +189,9 @@ Constant *TableWriter::functionInfo(const sinter::FunctionRecord &record) {
        {offsetof(sinter_function_info, num_buffers),
         i64(record.buffers.size())},
        {offsetof(sinter_function_info, buffers),
-        array(ArrayRef(record.buffers), &TableWriter::bufferInfo)}});
+        array(ArrayRef(record.buffers), &TableWriter::bufferInfo)},
+       {offsetof(sinter_function_info, kernel_batch_bound),
+        i64(record.kernelBatchBound)}});
 }
 
 Constant *TableWriter::stateInfo(const sinter::StateRecord &record) {

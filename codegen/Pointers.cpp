@@ -79,24 +79,43 @@ Value createMemRef(OpBuilder &builder, Location loc, Value base,
       .getResult(0);
 }
 
+/// Calls runtime function `callee` with the call, a function's address, and
+/// numbers.
+static void createRuntimeCall(OpBuilder &builder, Location loc,
+                              StringRef callee, Value call, StringRef function,
+                              FunctionType type, ArrayRef<int64_t> numbers) {
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  Value constant = func::ConstantOp::create(
+      builder, loc, type,
+      FlatSymbolRefAttr::get(builder.getContext(), function));
+  Value address =
+      UnrealizedConversionCastOp::create(builder, loc, pointer, constant)
+          .getResult(0);
+  SmallVector<Value> arguments = {call, address};
+  for (int64_t number : numbers)
+    arguments.push_back(arith::ConstantOp::create(
+        builder, loc, builder.getI64IntegerAttr(number)));
+  auto module =
+      builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
+  func::CallOp::create(builder, loc, declareRuntimeCall(module, callee),
+                       arguments);
+}
+
 void createParallelFor(OpBuilder &builder, Location loc, Value call,
                        StringRef kernel, int64_t tasks) {
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
-  auto kernelType =
-      builder.getFunctionType({pointer, builder.getI64Type()}, {});
-  Value function = func::ConstantOp::create(
-      builder, loc, kernelType,
-      FlatSymbolRefAttr::get(builder.getContext(), kernel));
-  Value address =
-      UnrealizedConversionCastOp::create(builder, loc, pointer, function)
-          .getResult(0);
-  Value count =
-      arith::ConstantOp::create(builder, loc, builder.getI64IntegerAttr(tasks));
-  auto module =
-      builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
-  func::CallOp::create(builder, loc,
-                       declareRuntimeCall(module, "sinter_parallel_for"),
-                       ValueRange{call, address, count});
+  auto type = builder.getFunctionType({pointer, builder.getI64Type()}, {});
+  createRuntimeCall(builder, loc, "sinter_parallel_for", call, kernel, type,
+                    {tasks});
+}
+
+void createRunSlices(OpBuilder &builder, Location loc, Value call,
+                     StringRef step, int64_t most, int64_t inputBytes,
+                     int64_t outputBytes) {
+  auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
+  createRuntimeCall(builder, loc, "sinter_run_slices", call, step,
+                    builder.getFunctionType({pointer}, {}),
+                    {most, inputBytes, outputBytes});
 }
 
 } // namespace sinter

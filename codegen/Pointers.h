@@ -56,6 +56,13 @@ mlir::Value createMemRef(mlir::OpBuilder &builder, mlir::Location loc,
 void createParallelFor(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value call, llvm::StringRef kernel, int64_t tasks);
 
+/// Runs `step`, a func.func `(ptr call)` of the same module, on slices of at
+/// most `most` of the call's samples. A sample's input and output have the
+/// given bytes.
+void createRunSlices(mlir::OpBuilder &builder, mlir::Location loc,
+                     mlir::Value call, llvm::StringRef step, int64_t most,
+                     int64_t inputBytes, int64_t outputBytes);
+
 } // namespace sinter
 
 #endif // SINTER_CODEGEN_POINTERS_H

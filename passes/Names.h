@@ -25,6 +25,8 @@ constexpr llvm::StringLiteral seed = "optimizer/seed";
 constexpr llvm::StringLiteral oneSample = "sinter.one_sample";
 constexpr llvm::StringLiteral resultNames = "sinter.result_names";
 constexpr llvm::StringLiteral arenaBytes = "sinter.arena_bytes";
+/// Samples at a time, where that is less than the model's bound.
+constexpr llvm::StringLiteral batchBound = "sinter.batch_bound";
 constexpr llvm::StringLiteral arenaLowerBound = "sinter.arena_lower_bound";
 
 } // namespace sinter::names

@@ -184,7 +184,14 @@ def PlanMemory : Sinter_Pass<"plan-memory"> {
     An elementwise kernel may write over an operand that dies there; reshapes
     share their operand's bytes. Records arena bytes and lower bound on the
     function: `sinter.arena_bytes`, `sinter.arena_lower_bound`.
+    A function whose samples have nothing to do with each other and whose arena
+    exceeds `slice-bytes` is planned for a slice of the batch,
+    `sinter.batch_bound` samples, and compiled into a loop over slices.
   }];
+  let options = [
+    Option<"sliceBytes", "slice-bytes", "int64_t", "4 << 20",
+           "a core's share of the last cache">];
+  let statistics = [Statistic<"numSliced", "num-sliced", "functions that run slice by slice">];
 }
 
 #endif

@@ -6,8 +6,12 @@
 // both share their bytes. Offsets then come from ArenaPlanner, which knows
 // lifetimes and nothing else.
 //
+// Where a function has one result for each sample and its arena would not fit
+// the cache, it gets room for a slice of the batch, and runs slice by slice.
+//
 //===----------------------------------------------------------------------===//
 
+#include "ir/Winograd.h"
 #include "passes/ArenaPlanner.h"
 #include "passes/Names.h"
 #include "passes/Passes.h"
@@ -163,10 +167,76 @@ private:
   llvm::DenseMap<Value, int64_t> buffers; // which life a value's bytes have
 };
 
+//===----------------------------------------------------------------------===//
+// Slices of the batch
+//===----------------------------------------------------------------------===//
+
+/// Is each sample's result, the only one, its own?
+bool canSlice(func::FuncOp function) {
+  if (function->hasAttr(names::oneSample) || function.getNumArguments() != 1 ||
+      function.getNumResults() != 1 || !isBatched(function.getArgument(0)))
+    return false;
+  Value result = function.front().getTerminator()->getOperand(0);
+  if (!isBatched(result))
+    return false;
+  return !function
+              .walk([](Operation *op) {
+                auto kernel = dyn_cast<KernelOp>(op);
+                bool mixes =
+                    isa<BatchSizeOp, RandomUniformOp, RandomNormalOp, WriteOp>(
+                        op) ||
+                    (kernel && kernel.getKind() == KernelKind::BatchReduce);
+                return mixes ? WalkResult::interrupt() : WalkResult::advance();
+              })
+              .wasInterrupted();
+}
+
+/// Samples whose values take about `bytes`, or as much as the weights do, which
+/// every slice reads again: whole vectors of them.
+int64_t chooseSlice(func::FuncOp function, int64_t bytes) {
+  if (batchBoundOf(function) <= kLaneMultiple)
+    return batchBoundOf(function);
+  int64_t weights = 0;
+  function.walk([&](ReadOp read) {
+    weights += storedBytes(tensorTypeOf(read.getResult()), 1);
+  });
+  int64_t arena =
+      function->getAttrOfType<IntegerAttr>(names::arenaBytes).getInt();
+  int64_t vectors = paddedBatch(batchBoundOf(function)) / kLaneMultiple;
+  int64_t ofVector = std::max<int64_t>(arena / vectors, 1);
+  int64_t fitting = std::max<int64_t>(bytes / ofVector, 1);
+  int64_t paying = (weights + ofVector - 1) / ofVector;
+  return kLaneMultiple * std::max(fitting, paying);
+}
+
+/// Kernels' own memory depends on how many samples there are.
+void resizeScratch(func::FuncOp function) {
+  for (KernelOp kernel : function.front().getOps<KernelOp>())
+    for (ScratchOp scratch : kernel.getBody().front().getOps<ScratchOp>())
+      for (Operation &op : kernel.getBody().front())
+        if (Type type = scratchOf(&op, batchBoundOf(function))) {
+          scratch.getResult().setType(type);
+          kernel.getResults().back().setType(type);
+        }
+}
+
 struct PlanMemory : sinter::impl::PlanMemoryBase<PlanMemory> {
+  using PlanMemoryBase::PlanMemoryBase;
+
   void runOnOperation() override {
-    for (auto function : getOperation().getBody().getOps<func::FuncOp>())
+    for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
       Planner(function).run();
+      if (!canSlice(function))
+        continue;
+      int64_t slice = chooseSlice(function, sliceBytes);
+      if (slice >= batchBoundOf(function))
+        continue;
+      function->setAttr(names::batchBound,
+                        Builder(function).getI64IntegerAttr(slice));
+      resizeScratch(function);
+      Planner(function).run();
+      ++numSliced;
+    }
   }
 };
 } // namespace

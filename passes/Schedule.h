@@ -13,10 +13,14 @@
 
 namespace sinter {
 
-/// Most samples of a call of `function`, which stands in a model.
+/// How many samples the kernels of `function`, which stands in a model, take at
+/// a time: its values in the arena have room for so many.
 inline int64_t batchBoundOf(mlir::func::FuncOp function) {
   if (function->hasAttr(names::oneSample))
     return 1;
+  if (auto bound =
+          function->getAttrOfType<mlir::IntegerAttr>(names::batchBound))
+    return bound.getInt();
   return function->getParentOfType<ModelOp>().getBatchBound();
 }
 

@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Winograd.h"
+#include "passes/Names.h"
 #include "passes/Passes.h"
 
 namespace sinter {
@@ -64,7 +65,10 @@ static Value replacement(OpBuilder &builder, Operation *op) {
 namespace {
 struct UseWinograd : sinter::impl::UseWinogradBase<UseWinograd> {
   void runOnOperation() override {
-    for (auto function : getOperation().getBody().getOps<func::FuncOp>())
+    for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
+      // A single sample does not pay for the filter's transform.
+      if (function->hasAttr(names::oneSample))
+        continue;
       for (Operation &op : llvm::make_early_inc_range(function.front())) {
         OpBuilder builder(&op);
         if (Value value = replacement(builder, &op)) {
@@ -73,6 +77,7 @@ struct UseWinograd : sinter::impl::UseWinogradBase<UseWinograd> {
           ++numConvolutions;
         }
       }
+    }
   }
 };
 } // namespace

@@ -72,6 +72,12 @@ typedef struct sinter_call {
 
 typedef void (*sinter_function)(const sinter_call *call);
 
+/* Calls `run` on the samples of `call`, at most `most` at a time, in order. For
+ * functions of one input and one output, a sample of which takes the given
+ * bytes. */
+void sinter_run_slices(const sinter_call *call, sinter_function run,
+                       int64_t most, int64_t input_bytes, int64_t output_bytes);
+
 /* ---- The table that describes a compiled model --------------------------- */
 
 typedef enum sinter_dtype { SINTER_F32 = 0, SINTER_I32 = 1 } sinter_dtype;
@@ -116,6 +122,9 @@ typedef struct sinter_function_info {
   const sinter_kernel_info *kernels;
   int64_t num_buffers;
   const sinter_buffer_info *buffers;
+  /* Most samples of a call of one of its kernels; `run` takes the model's
+   * batch_bound, in slices if that is more. */
+  int64_t kernel_batch_bound;
 } sinter_function_info;
 
 typedef enum sinter_role {

@@ -95,6 +95,8 @@ static Times timeRounds(const sinter_function_info &function,
   const Clock::time_point begin = Clock::now();
   const auto count = static_cast<size_t>(function.num_kernels);
   const int threads = sinter_pool_threads(call.pool);
+  sinter_call slice = call; // a kernel sees no more samples
+  slice.batch = std::min(call.batch, function.kernel_batch_bound);
   Times times;
   times.kernels.resize(count);
   for (int64_t round = 0; round < rounds.value_or(mostRounds); ++round) {
@@ -107,18 +109,18 @@ static Times timeRounds(const sinter_function_info &function,
     for (size_t i = 0; i < count; ++i) {
       const sinter_kernel_info &kernel = function.kernels[i];
       times.kernels[i].push_back(timeOf(
-          [&] { sinter_parallel_for(&call, kernel.run, kernel.tasks); }));
+          [&] { sinter_parallel_for(&slice, kernel.run, kernel.tasks); }));
     }
   }
   return times;
 }
 
 /// In rounds of their own: reading the counters takes longer than some kernels.
-static void countRounds(const sinter_function_info &function,
-                        const sinter_call &call, const Counters &counters,
-                        Measurement &measured) {
+static void countRounds(const sinter_function_info &function, sinter_call call,
+                        const Counters &counters, Measurement &measured) {
   if (!counters.anyOpen())
     return;
+  call.batch = std::min(call.batch, function.kernel_batch_bound);
   const int64_t rounds = std::min(countedRounds, measured.rounds);
   std::vector<std::array<std::vector<double>, Counters::count>> counts(
       measured.kernels.size());
@@ -162,7 +164,9 @@ static void setMedians(const sinter_function_info &function, Times times,
   for (size_t i = 0; i < times.kernels.size(); ++i) {
     const sinter_kernel_info &kernel = function.kernels[i];
     auto work = [&](int64_t fixed, int64_t perSample) {
-      return static_cast<double>(fixed + perSample * measured.batch);
+      return static_cast<double>(
+          fixed +
+          perSample * std::min(measured.batch, function.kernel_batch_bound));
     };
     measured.kernels.push_back(
         {&kernel,

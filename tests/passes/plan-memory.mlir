@@ -312,3 +312,25 @@ sinter.model @m batch_bound 8 {
     return
   }
 }
+
+// -----
+
+// More than the cache holds, and each sample by itself: room for 16 samples at
+// a time, 70000 * 16 * 4 bytes.
+// CHECK-LABEL: func.func @predict(
+// CHECK-SAME: sinter.arena_bytes = 4480000 : i64
+// CHECK-SAME: sinter.batch_bound = 16 : i64
+!l = tensor<?x70000xf32, #sinter.batch_minor>
+sinter.model @m batch_bound 64 {
+  func.func @predict(%in: tensor<?x70000xf32>) -> tensor<?x70000xf32> {
+    %x = sinter.kernel relayout "make" -> !l {
+      %0 = sinter.relayout %in : tensor<?x70000xf32> -> !l
+      sinter.yield %0 : !l
+    }
+    %out = sinter.kernel relayout "out" -> tensor<?x70000xf32> {
+      %0 = sinter.relayout %x : !l -> tensor<?x70000xf32>
+      sinter.yield %0 : tensor<?x70000xf32>
+    }
+    return %out : tensor<?x70000xf32>
+  }
+}

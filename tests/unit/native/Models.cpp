@@ -38,8 +38,8 @@ ModuleRef sinter::test::compileTo(MLIRContext &context, const std::string &text,
   return module;
 }
 
-ModuleRef sinter::test::planSteps(MLIRContext &context,
-                                  const std::string &text) {
+ModuleRef sinter::test::planSteps(MLIRContext &context, const std::string &text,
+                                  int64_t sliceBytes) {
   ModuleRef module = parse(context, text);
   PassManager passes(&context);
   OpPassManager &model = passes.nest<ModelOp>();
@@ -50,7 +50,7 @@ ModuleRef sinter::test::planSteps(MLIRContext &context,
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels());
   model.addPass(createOrderKernels());
-  model.addPass(createPlanMemory());
+  model.addPass(createPlanMemory({sliceBytes}));
   runPasses(passes, *module, text);
   return module;
 }

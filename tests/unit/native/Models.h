@@ -23,8 +23,10 @@ ModuleRef parse(mlir::MLIRContext &context, const std::string &text);
 ModuleRef compileTo(mlir::MLIRContext &context, const std::string &text,
                     Stage stage, bool fuse = true);
 
-/// `text`, whose functions are complete already, taken to the planned stage.
-ModuleRef planSteps(mlir::MLIRContext &context, const std::string &text);
+/// `text`, whose functions are complete already, taken to the planned stage; in
+/// slices if its arena exceeds `sliceBytes`.
+ModuleRef planSteps(mlir::MLIRContext &context, const std::string &text,
+                    int64_t sliceBytes = 4 << 20);
 
 mlir::func::FuncOp findFunction(mlir::ModuleOp module, llvm::StringRef name);
 

@@ -16,6 +16,12 @@ using namespace sinter;
 using namespace sinter::reference;
 using namespace sinter::test;
 
+/// What compiled code finds in this program: all of it is linked in.
+[[gnu::used]] static void *const runtimeFunctions[] = {
+#define SINTER_CALL(name, ...) reinterpret_cast<void *>(&name),
+#include "runtime/sinter_calls.def"
+};
+
 //===----------------------------------------------------------------------===//
 // Compiling
 //===----------------------------------------------------------------------===//

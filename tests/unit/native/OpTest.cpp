@@ -143,7 +143,8 @@ static void checkText(NativeModels &native, CompiledText &compiled,
 /// Compiles and checks those texts whose numbers are wanted: the more
 /// configurations, the fewer each.
 static void checkTexts(const std::string &cpu, int64_t bound,
-                       llvm::function_ref<bool(size_t)> wanted) {
+                       llvm::function_ref<bool(size_t)> wanted,
+                       bool inSlices = false) {
   INFO(cpu << ", batches of up to " << bound);
   std::unique_ptr<MLIRContext> context = createContext();
   NativeModels native(*context, cpu);
@@ -155,7 +156,12 @@ static void checkTexts(const std::string &cpu, int64_t bound,
     INFO("@" << text.name);
     CompiledText compiled;
     compiled.original = parse(*context, modelText(text, bound));
-    compiled.planned = planSteps(*context, modelText(text, bound));
+    compiled.planned = inSlices ? planSteps(*context, modelText(text, bound), 1)
+                                : planSteps(*context, modelText(text, bound));
+    auto sliced = findFunction(*compiled.planned, "predict")
+                      ->getAttrOfType<IntegerAttr>("sinter.batch_bound");
+    if (inSlices && (!sliced || sliced.getInt() > 16))
+      continue; // two inputs, two results, or sums over the batch
     compiled.model = native.add(*compiled.planned);
     compiled.text = std::move(text);
     all.push_back(std::move(compiled));
@@ -170,6 +176,25 @@ static void checkTexts(const std::string &cpu, int64_t bound,
 }
 
 static bool everyText(size_t) { return true; }
+
+TEST_CASE("ops with batches in slices") {
+  checkTexts(
+      "native", 48, [](size_t number) { return number % 3 == 2; }, true);
+}
+
+TEST_CASE("what every op has on one sample") {
+  // Those without such a form make no @predict_one; not too many may.
+  std::unique_ptr<MLIRContext> context = createContext();
+  size_t with = 0, without = 0;
+  for (const OpText &text : opTexts()) {
+    bool found = false;
+    planSteps(*context, modelText(text, 16))->walk([&](func::FuncOp function) {
+      found |= function.getName() == "predict_one";
+    });
+    ++(found ? with : without);
+  }
+  CHECK(with > 3 * without);
+}
 
 TEST_CASE("every op computes what the reference does") {
   checkTexts("native", 19, everyText);

@@ -142,11 +142,12 @@ sinter_model fake_model(const char *recipe) {
       .state_bytes = sizeof(fake_state),
       .num_states = sizeof states / sizeof *states,
       .states = states,
-      .predict = {predict, 0, 0, 1, 1, 0, inputs, prediction, NULL, 0, NULL},
+      .predict = {predict, 0, 0, 1, 1, 0, inputs, prediction, NULL, 0, NULL,
+                  fake_batch_bound},
       .eval_step = {eval_step, arena, arena, 2, 2, 1, inputs, figures, kernels,
-                    1, buffers},
+                    1, buffers, fake_batch_bound},
       .train_step = {train_step, arena, arena, 2, 2, 2, inputs, figures,
-                     kernels, 1, buffers},
+                     kernels, 1, buffers, fake_batch_bound},
       .recipe = recipe,
   };
 }
