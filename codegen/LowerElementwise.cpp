@@ -206,6 +206,8 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       .Case<BroadcastOp>([&](Operation *) { return operand(0); })
       .Case<ReshapeOp>([&](ReshapeOp reshape) -> Value {
         // Only trailing 1s differ.
+        if (isFlattened(tensorTypeOf(reshape.getX())))
+          return emit(reshape.getX(), features);
         Indices at(features);
         at.resize(featureShape(tensorTypeOf(reshape.getX())).size(), index(0));
         return emit(reshape.getX(), at);

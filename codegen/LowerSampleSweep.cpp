@@ -187,7 +187,9 @@ int64_t SampleSweep::build() {
   e.setLanes(mode);
   if (domain.sumsRows)
     return buildImage();
-  return outer == full ? buildPlain() : buildOuter();
+  // What reduces nothing but dimensions of size 1 has no loop inside.
+  return outer == full && domain.reductions.empty() ? buildPlain()
+                                                    : buildOuter();
 }
 
 /// body(row) for this task's part of the rows.
@@ -291,21 +293,19 @@ Value SampleSweep::reduceAt(Operation *op, ValueRange outerPoint) {
   Indices point(outerPoint);
   auto nest = [&](auto self, ArrayRef<int64_t> shape,
                   ValueRange acc) -> SmallVector<Value> {
-    auto step = [&](Value i, ValueRange inner) -> SmallVector<Value> {
+    if (shape.empty()) {
+      Indices features(point);
+      features.resize(rank, e.index(0));
+      Value position;
+      if (isa<ArgMaxOp>(op))
+        position =
+            arith::IndexCastOp::create(e.b, e.b.getI32Type(), features.back());
+      return accumulator.step(acc, e.emit(operand, features), position,
+                              e.currentMask());
+    }
+    auto step = [&](Value i, ValueRange inner) {
       point.push_back(i);
-      SmallVector<Value> next;
-      if (shape.size() > 1) {
-        next = self(self, shape.drop_front(), inner);
-      } else {
-        Indices features(point);
-        features.resize(rank, e.index(0));
-        Value position;
-        if (isa<ArgMaxOp>(op))
-          position = arith::IndexCastOp::create(e.b, e.b.getI32Type(),
-                                                features.back());
-        next = accumulator.step(inner, e.emit(operand, features), position,
-                                e.currentMask());
-      }
+      SmallVector<Value> next = self(self, shape.drop_front(), inner);
       point.pop_back();
       return next;
     };
