@@ -19,7 +19,7 @@ KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
     : b(kernel.getLoc(), kernel.getContext()), kernel(kernel), layout(layout),
       oneSample(
           kernel->getParentOfType<func::FuncOp>()->hasAttr(names::oneSample)),
-      width(layout.target.lanes), frame(frame) {
+      frame(frame), width(layout.target.lanes) {
   Block *entry = function.addEntryBlock();
   b.setInsertionPointToStart(entry);
   call = entry->getArgument(0);

@@ -270,26 +270,33 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
   // Steps in u from channel to channel, and from row to row.
   int64_t channelStep = flipped ? 1 : conv.filters;
   int64_t rowStep = flipped ? conv.channels : 1;
+  // The processor does not guess what comes next beyond a page.
+  constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
+  bool isFarApart = channelStep >= farApart;
   Value from = sum(e.mul(tap, tiling.inputFloats), column);
   SmallVector<Value> acc(rows * vectors, e.vectorConstant(0));
-  acc = e.loop(e.index(0), e.index(conv.channels), 1, acc,
-               [&](Value c, ValueRange before) {
-                 SmallVector<Value> next(before), vs;
-                 Value at = sum(from, e.mul(c, tiling.columns()));
-                 for (int64_t v = 0; v < vectors; ++v)
-                   vs.push_back(loadScratch(e.add(at, v * e.lanes())));
-                 Value weight = sum(taps, e.mul(c, channelStep));
-                 for (int64_t r = 0; r < rows; ++r) {
-                   Value scalar = memref::LoadOp::create(
-                       e.b, u, e.add(weight, r * rowStep));
-                   Value spread =
-                       vector::BroadcastOp::create(e.b, vectorType, scalar);
-                   for (int64_t v = 0; v < vectors; ++v)
-                     next[r * vectors + v] = vector::FMAOp::create(
-                         e.b, spread, vs[v], next[r * vectors + v]);
-                 }
-                 return next;
-               });
+  acc = e.loop(
+      e.index(0), e.index(conv.channels), 1, acc,
+      [&](Value c, ValueRange before) {
+        SmallVector<Value> next(before), vs;
+        Value at = sum(from, e.mul(c, tiling.columns()));
+        for (int64_t v = 0; v < vectors; ++v)
+          vs.push_back(loadScratch(e.add(at, v * e.lanes())));
+        Value weight = sum(taps, e.mul(c, channelStep));
+        if (isFarApart)
+          memref::PrefetchOp::create(
+              e.b, u, e.add(weight, prefetchDistance * channelStep),
+              /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+        for (int64_t r = 0; r < rows; ++r) {
+          Value scalar =
+              memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
+          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+          for (int64_t v = 0; v < vectors; ++v)
+            next[r * vectors + v] = vector::FMAOp::create(
+                e.b, spread, vs[v], next[r * vectors + v]);
+        }
+        return next;
+      });
   Value to =
       sum(productAt(tap), sum(e.mul(firstFilter, tiling.columns()), column));
   for (int64_t r = 0; r < rows; ++r)

@@ -214,7 +214,7 @@ void resizeScratch(func::FuncOp function) {
   for (KernelOp kernel : function.front().getOps<KernelOp>())
     for (ScratchOp scratch : kernel.getBody().front().getOps<ScratchOp>())
       for (Operation &op : kernel.getBody().front())
-        if (Type type = scratchOf(&op, batchBoundOf(function))) {
+        if (RankedTensorType type = scratchOf(&op, batchBoundOf(function))) {
           scratch.getResult().setType(type);
           kernel.getResults().back().setType(type);
         }
