@@ -285,6 +285,11 @@ void KernelEmitter::addRowSums(ValueRange features) {
   });
 }
 
+bool sinter::hasScratch(KernelOp kernel) {
+  OperandRange values = kernel.getYield().getValues();
+  return !values.empty() && values.back().getDefiningOp<ScratchOp>();
+}
+
 //===----------------------------------------------------------------------===//
 // Parts of loop nests
 //===----------------------------------------------------------------------===//

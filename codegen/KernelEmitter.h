@@ -278,6 +278,9 @@ struct ContractedRows {
 };
 ContractedRows contractedRows(MatmulOp matmul);
 
+/// Has `kernel` memory of its own, its last result?
+bool hasScratch(KernelOp kernel);
+
 // ---- The loop nests. Each fills the emitter's function and returns the number
 // of tasks, which depends on shapes alone.
 mlir::FailureOr<int64_t> lowerMatmul(KernelEmitter &e);

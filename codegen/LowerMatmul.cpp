@@ -20,6 +20,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/PackedMatmul.h"
 #include "codegen/TileChoice.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -40,6 +41,8 @@ public:
   FailureOr<int64_t> build();
 
 private:
+  int64_t buildPacked(const MatmulBlocks &blocks);
+  Value weightMemory();
   void buildUnits(Value low, Value high);
   void buildTile(Value m, Value n, int64_t rows);
   SmallVector<Value> accumulate(Value m, Value n, int64_t rows);
@@ -70,6 +73,9 @@ FailureOr<int64_t> MatmulNest::build() {
   if (matmul.getTransposeA() || isBatched(matmul.getB()))
     return matmul.emitError("expected activations times weights, got ")
            << matmul.getA().getType() << " and " << matmul.getB().getType();
+  if (auto blocks = blocksOf(matmul, e.layout.batchBound);
+      blocks && hasScratch(e.kernel))
+    return buildPacked(*blocks);
   int64_t inner = tensorTypeOf(matmul.getA()).getDimSize(1);
   int64_t rows = result.getDimSize(1);
   int64_t vectors = e.layout.padded() / e.lanes();
@@ -136,13 +142,34 @@ void MatmulNest::buildUnits(Value low, Value high) {
   });
 }
 
+Value MatmulNest::weightMemory() {
+  auto read = matmul.getB().getDefiningOp<ReadOp>();
+  return read && read->getParentOp() == e.kernel
+             ? e.stateMemory(read.getState())
+             : e.memory(matmul.getB());
+}
+
+int64_t MatmulNest::buildPacked(const MatmulBlocks &blocks) {
+  auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
+  e.setLanes(Lanes::Samples);
+  PackedMatmul nest(e, blocks, weightMemory(), e.memory(matmul.getA()),
+                    e.layout.padded(), /*rowsInFours=*/!random.empty());
+  nest.build(e.index(blocks.inner), e.batch,
+             [&](Value row, Value n, Value, ArrayRef<Value> sums) {
+               e.setSample(n);
+               for (auto [r, value] : llvm::enumerate(sums))
+                 e.point([&] {
+                   e.seed(matmul.getResult(), value);
+                   e.storeAll(ValueRange{e.add(row, r)},
+                              [](RankedTensorType) { return true; });
+                 });
+             });
+  return blocks.tasks();
+}
+
 SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
   Value x = e.memory(contracted.x);
-  Operation *weights = matmul.getB().getDefiningOp();
-  auto read = dyn_cast_or_null<ReadOp>(weights);
-  Value w = read && read->getParentOp() == e.kernel
-                ? e.stateMemory(read.getState())
-                : e.memory(matmul.getB());
+  Value w = weightMemory();
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   SmallVector<Value> start(rows * tile.vectors, e.vectorConstant(0));
   return e.loop(

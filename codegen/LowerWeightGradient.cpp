@@ -21,6 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/PackedMatmul.h"
 #include "codegen/TileChoice.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -41,6 +42,7 @@ public:
   FailureOr<int64_t> build();
 
 private:
+  int64_t buildPacked(const MatmulBlocks &blocks);
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
                  int64_t lastLanes);
@@ -82,6 +84,9 @@ FailureOr<int64_t> WeightGradientNest::build() {
                "expected the batch as rows of the left operand, or contracted "
                "away, got ")
            << matmul.getA().getType() << " and " << matmul.getB().getType();
+  if (auto blocks = blocksOf(matmul, e.layout.batchBound);
+      blocks && hasScratch(e.kernel))
+    return buildPacked(*blocks);
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
   int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
@@ -115,6 +120,25 @@ FailureOr<int64_t> WeightGradientNest::build() {
         [&] { buildRows(k, lastRows, group); });
   });
   return tasks;
+}
+
+int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
+  columns = tensorTypeOf(matmul.getResult()).getDimSize(1);
+  e.setLanes(Lanes::Columns);
+  PackedMatmul nest(e, blocks, e.memory(matmul.getA()), e.memory(matmul.getB()),
+                    columns, /*rowsInFours=*/false);
+  nest.build(e.batch, e.index(columns),
+             [&](Value k, Value m, Value mask, ArrayRef<Value> sums) {
+               for (auto [r, value] : llvm::enumerate(sums))
+                 e.point([&] {
+                   e.setMask(mask);
+                   e.seed(matmul.getResult(), value);
+                   e.storeAll(ValueRange{e.add(k, r), m},
+                              [](RankedTensorType) { return true; });
+                   e.setMask({});
+                 });
+             });
+  return blocks.tasks();
 }
 
 void WeightGradientNest::branch(Value condition,

@@ -12,6 +12,7 @@
 #include "llvm/ADT/bit.h"
 
 #include <algorithm>
+#include <cmath>
 
 using namespace sinter;
 
@@ -45,6 +46,24 @@ Tile sinter::chooseTile(int64_t rows, int64_t vectors,
       if (r * v + v + 1 > target.registers)
         break;
       double cost = totalCost(rows, vectors, {r, v});
+      if (cost < bestCost) {
+        best = {r, v};
+        bestCost = cost;
+      }
+    }
+  return best;
+}
+
+Tile sinter::choosePackedTile(int64_t rows, int64_t vectors,
+                              int64_t rowMultiple, const TargetShape &target) {
+  Tile best{1, 1};
+  double bestCost = HUGE_VAL;
+  for (int64_t v = 1; v <= std::min<int64_t>(vectors, 4); ++v)
+    for (int64_t r = rowMultiple; r <= rows; r += rowMultiple) {
+      if (r * v + v + 1 > target.registers)
+        break;
+      double tiles = double((rows + r - 1) / r) * ((vectors + v - 1) / v);
+      double cost = tiles * tileCost(r, v);
       if (cost < bestCost) {
         best = {r, v};
         bestCost = cost;

@@ -1,6 +1,7 @@
 //===- Winograd.cpp - how Winograd's kernels cut their work --------------===//
 
 #include "ir/Winograd.h"
+#include "ir/MatmulBlocks.h"
 
 #include <algorithm>
 #include <limits>
@@ -135,5 +136,9 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
     return make(tilingOf(conv, batchBound));
   if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
     return make(tilingOf(gradient, batchBound));
+  if (auto matmul = dyn_cast<MatmulOp>(op))
+    if (auto blocks = blocksOf(matmul, batchBound))
+      return RankedTensorType::get({blocks->tasks(), blocks->taskFloats()},
+                                   Float32Type::get(op->getContext()));
   return {};
 }

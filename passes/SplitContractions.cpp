@@ -48,8 +48,9 @@ static MatmulOp forwardMatmul(KernelOp kernel) {
   if (kernel.getKind() != KernelKind::Matmul)
     return {};
   auto matmuls = kernel.getBody().front().getOps<MatmulOp>();
-  if (!llvm::hasSingleElement(matmuls))
-    return {};
+  if (!llvm::hasSingleElement(matmuls) ||
+      !kernel.getBody().front().getOps<ScratchOp>().empty())
+    return {}; // several already, or large enough to be cut in blocks
   MatmulOp matmul = *matmuls.begin();
   Operation *producer = matmul.getA().getDefiningOp();
   bool isStored = !producer || producer->getParentOp() != kernel;

@@ -1,0 +1,331 @@
+//===- PackedMatmul.cpp - large matrix products, block by block ----------===//
+//
+// PackedMatmul.h says what is built here. What it costs beside the products:
+// an element of a is copied once for each block of columns, one of b once for
+// each block of rows, a sum loaded and stored once for each block of k.
+//
+// Weakness: with many tasks each copies what its neighbours copy, too.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/PackedMatmul.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+static int64_t ceilDiv(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+PackedMatmul::PackedMatmul(KernelEmitter &e, const MatmulBlocks &blocks,
+                           Value a, Value b, int64_t columns, bool rowsInFours)
+    : e(e), blocks(blocks), a(a), b(b), columns(columns) {
+  scratch = e.memory(e.kernel.getResults().back());
+  vectorType = VectorType::get({e.lanes()}, e.b.getF32Type());
+  tile = choosePackedTile(blocks.rows, ceilDiv(columns, e.lanes()),
+                          rowsInFours ? 4 : 1, e.layout.target);
+  panelWidth = tile.vectors * e.lanes();
+  rowTiles = ceilDiv(blocks.rows, tile.rows);
+  panels = ceilDiv(columns, panelWidth);
+  // Vectors that are stored over the end of a column reach into the next tile.
+  tileStride = blocks.alongInner ? tile.rows * blocks.rowStride()
+                                 : tile.rows * blocks.blockInner + e.lanes();
+}
+
+//===----------------------------------------------------------------------===//
+// Parts of loop nests
+//===----------------------------------------------------------------------===//
+
+Value PackedMatmul::sum(Value x, Value y) {
+  return arith::AddIOp::create(e.b, x, y);
+}
+
+Value PackedMatmul::lesser(Value x, Value y) {
+  return arith::MinUIOp::create(e.b, x, y);
+}
+
+std::pair<Value, Value> PackedMatmul::part(int64_t count, Value number,
+                                           int64_t parts) {
+  if (parts == 1)
+    return {e.index(0), e.index(count)};
+  auto bound = [&](Value i) -> Value {
+    return arith::DivUIOp::create(e.b, e.mul(i, count), e.index(parts));
+  };
+  return {bound(number), bound(e.add(number, 1))};
+}
+
+void PackedMatmul::when(Value condition, llvm::function_ref<void()> whenTrue,
+                        llvm::function_ref<void()> whenFalse) {
+  auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/bool(whenFalse));
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(branch.thenBlock());
+  e.scope(whenTrue);
+  if (!whenFalse)
+    return;
+  e.b.setInsertionPointToStart(branch.elseBlock());
+  e.scope(whenFalse);
+}
+
+/// Of this task.
+Value PackedMatmul::loadScratch(Value at) {
+  return vector::LoadOp::create(e.b, vectorType, scratch,
+                                ValueRange{e.task, at});
+}
+
+void PackedMatmul::storeScratch(Value value, Value at) {
+  vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
+}
+
+Value PackedMatmul::firstRow(Value rowTile) {
+  return lesser(e.mul(rowTile, tile.rows), e.index(blocks.rows - tile.rows));
+}
+
+// Scratch: the panel, the rows, the sums.
+
+Value PackedMatmul::sumsAt(Value t, Value tiles, Value panel) {
+  Value number = sum(arith::MulIOp::create(e.b, panel, tiles), t);
+  return e.add(e.mul(number, tile.rows * panelWidth),
+               blocks.panelFloats() + blocks.rowFloats());
+}
+
+//===----------------------------------------------------------------------===//
+// Copies
+//===----------------------------------------------------------------------===//
+
+void PackedMatmul::clearSums(Value tiles, Value panelCount) {
+  Value low = e.index(blocks.panelFloats() + blocks.rowFloats());
+  Value high = sumsAt(e.index(0), tiles, panelCount);
+  e.loop(low, high, e.lanes(),
+         [&](Value at) { storeScratch(e.vectorConstant(0), at); });
+}
+
+/// `tiles` tiles of rows from number `rowTile`, at `count` places from `k`.
+void PackedMatmul::copyRows(Value rowTile, Value tiles, Value k, Value count) {
+  Value base = e.index(blocks.panelFloats());
+  auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
+  auto load = [&](ValueRange at, Value mask) -> Value {
+    return vector::MaskedLoadOp::create(e.b, vectorType, a, at, mask,
+                                        e.vectorConstant(0));
+  };
+  if (!blocks.alongInner) {
+    e.loop(e.index(0), count, 1, [&](Value i) {
+      e.loop(e.index(0), tiles, 1, [&](Value t) {
+        Value row = firstRow(sum(rowTile, t));
+        Value to = sum(sum(base, e.mul(t, tileStride)), e.mul(i, tile.rows));
+        for (int64_t r = 0; r < tile.rows; r += e.lanes()) {
+          Value mask = vector::ConstantMaskOp::create(
+              e.b, maskType, ArrayRef{std::min(tile.rows - r, e.lanes())});
+          storeScratch(load({sum(k, i), e.add(row, r)}, mask), e.add(to, r));
+        }
+      });
+    });
+    return;
+  }
+  // Rows of `a` have `stored` elements; what is behind those that are summed
+  // is copied, but never used.
+  int64_t stored = cast<MemRefType>(a.getType()).getDimSize(1);
+  e.loop(e.index(0), tiles, 1, [&](Value t) {
+    Value row = firstRow(sum(rowTile, t));
+    Value tileBase = sum(base, e.mul(t, tileStride));
+    e.loop(e.index(0), e.index(tile.rows), 1, [&](Value r) {
+      Value to = sum(tileBase, e.mul(r, blocks.rowStride()));
+      e.loop(e.index(0), count, e.lanes(), [&](Value i) {
+        SmallVector<Value> at = {sum(row, r), sum(k, i)};
+        if (stored % e.lanes() == 0)
+          return storeScratch(vector::LoadOp::create(e.b, vectorType, a, at),
+                              sum(to, i));
+        Value left = arith::SubIOp::create(e.b, e.index(stored), at[1]);
+        Value mask =
+            vector::CreateMaskOp::create(e.b, maskType, ValueRange{left});
+        storeScratch(load(at, mask), sum(to, i));
+      });
+    });
+  });
+}
+
+/// The panel's columns that exist, zeros instead of the others.
+void PackedMatmul::copyPanel(Value panel, Value k, Value count) {
+  auto copy = [&](int64_t existing) {
+    Value column = e.mul(panel, panelWidth);
+    e.loop(e.index(0), count, 1, [&](Value i) {
+      Value to = e.mul(i, panelWidth);
+      for (int64_t v = 0; v < tile.vectors; ++v) {
+        int64_t lanes =
+            std::clamp<int64_t>(existing - v * e.lanes(), 0, e.lanes());
+        SmallVector<Value> at = {sum(k, i), e.add(column, v * e.lanes())};
+        Value value = e.vectorConstant(0);
+        if (lanes == e.lanes()) {
+          value = vector::LoadOp::create(e.b, vectorType, b, at);
+        } else if (lanes) {
+          Value mask = vector::ConstantMaskOp::create(
+              e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+              ArrayRef{lanes});
+          value =
+              vector::MaskedLoadOp::create(e.b, vectorType, b, at, mask, value);
+        }
+        storeScratch(value, e.add(to, v * e.lanes()));
+      }
+    });
+  };
+  int64_t whole = columns / panelWidth, rest = columns % panelWidth;
+  if (!rest)
+    return copy(panelWidth);
+  Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, panel,
+                                        e.index(whole));
+  when(
+      isWhole, [&] { copy(panelWidth); }, [&] { copy(rest); });
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+/// sums[R][V] += the copied rows of tile number `t` times the copied panel.
+void PackedMatmul::multiply(Value t, Value sums, Value count) {
+  Value rows = e.add(e.mul(t, tileStride), blocks.panelFloats());
+  SmallVector<Value> start;
+  for (int64_t i = 0; i < tile.rows * tile.vectors; ++i)
+    start.push_back(loadScratch(e.add(sums, i * e.lanes())));
+  SmallVector<Value> acc =
+      e.loop(e.index(0), count, 1, start, [&](Value k, ValueRange before) {
+        SmallVector<Value> next, vectors;
+        Value column = e.mul(k, panelWidth);
+        for (int64_t v = 0; v < tile.vectors; ++v)
+          vectors.push_back(loadScratch(e.add(column, v * e.lanes())));
+        Value first = sum(rows, blocks.alongInner ? k : e.mul(k, tile.rows));
+        for (int64_t r = 0; r < tile.rows; ++r) {
+          int64_t step = blocks.alongInner ? blocks.rowStride() : 1;
+          Value scalar = memref::LoadOp::create(
+              e.b, scratch, ValueRange{e.task, e.add(first, r * step)});
+          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+          for (Value vector : vectors)
+            next.push_back(vector::FMAOp::create(e.b, spread, vector,
+                                                 before[next.size()]));
+        }
+        return next;
+      });
+  for (auto [i, value] : llvm::enumerate(acc))
+    storeScratch(value, e.add(sums, i * e.lanes()));
+}
+
+//===----------------------------------------------------------------------===//
+// Epilogue
+//===----------------------------------------------------------------------===//
+
+/// `count` rows from `row`, along all panels; their sums in the first panel
+/// begin at `sums`.
+void PackedMatmul::finishRows(Value row, int64_t count, Value sums,
+                              Value panelStride, Value panel, Value panelCount,
+                              Epilogue epilogue) {
+  e.loop(e.index(0), panelCount, 1, [&](Value p) {
+    Value from = sum(sums, arith::MulIOp::create(e.b, p, panelStride));
+    Value column = e.mul(sum(panel, p), panelWidth);
+    auto vectorOf = [&](Value v, Value mask) {
+      SmallVector<Value> values;
+      for (int64_t r = 0; r < count; ++r)
+        values.push_back(loadScratch(e.add(sum(from, v), r * panelWidth)));
+      epilogue(row, sum(column, v), mask, values);
+    };
+    e.loop(e.index(0), e.index(panelWidth), e.lanes(), [&](Value v) {
+      if (columns % panelWidth == 0)
+        return vectorOf(v, {});
+      Value at = sum(column, v);
+      auto fits = [&](int64_t lanes) -> Value {
+        return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ule, at,
+                                     e.index(columns - lanes));
+      };
+      int64_t rest = columns % e.lanes();
+      if (!rest)
+        return when(fits(e.lanes()), [&] { vectorOf(v, {}); }, {});
+      when(
+          fits(e.lanes()), [&] { vectorOf(v, {}); },
+          [&] {
+            when(fits(rest),
+                 [&] {
+                   Value mask = vector::ConstantMaskOp::create(
+                       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+                       ArrayRef{rest});
+                   vectorOf(v, mask);
+                 },
+                 {});
+          });
+    });
+  });
+}
+
+/// The epilogue of a block whose sums are complete.
+void PackedMatmul::finish(Value rowTile, Value tiles, Value panel,
+                          Value panelCount, Epilogue epilogue) {
+  Value panelStride = e.mul(tiles, tile.rows * panelWidth);
+  e.loop(e.index(0), tiles, 1, [&](Value t) {
+    Value number = sum(rowTile, t);
+    Value row = e.mul(number, tile.rows);
+    Value sums = sumsAt(t, tiles, e.index(0));
+    // The last tile begins before its first row that is new.
+    int64_t lastRows = blocks.rows - (rowTiles - 1) * tile.rows;
+    constexpr int64_t atATime = 4;
+    auto build = [&](int64_t rows) {
+      Value from = e.add(sums, (tile.rows - rows) * panelWidth);
+      int64_t whole = rows / atATime * atATime;
+      if (whole)
+        e.loop(e.index(0), e.index(whole), atATime, [&](Value r) {
+          finishRows(sum(row, r), atATime, sum(from, e.mul(r, panelWidth)),
+                     panelStride, panel, panelCount, epilogue);
+        });
+      if (rows > whole)
+        finishRows(e.add(row, whole), rows - whole,
+                   e.add(from, whole * panelWidth), panelStride, panel,
+                   panelCount, epilogue);
+    };
+    if (lastRows == tile.rows)
+      return build(tile.rows);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, number,
+                                         e.index(rowTiles - 1));
+    when(
+        isFull, [&] { build(tile.rows); }, [&] { build(lastRows); });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
+  Value down = e.index(0), across = e.index(0);
+  if (blocks.tasks() > 1) {
+    down = arith::DivUIOp::create(e.b, e.task, e.index(blocks.taskColumns));
+    across = arith::RemUIOp::create(e.b, e.task, e.index(blocks.taskColumns));
+  }
+  auto [rowLow, rowHigh] = part(rowTiles, down, blocks.taskRows);
+  auto [panelLow, panelEnd] = part(panels, across, blocks.taskColumns);
+  Value panelsUsed = arith::DivUIOp::create(
+      e.b, e.add(columnsUsed, panelWidth - 1), e.index(panelWidth));
+  Value panelHigh = lesser(panelEnd, panelsUsed);
+  Value tileEnd = rowHigh;
+
+  int64_t mostTiles = blocks.blockRows / tile.rows;
+  int64_t mostPanels = blocks.blockColumns / panelWidth;
+  auto atMost = [&](Value low, Value high, int64_t most) {
+    return lesser(arith::SubIOp::create(e.b, high, low), e.index(most));
+  };
+  e.loop(rowLow, tileEnd, mostTiles, [&](Value rowTile) {
+    Value tiles = atMost(rowTile, tileEnd, mostTiles);
+    e.loop(panelLow, panelHigh, mostPanels, [&](Value panel) {
+      Value panelCount = atMost(panel, panelHigh, mostPanels);
+      clearSums(tiles, panelCount);
+      e.loop(e.index(0), inner, blocks.blockInner, [&](Value k) {
+        Value count = atMost(k, inner, blocks.blockInner);
+        copyRows(rowTile, tiles, k, count);
+        e.loop(e.index(0), panelCount, 1, [&](Value p) {
+          copyPanel(sum(panel, p), k, count);
+          e.loop(e.index(0), tiles, 1,
+                 [&](Value t) { multiply(t, sumsAt(t, tiles, p), count); });
+        });
+      });
+      finish(rowTile, tiles, panel, panelCount, epilogue);
+    });
+  });
+}
