@@ -183,15 +183,39 @@ void PackedMatmul::copyPanel(Value panel, Value k, Value count) {
 // Products
 //===----------------------------------------------------------------------===//
 
+/// Step `k` of tile number `t` fetches a cache line of each operand, so that
+/// all steps of a panel fetch all of the next copy. Addresses past a matrix's
+/// end are harmless.
+void PackedMatmul::fetch(const Next &next, Value t, Value k) {
+  constexpr int64_t line = 16;
+  auto prefetch = [&](Value matrix, Value row, Value column) {
+    memref::PrefetchOp::create(e.b, matrix, ValueRange{row, column},
+                               /*isWrite=*/false, /*localityHint=*/2,
+                               /*isDataCache=*/true);
+  };
+  int64_t lines = ceilDiv(panelWidth, line);
+  Value which = arith::RemUIOp::create(e.b, t, e.index(lines));
+  prefetch(b, sum(next.panelK, k), sum(next.column, e.mul(which, line)));
+  if (!blocks.alongInner)
+    return prefetch(a, sum(next.rowK, k), next.row);
+  // A tile has about as many lines as steps: a row's are next to each other.
+  Value lineSteps = e.index(blocks.blockInner / line);
+  Value row = arith::DivUIOp::create(e.b, k, lineSteps);
+  Value inRow = arith::RemUIOp::create(e.b, k, lineSteps);
+  prefetch(a, sum(next.row, row), sum(next.rowK, e.mul(inRow, line)));
+}
+
 /// sums[R][V] += the copied rows of tile number `t` times the copied panel.
-void PackedMatmul::multiply(Value t, Value sums, Value count) {
+void PackedMatmul::multiply(Value t, Value sums, Value count,
+                            const Next &next) {
   Value rows = e.add(e.mul(t, tileStride), blocks.panelFloats());
   SmallVector<Value> start;
   for (int64_t i = 0; i < tile.rows * tile.vectors; ++i)
     start.push_back(loadScratch(e.add(sums, i * e.lanes())));
   SmallVector<Value> acc =
       e.loop(e.index(0), count, 1, start, [&](Value k, ValueRange before) {
-        SmallVector<Value> next, vectors;
+        SmallVector<Value> after, vectors;
+        fetch(next, t, k);
         Value column = e.mul(k, panelWidth);
         for (int64_t v = 0; v < tile.vectors; ++v)
           vectors.push_back(loadScratch(e.add(column, v * e.lanes())));
@@ -202,10 +226,10 @@ void PackedMatmul::multiply(Value t, Value sums, Value count) {
               e.b, scratch, ValueRange{e.task, e.add(first, r * step)});
           Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
           for (Value vector : vectors)
-            next.push_back(vector::FMAOp::create(e.b, spread, vector,
-                                                 before[next.size()]));
+            after.push_back(vector::FMAOp::create(e.b, spread, vector,
+                                                  before[after.size()]));
         }
-        return next;
+        return after;
       });
   for (auto [i, value] : llvm::enumerate(acc))
     storeScratch(value, e.add(sums, i * e.lanes()));
@@ -306,8 +330,15 @@ void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
   Value panelHigh = lesser(panelEnd, panelsUsed);
   Value tileEnd = rowHigh;
 
-  int64_t mostTiles = blocks.blockRows / tile.rows;
-  int64_t mostPanels = blocks.blockColumns / panelWidth;
+  // As few blocks as fit, and all alike.
+  auto inBlock = [](int64_t all, int64_t tasks, int64_t most) {
+    int64_t ofTask = ceilDiv(all, tasks);
+    return ceilDiv(ofTask, ceilDiv(ofTask, most));
+  };
+  int64_t mostTiles =
+      inBlock(rowTiles, blocks.taskRows, blocks.blockRows / tile.rows);
+  int64_t mostPanels =
+      inBlock(panels, blocks.taskColumns, blocks.blockColumns / panelWidth);
   auto atMost = [&](Value low, Value high, int64_t most) {
     return lesser(arith::SubIOp::create(e.b, high, low), e.index(most));
   };
@@ -319,10 +350,31 @@ void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
       e.loop(e.index(0), inner, blocks.blockInner, [&](Value k) {
         Value count = atMost(k, inner, blocks.blockInner);
         copyRows(rowTile, tiles, k, count);
+        Value nextK = sum(k, count);
         e.loop(e.index(0), panelCount, 1, [&](Value p) {
           copyPanel(sum(panel, p), k, count);
-          e.loop(e.index(0), tiles, 1,
-                 [&](Value t) { multiply(t, sumsAt(t, tiles, p), count); });
+          Value nextPanel = e.add(p, 1);
+          Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
+                                               nextPanel, panelCount);
+          auto choose = [&](Value x, Value y) -> Value {
+            return arith::SelectOp::create(e.b, isLast, x, y);
+          };
+          // Behind the last of k come the next rows, and this k again.
+          Value isEnd = arith::CmpIOp::create(e.b, arith::CmpIPredicate::uge,
+                                              nextK, inner);
+          Value fetchedK =
+              arith::SelectOp::create(e.b, isEnd, e.index(0), nextK);
+          Value fetchedTile =
+              arith::SelectOp::create(e.b, isEnd, sum(rowTile, tiles), rowTile);
+          Next next;
+          next.column =
+              e.mul(sum(panel, choose(e.index(0), nextPanel)), panelWidth);
+          next.panelK = choose(fetchedK, k);
+          next.rowK = fetchedK;
+          e.loop(e.index(0), tiles, 1, [&](Value t) {
+            next.row = firstRow(sum(fetchedTile, t));
+            multiply(t, sumsAt(t, tiles, p), count, next);
+          });
         });
       });
       finish(rowTile, tiles, panel, panelCount, epilogue);

@@ -64,7 +64,14 @@ private:
   void copyRows(mlir::Value rowTile, mlir::Value tiles, mlir::Value k,
                 mlir::Value count);
   void copyPanel(mlir::Value panel, mlir::Value k, mlir::Value count);
-  void multiply(mlir::Value tile, mlir::Value sums, mlir::Value count);
+  /// What is copied next, and should be near by then.
+  struct Next {
+    mlir::Value row, rowK;      // of a's tile that is multiplied now
+    mlir::Value column, panelK; // of b
+  };
+  void fetch(const Next &next, mlir::Value t, mlir::Value k);
+  void multiply(mlir::Value tile, mlir::Value sums, mlir::Value count,
+                const Next &next);
   void finish(mlir::Value rowTile, mlir::Value tiles, mlir::Value panel,
               mlir::Value panels, Epilogue epilogue);
   void finishRows(mlir::Value row, int64_t count, mlir::Value sums,
