@@ -2,25 +2,33 @@
 //
 // dw(i, j, c, f) = sum(r, q, n) x(r + i, q + j, c, n) dy(r, q, f, n): both
 // operands are vectors of samples, so an accumulator is a vector of partial
-// sums, one a lane, and its lanes are added once at the end.
+// sums, one a lane.
 //
-//   for unit in this task's part of filter tiles x channel tiles x taps i:
-//     acc[C][T][F] = 0
-//     for rows r that tap i sees, pixels q of the row, samples n:
-//       dy[F] = load dy(r, q, f.., n)
-//       acc[c][t][f] += x(r + i, q + t, c, n) * dy[f]
-//     store the sum of the lanes of acc[c][t][f] at (i, t, c, f)
+//   for unit in this task's part of bands of filters x bands of channels:
+//     dw = 0
+//     for a few rows r0, for a few vectors of samples n0:
+//       for filters F at a time, channels C at a time, tap rows i, T taps j:
+//         acc[C][T][F] = 0
+//         for rows r of r0 that tap i sees, samples n of n0, pixels q:
+//           acc[c][t][f] += x(r + i, q + j + t, c, n) * dy(r, q, f, n)
+//         dw(i, j.., c.., f..) += the sums of the lanes of acc
 //
-// The T taps of a row of the filter share dy, and x moves along under them, so
-// that it comes from the L1 cache for all taps but one. A pixel at the border
-// has taps outside of the image: these load nothing, under a mask.
+// The rows r0 of x and dy stay in the L2 cache while all tiles of the band pass
+// over them; a tile that walked the whole image for itself would fetch few
+// bytes of each pixel, at a stride that is often a power of two, and find them
+// evicted. A visit is long enough to pay for the sums of lanes (LaneSums.h).
+//
+// The T taps of a row of the filter share dy, and x moves along under them. The
+// row's pixels are cut into runs from which the same taps hit the image, which
+// is known here: no tap is multiplied by zero, or masked away.
 //
 // Every sum is complete in one unit and in one order: no partial results.
-// Weakness: filters wider than `kWidest` take one tap at a time.
+// Depthwise filters have a nest of their own (LowerDepthwiseGradient.cpp).
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/LaneSums.h"
 #include "codegen/TileChoice.h"
 #include "ir/Window.h"
 
@@ -33,7 +41,10 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
+/// Taps of a row that a tile has at most.
 constexpr int64_t kWidest = 5;
+/// Sums of four filters are added to memory at a time.
+constexpr int64_t kQuad = 4;
 
 class FilterGradientNest {
 public:
@@ -47,31 +58,50 @@ public:
   int64_t build();
 
 private:
-  /// What is the same for all turns of a unit's loops.
-  struct Unit {
-    Value tapRow, firstTap, channel, filter; // channel and filter of all groups
+  /// A tile of the filter, and the part of the images it visits.
+  struct Visit {
+    Value group, channel, filter; // the first of the tile, in its group
     int64_t channels, filters;
+    Value tapRow;
+    int64_t firstTap, taps;
+    Value firstRow, endRow, firstSample, endSample;
   };
 
-  void buildUnit(const Unit &unit, Value outChannel);
-  SmallVector<Value> overSamples(const Unit &unit, Value row, Value column,
-                                 bool allTapsHit, ValueRange acc);
-  SmallVector<Value> step(const Unit &unit, Value row, Value column,
-                          Value sample, Value count, bool allTapsHit,
+  void buildBand(Value group, Value channelBand, Value filterBand);
+  void clear(Value group, Value firstChannel, Value endChannel,
+             Value firstFilter, Value endFilter);
+  void buildVisit(const Visit &visit);
+  SmallVector<Value> alongRow(const Visit &visit, Value row, Value sample,
+                              Value mask, ValueRange acc);
+  SmallVector<Value> step(const Visit &visit, const WindowRun &run, Value row,
+                          Value column, Value sample, Value mask,
                           ValueRange acc);
+  void addToMemory(const Visit &visit, ArrayRef<Value> acc);
+
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
-  Value notNegative(Value x) {
-    return arith::MaxSIOp::create(e.b, x, e.index(0));
-  }
+  Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
+  Value most(Value x, Value y) { return arith::MaxSIOp::create(e.b, x, y); }
+  /// Loops over tiles low .. high - 1 of `size` out of `total`; the last of all
+  /// may be smaller.
+  void overTiles(Value low, Value high, int64_t size, int64_t total,
+                 llvm::function_ref<void(Value first, int64_t count)> body);
   /// Windows for which `tap` hits the image.
   std::pair<Value, Value> windowsOf(const WindowAxis &axis, Value tap);
+  /// Where (tapRow, tap, channel, filter) lies in dw.
+  Value placeOf(Value tapRow, Value tap, Value channel, Value filter) {
+    Value at = sum(e.mul(tapRow, conv.window[1].taps), tap);
+    at = sum(e.mul(at, conv.channels), channel);
+    return sum(e.mul(at, conv.filters * conv.groups), filter);
+  }
 
   KernelEmitter &e;
   Conv2dFilterGradientOp op;
   Convolution conv;
   Value x, dy, dw; // (features, lanes), (features, lanes), flat
-  int64_t taps = 1;
+  FilterTile tile{1, 1};
+  int64_t channelTiles = 1, filterTiles = 1, channelBands = 1, filterBands = 1;
+  int64_t tapsAtOnce = 1, rowsAtOnce = 1, samplesAtOnce = 1;
 };
 } // namespace
 
@@ -87,151 +117,268 @@ std::pair<Value, Value> FilterGradientNest::windowsOf(const WindowAxis &axis,
   };
   Value before = sub(e.index(axis.low), e.mul(tap, axis.dilation));
   Value room = e.add(before, axis.pixels);
-  Value low = ceilDivide(notNegative(before));
-  Value high = arith::MinSIOp::create(e.b, e.index(axis.windows()),
-                                      ceilDivide(notNegative(room)));
+  Value low = ceilDivide(most(before, e.index(0)));
+  Value high =
+      least(e.index(axis.windows()), ceilDivide(most(room, e.index(0))));
   return {low, high};
 }
 
-/// One multiply-add of every accumulator with `count` samples from `sample` on;
-/// a null count stands for a whole vector.
-SmallVector<Value> FilterGradientNest::step(const Unit &unit, Value row,
+void FilterGradientNest::overTiles(
+    Value low, Value high, int64_t size, int64_t total,
+    llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t count = (total + size - 1) / size, last = total - (count - 1) * size;
+  e.loop(low, high, 1, [&](Value number) {
+    Value first = e.mul(number, size);
+    if (last == size || count == 1)
+      return body(first, last);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, number,
+                                         e.index(count - 1));
+    auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { body(first, size); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { body(first, last); });
+  });
+}
+
+/// One multiply-add of every accumulator whose tap hits the image.
+SmallVector<Value> FilterGradientNest::step(const Visit &visit,
+                                            const WindowRun &run, Value row,
                                             Value column, Value sample,
-                                            Value count, bool allTapsHit,
-                                            ValueRange acc) {
+                                            Value mask, ValueRange acc) {
   const auto &[down, across] = conv.window;
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-  Value zero = e.vectorConstant(0);
-  auto load = [&](Value memory, Value feature, Value mask) -> Value {
+  auto load = [&](Value memory, Value feature) -> Value {
     if (!mask)
       return vector::LoadOp::create(e.b, vector, memory,
                                     ValueRange{feature, sample});
-    return vector::MaskedLoadOp::create(
-        e.b, vector, memory, ValueRange{feature, sample}, mask, zero);
+    return vector::MaskedLoadOp::create(e.b, vector, memory,
+                                        ValueRange{feature, sample}, mask,
+                                        e.vectorConstant(0));
   };
-  Value mask =
-      count ? vector::CreateMaskOp::create(e.b, maskType, count).getResult()
-            : Value();
 
   Value window = sum(e.mul(row, across.windows()), column);
-  Value firstDy = sum(e.mul(window, conv.filters * conv.groups), unit.filter);
-  SmallVector<Value> dys;
-  for (int64_t f = 0; f < unit.filters; ++f)
-    dys.push_back(load(dy, e.add(firstDy, f), mask));
-
+  Value firstDy = sum(e.mul(window, conv.filters * conv.groups),
+                      sum(e.mul(visit.group, conv.filters), visit.filter));
   Value imageRow =
-      e.add(sum(e.mul(row, down.stride), e.mul(unit.tapRow, down.dilation)),
+      e.add(sum(e.mul(row, down.stride), e.mul(visit.tapRow, down.dilation)),
             -down.low);
+  Value rowStart =
+      sum(e.mul(imageRow, across.pixels), e.mul(column, across.stride));
+  Value firstX = sum(e.mul(rowStart, conv.channels * conv.groups),
+                     sum(e.mul(visit.group, conv.channels), visit.channel));
+
+  struct Pixel {
+    int64_t number; // of channel and tap
+    Value value;
+  };
+  SmallVector<Pixel> pixels;
+  auto loadPixels = [&](llvm::function_ref<void(Pixel)> use) {
+    for (int64_t t = 0; t < visit.taps; ++t) {
+      int64_t tap = visit.firstTap + t;
+      if (!across.covers(run.first, tap))
+        continue;
+      int64_t offset = tap * across.dilation - across.low;
+      Value place = e.add(firstX, offset * conv.channels * conv.groups);
+      for (int64_t c = 0; c < visit.channels; ++c)
+        use({c * visit.taps + t, load(x, e.add(place, c))});
+    }
+  };
   SmallVector<Value> next(acc);
-  for (int64_t t = 0; t < taps; ++t) {
-    Value tap = e.add(unit.firstTap, t);
-    Value imageColumn =
-        e.add(sum(e.mul(column, across.stride), e.mul(tap, across.dilation)),
-              -across.low);
-    Value tapMask = mask;
-    if (!allTapsHit) {
-      Value hits = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                         imageColumn, e.index(across.pixels));
-      Value most = count ? count : e.index(e.lanes());
-      Value live = arith::SelectOp::create(e.b, hits, most, e.index(0));
-      tapMask = vector::CreateMaskOp::create(e.b, maskType, live);
+  auto multiply = [&](const Pixel &pixel, Value gradient, int64_t f) {
+    Value &sum = next[pixel.number * visit.filters + f];
+    sum = vector::FMAOp::create(e.b, pixel.value, gradient, sum);
+  };
+  // The fewer stay in registers, the others pass by.
+  if (visit.channels * visit.taps < visit.filters) {
+    loadPixels([&](Pixel pixel) { pixels.push_back(pixel); });
+    for (int64_t f = 0; f < visit.filters && !pixels.empty(); ++f) {
+      Value gradient = load(dy, e.add(firstDy, f));
+      for (const Pixel &pixel : pixels)
+        multiply(pixel, gradient, f);
     }
-    Value place = sum(e.mul(imageRow, across.pixels), imageColumn);
-    Value firstX = sum(e.mul(place, conv.channels * conv.groups), unit.channel);
-    for (int64_t c = 0; c < unit.channels; ++c) {
-      Value pixel = load(x, e.add(firstX, c), tapMask);
-      for (int64_t f = 0; f < unit.filters; ++f) {
-        Value &sum = next[(c * taps + t) * unit.filters + f];
-        Value product = vector::FMAOp::create(e.b, pixel, dys[f], sum);
-        // A tap outside takes no part, whatever dy is there.
-        sum = allTapsHit ? product
-                         : arith::SelectOp::create(e.b, tapMask, product, sum)
-                               .getResult();
-      }
-    }
+    return next;
   }
+  SmallVector<Value> gradients;
+  for (int64_t f = 0; f < visit.filters; ++f)
+    gradients.push_back(load(dy, e.add(firstDy, f)));
+  loadPixels([&](Pixel pixel) {
+    for (int64_t f = 0; f < visit.filters; ++f)
+      multiply(pixel, gradients[f], f);
+  });
   return next;
 }
 
-SmallVector<Value> FilterGradientNest::overSamples(const Unit &unit, Value row,
-                                                   Value column,
-                                                   bool allTapsHit,
-                                                   ValueRange acc) {
-  Value lanes = e.index(e.lanes());
-  Value rest = arith::RemUIOp::create(e.b, e.batch, lanes);
-  Value whole = sub(e.batch, rest);
-  SmallVector<Value> sums = e.loop(
-      e.index(0), whole, e.lanes(), acc, [&](Value sample, ValueRange inside) {
-        return step(unit, row, column, sample, {}, allTapsHit, inside);
-      });
+/// The pixels of one row, for one vector of samples.
+SmallVector<Value> FilterGradientNest::alongRow(const Visit &visit, Value row,
+                                                Value sample, Value mask,
+                                                ValueRange acc) {
+  SmallVector<Value> sums(acc);
+  for (const WindowRun &run :
+       windowRuns(conv.window[1], 1, visit.firstTap, visit.taps)) {
+    if (run.turns == 1) {
+      sums = step(visit, run, row, e.index(run.first), sample, mask, sums);
+      continue;
+    }
+    sums = e.loop(e.index(run.first), e.index(run.first + run.turns), 1, sums,
+                  [&](Value column, ValueRange inside) {
+                    return step(visit, run, row, column, sample, mask, inside);
+                  });
+  }
+  return sums;
+}
+
+/// dw += the sums of the lanes.
+void FilterGradientNest::addToMemory(const Visit &visit, ArrayRef<Value> acc) {
+  // Quads begin at multiples of four, so that none straddles two vectors.
+  int64_t quads = (visit.filters + kQuad - 1) / kQuad;
+  int64_t pixels = visit.channels * visit.taps;
+  SmallVector<Value> spaced(pixels * quads * kQuad);
+  for (int64_t p = 0; p < pixels; ++p)
+    for (int64_t f = 0; f < visit.filters; ++f)
+      spaced[p * quads * kQuad + f] = acc[p * visit.filters + f];
+  SmallVector<Value> sums = laneSums(e, spaced);
+
+  auto quadType = VectorType::get({kQuad}, e.b.getF32Type());
+  Value firstFilter = sum(e.mul(visit.group, conv.filters), visit.filter);
+  for (int64_t p = 0; p < pixels; ++p) {
+    Value channel = e.add(visit.channel, p / visit.taps);
+    Value tap = e.index(visit.firstTap + p % visit.taps);
+    Value place = placeOf(visit.tapRow, tap, channel, firstFilter);
+    for (int64_t q = 0; q < quads; ++q) {
+      int64_t number = (p * quads + q) * kQuad;
+      Value total = sums[number / e.lanes()];
+      int64_t lane = number % e.lanes();
+      int64_t count = std::min(kQuad, visit.filters - q * kQuad);
+      if (count == kQuad) {
+        Value at = e.add(place, q * kQuad);
+        SmallVector<int64_t> taken = {lane, lane + 1, lane + 2, lane + 3};
+        Value part = vector::ShuffleOp::create(e.b, total, total, taken);
+        Value before = vector::LoadOp::create(e.b, quadType, dw, at);
+        Value after = arith::AddFOp::create(e.b, before, part);
+        vector::StoreOp::create(e.b, after, dw, at);
+        continue;
+      }
+      for (int64_t f = 0; f < count; ++f) {
+        Value at = e.add(place, q * kQuad + f);
+        Value part = vector::ExtractOp::create(e.b, total, lane + f);
+        Value before = memref::LoadOp::create(e.b, dw, at);
+        Value after = arith::AddFOp::create(e.b, before, part);
+        memref::StoreOp::create(e.b, after, dw, at);
+      }
+    }
+  }
+}
+
+void FilterGradientNest::buildVisit(const Visit &visit) {
+  auto [top, bottom] = windowsOf(conv.window[0], visit.tapRow);
+  Value low = most(top, visit.firstRow), high = least(bottom, visit.endRow);
+  SmallVector<Value> acc(visit.channels * visit.taps * visit.filters,
+                         e.vectorConstant(0));
+  Value live = sub(visit.endSample, visit.firstSample);
+  Value rest = arith::RemUIOp::create(e.b, live, e.index(e.lanes()));
+  Value whole = sub(visit.endSample, rest);
+  acc = e.loop(low, high, 1, acc, [&](Value row, ValueRange sums) {
+    return e.loop(visit.firstSample, whole, e.lanes(), sums,
+                  [&](Value sample, ValueRange inside) {
+                    return alongRow(visit, row, sample, {}, inside);
+                  });
+  });
+  // The last samples of a batch that is no multiple of the lanes.
   Value hasRest =
       arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
   auto branch =
-      scf::IfOp::create(e.b, ValueRange(sums).getTypes(), hasRest, true);
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(branch.thenBlock());
-  e.scope([&] {
-    scf::YieldOp::create(
-        e.b, step(unit, row, column, whole, rest, allTapsHit, sums));
-  });
-  e.b.setInsertionPointToStart(branch.elseBlock());
-  scf::YieldOp::create(e.b, sums);
-  return SmallVector<Value>(branch.getResults());
+      scf::IfOp::create(e.b, ValueRange(acc).getTypes(), hasRest, true);
+  {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] {
+      auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
+      Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
+      SmallVector<Value> sums =
+          e.loop(low, high, 1, acc, [&](Value row, ValueRange inside) {
+            return alongRow(visit, row, whole, mask, inside);
+          });
+      scf::YieldOp::create(e.b, sums);
+    });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    scf::YieldOp::create(e.b, acc);
+  }
+  addToMemory(visit, SmallVector<Value>(branch.getResults()));
 }
 
-void FilterGradientNest::buildUnit(const Unit &unit, Value outChannel) {
-  const auto &[down, across] = conv.window;
-  // Pixels from which all of the unit's taps hit.
-  Value from, to;
-  if (taps == 1) {
-    std::tie(from, to) = windowsOf(across, unit.firstTap);
-  } else {
-    int64_t first = (across.low + across.stride - 1) / across.stride;
-    int64_t room = across.pixels - 1 + across.low - (across.reach() - 1);
-    int64_t last = room < 0 ? 0 : room / across.stride + 1;
-    last = std::clamp<int64_t>(last, 0, across.windows());
-    first = std::min(first, last);
-    from = e.index(first);
-    to = e.index(last);
-  }
-  auto [top, bottom] = windowsOf(down, unit.tapRow);
-  SmallVector<Value> acc(unit.channels * taps * unit.filters,
-                         e.vectorConstant(0));
-  acc = e.loop(top, bottom, 1, acc, [&](Value row, ValueRange sums) {
-    auto along = [&](Value low, Value high, bool allTapsHit, ValueRange start) {
-      return e.loop(low, high, 1, start, [&](Value column, ValueRange inside) {
-        return overSamples(unit, row, column, allTapsHit, inside);
+/// dw = 0 for one band.
+void FilterGradientNest::clear(Value group, Value firstChannel,
+                               Value endChannel, Value firstFilter,
+                               Value endFilter) {
+  Value zero =
+      arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0)).getResult();
+  Value first = e.mul(group, conv.filters);
+  e.loops({conv.window[0].taps, conv.window[1].taps}, [&](ValueRange taps) {
+    e.loop(firstChannel, endChannel, 1, [&](Value channel) {
+      e.loop(firstFilter, endFilter, 1, [&](Value filter) {
+        memref::StoreOp::create(
+            e.b, zero, dw,
+            placeOf(taps[0], taps[1], channel, sum(first, filter)));
       });
-    };
-    SmallVector<Value> next = along(from, to, true, sums);
-    if (taps == 1)
-      return next;
-    // The border's few pixels: one loop that jumps over the inside.
-    Value border = sub(e.index(across.windows()), sub(to, from));
-    return e.loop(e.index(0), border, 1, next, [&](Value i, ValueRange inside) {
-      Value isLeft =
-          arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, i, from);
-      Value right = sum(i, sub(to, from));
-      Value column = arith::SelectOp::create(e.b, isLeft, i, right);
-      return overSamples(unit, row, column, false, inside);
     });
   });
+}
 
-  int64_t filters = conv.filters * conv.groups;
-  for (int64_t c = 0; c < unit.channels; ++c)
-    for (int64_t t = 0; t < taps; ++t)
-      for (int64_t f = 0; f < unit.filters; ++f) {
-        Value total =
-            vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
-                                        acc[(c * taps + t) * unit.filters + f],
-                                        arith::FastMathFlags::reassoc);
-        Value tap =
-            sum(e.mul(unit.tapRow, across.taps), e.add(unit.firstTap, t));
-        Value at = sum(e.mul(tap, conv.channels), e.add(outChannel, c));
-        at = e.add(sum(e.mul(at, filters), unit.filter), f);
-        memref::StoreOp::create(e.b, total, dw, at);
+void FilterGradientNest::buildBand(Value group, Value channelBand,
+                                   Value filterBand) {
+  const auto &[down, across] = conv.window;
+  auto bounds = [&](Value band, int64_t tiles, int64_t bands) {
+    auto bound = [&](Value number) -> Value {
+      return arith::DivUIOp::create(e.b, e.mul(number, tiles), e.index(bands));
+    };
+    return std::pair<Value, Value>(bound(band), bound(e.add(band, 1)));
+  };
+  auto [firstChannel, endChannel] =
+      bounds(channelBand, channelTiles, channelBands);
+  auto [firstFilter, endFilter] = bounds(filterBand, filterTiles, filterBands);
+  auto end = [&](Value tiles, int64_t size, int64_t total) {
+    return least(e.mul(tiles, size), e.index(total));
+  };
+  clear(group, e.mul(firstChannel, tile.channels),
+        end(endChannel, tile.channels, conv.channels),
+        e.mul(firstFilter, tile.filters),
+        end(endFilter, tile.filters, conv.filters));
+
+  Visit visit;
+  visit.group = group;
+  auto overTaps = [&] {
+    e.loop(e.index(0), e.index(down.taps), 1, [&](Value tapRow) {
+      visit.tapRow = tapRow;
+      for (int64_t tap = 0; tap < across.taps; tap += tapsAtOnce) {
+        visit.firstTap = tap;
+        visit.taps = std::min(tapsAtOnce, across.taps - tap);
+        buildVisit(visit);
       }
+    });
+  };
+  int64_t windows = down.windows();
+  e.loop(e.index(0), e.index(windows), rowsAtOnce, [&](Value row) {
+    visit.firstRow = row;
+    visit.endRow = e.add(row, rowsAtOnce); // cut by windowsOf
+    e.loop(e.index(0), e.batch, samplesAtOnce, [&](Value sample) {
+      visit.firstSample = sample;
+      visit.endSample = least(e.add(sample, samplesAtOnce), e.batch);
+      overTiles(firstFilter, endFilter, tile.filters, conv.filters,
+                [&](Value filter, int64_t filters) {
+                  visit.filter = filter;
+                  visit.filters = filters;
+                  overTiles(firstChannel, endChannel, tile.channels,
+                            conv.channels,
+                            [&](Value channel, int64_t channels) {
+                              visit.channel = channel;
+                              visit.channels = channels;
+                              overTaps();
+                            });
+                });
+    });
+  });
 }
 
 int64_t FilterGradientNest::build() {
@@ -239,63 +386,61 @@ int64_t FilterGradientNest::build() {
   dy = e.memory(conv.result, /*flat=*/true);
   dw = e.memory(e.kernel.getResult(0), /*flat=*/true);
   const auto &[down, across] = conv.window;
-  taps = across.taps <= kWidest ? across.taps : 1;
-  FilterTile tile =
-      chooseFilterTile(conv.channels, conv.filters, taps, e.layout.target);
-  int64_t channelTiles = (conv.channels + tile.channels - 1) / tile.channels;
-  int64_t filterTiles = (conv.filters + tile.filters - 1) / tile.filters;
-  int64_t runs = across.taps / taps;
-  int64_t units = conv.groups * filterTiles * channelTiles * down.taps * runs;
+  // Wider rows in equal parts.
+  int64_t parts = (across.taps + kWidest - 1) / kWidest;
+  tapsAtOnce = (across.taps + parts - 1) / parts;
+  tile = chooseFilterTile(conv.channels, conv.filters, tapsAtOnce,
+                          e.layout.target);
+  channelTiles = (conv.channels + tile.channels - 1) / tile.channels;
+  filterTiles = (conv.filters + tile.filters - 1) / tile.filters;
+
+  // Enough units for many threads, and with them as few bytes as possible: each
+  // band of filters reads the image, each band of channels the gradient.
+  constexpr int64_t enough = 8;
+  double imageBytes =
+      static_cast<double>(conv.channels) * down.pixels * across.pixels;
+  double resultBytes =
+      static_cast<double>(conv.filters) * down.windows() * across.windows();
+  double fewest = 0;
+  for (int64_t c = 1; c <= std::min(channelTiles, enough); ++c) {
+    int64_t f = std::min((enough + c - 1) / c, filterTiles);
+    bool isEnough = c * f * conv.groups >= enough || c == channelTiles;
+    double bytes = f * imageBytes + c * resultBytes;
+    if (c == 1 ||
+        (isEnough && (bytes < fewest || channelBands * filterBands < enough))) {
+      fewest = bytes;
+      channelBands = c;
+      filterBands = f;
+    }
+  }
+  if (conv.groups >= enough)
+    channelBands = filterBands = 1;
+
+  // A visit should be worth its sums of lanes.
+  constexpr int64_t worthwhile = 1200, vectorsAtOnce = 4;
+  int64_t vectors = std::min(e.layout.padded() / e.lanes(), vectorsAtOnce);
+  samplesAtOnce = vectors * e.lanes();
+  int64_t row =
+      across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
+  rowsAtOnce =
+      std::clamp<int64_t>((worthwhile + row - 1) / row, 1, down.windows());
+
+  int64_t bands = channelBands * filterBands, units = conv.groups * bands;
   double cycles = static_cast<double>(conv.channels) * conv.filters *
                   conv.groups * down.taps * across.taps * down.windows() *
                   across.windows() * e.layout.padded() / e.lanes();
   int64_t tasks = chooseTasks(units, cycles);
-
   e.setLanes(Lanes::Samples);
   auto [low, high] = e.taskRange(units, tasks);
-  e.loop(low, high, 1, [&](Value number) {
+  e.loop(low, high, 1, [&](Value unit) {
     auto divide = [&](Value value, int64_t by) {
       return std::pair<Value, Value>(
           arith::DivUIOp::create(e.b, value, e.index(by)),
           arith::RemUIOp::create(e.b, value, e.index(by)));
     };
-    // The filters' tile of dy stays in the cache while channels pass by.
-    auto [tiles, tap] = divide(number, down.taps * runs);
-    auto [tapRow, run] = divide(tap, runs);
-    auto [outer, channelTile] = divide(tiles, channelTiles);
-    auto [group, filterTile] = divide(outer, filterTiles);
-    Value outChannel = e.mul(channelTile, tile.channels);
-    Unit unit;
-    unit.tapRow = tapRow;
-    unit.firstTap = e.mul(run, taps);
-    unit.channel = sum(e.mul(group, conv.channels), outChannel);
-    unit.filter =
-        sum(e.mul(group, conv.filters), e.mul(filterTile, tile.filters));
-
-    // Ragged tiles at the end of channels and of filters.
-    auto split = [&](Value index, int64_t count, int64_t size, int64_t total,
-                     llvm::function_ref<void(int64_t)> body) {
-      int64_t last = total - (count - 1) * size;
-      if (last == size || count == 1)
-        return body(count == 1 ? last : size);
-      Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                           index, e.index(count - 1));
-      auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
-      OpBuilder::InsertionGuard guard(e.b);
-      e.b.setInsertionPointToStart(branch.thenBlock());
-      e.scope([&] { body(size); });
-      e.b.setInsertionPointToStart(branch.elseBlock());
-      e.scope([&] { body(last); });
-    };
-    split(channelTile, channelTiles, tile.channels, conv.channels,
-          [&](int64_t channels) {
-            split(filterTile, filterTiles, tile.filters, conv.filters,
-                  [&](int64_t filters) {
-                    unit.channels = channels;
-                    unit.filters = filters;
-                    buildUnit(unit, outChannel);
-                  });
-          });
+    auto [group, band] = divide(unit, bands);
+    auto [filterBand, channelBand] = divide(band, channelBands);
+    buildBand(group, channelBand, filterBand);
   });
   return tasks;
 }

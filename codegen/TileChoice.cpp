@@ -96,12 +96,16 @@ FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
       cost += filterTileCost(restC, restF, taps);
     return cost;
   };
+  // Sums of four filters are added to memory at a time.
+  constexpr int64_t quad = 4;
   FilterTile best{1, 1};
   double bestCost = total(best);
   for (int64_t c = 1; c <= channels; ++c)
     for (int64_t f = 1; f <= filters; ++f) {
-      if (c * f * taps + f + 2 > target.registers)
+      if (c * f * taps + std::min(f, c * taps) + 2 > target.registers)
         break;
+      if (f % quad && f != filters)
+        continue;
       double cost = total({c, f});
       if (cost < bestCost) {
         best = {c, f};

@@ -1,0 +1,38 @@
+//===- LaneSums.h - the lanes of many vectors, each summed
+//-----------------===//
+//
+// Problem: a gradient of weights adds up over samples, which lie in the lanes.
+// A sum across one vector is a chain of shuffles and adds, each waiting for the
+// one before.
+//
+// Idea: a tree over as many vectors as a vector has lanes. A step takes two
+// vectors to one that holds half sums of both; after the last, each lane is the
+// total of one vector: about three instructions a vector, in place of ten.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_CODEGEN_LANESUMS_H
+#define SINTER_CODEGEN_LANESUMS_H
+
+#include "codegen/KernelEmitter.h"
+
+namespace sinter {
+
+/// The sums of the lanes of `vectors`, as vectors: number n is in lane n %
+/// lanes of vector n / lanes. A null stands for a vector that nobody asks for.
+llvm::SmallVector<mlir::Value> laneSums(KernelEmitter &e,
+                                        llvm::ArrayRef<mlir::Value> vectors);
+
+/// Windows along an axis, `size` at a time: `turns` times, from `first` on.
+struct WindowRun {
+  int64_t first, size, turns;
+};
+
+/// All windows of `axis` in order, such that within a run the same taps of
+/// firstTap .. firstTap + taps - 1 hit the image in every turn.
+llvm::SmallVector<WindowRun> windowRuns(const WindowAxis &axis, int64_t size,
+                                        int64_t firstTap, int64_t taps);
+
+} // namespace sinter
+
+#endif // SINTER_CODEGEN_LANESUMS_H
