@@ -65,6 +65,8 @@ private:
     Value tapRow;
     int64_t firstTap, taps;
     Value firstRow, endRow, firstSample, endSample;
+    // What the visit fetches for the next rows: a filter and a channel.
+    Value nextFilter, nextChannel;
   };
 
   void buildBand(Value group, Value channelBand, Value filterBand);
@@ -73,6 +75,8 @@ private:
   void buildVisit(const Visit &visit);
   SmallVector<Value> alongRow(const Visit &visit, Value row, Value sample,
                               Value mask, ValueRange acc);
+  void prefetch(const Visit &visit, const WindowRun &run, Value firstDy,
+                Value firstX, Value sample);
   SmallVector<Value> step(const Visit &visit, const WindowRun &run, Value row,
                           Value column, Value sample, Value mask,
                           ValueRange acc);
@@ -102,6 +106,7 @@ private:
   FilterTile tile{1, 1};
   int64_t channelTiles = 1, filterTiles = 1, channelBands = 1, filterBands = 1;
   int64_t tapsAtOnce = 1, rowsAtOnce = 1, samplesAtOnce = 1;
+  int64_t fetchesOfFilters = 1;
 };
 } // namespace
 
@@ -142,6 +147,32 @@ void FilterGradientNest::overTiles(
   });
 }
 
+/// The next rows' pixels come to the L2 cache while these are at work: each
+/// visit asks for a part of them, a vector or two a pixel.
+void FilterGradientNest::prefetch(const Visit &visit, const WindowRun &run,
+                                  Value firstDy, Value firstX, Value sample) {
+  const auto &[down, across] = conv.window;
+  if (run.turns == 1)
+    return;
+  constexpr unsigned toSecondCache = 2;
+  auto fetch = [&](Value memory, Value feature) {
+    memref::PrefetchOp::create(e.b, memory, ValueRange{feature, sample},
+                               /*isWrite=*/false, toSecondCache,
+                               /*isDataCache=*/true);
+  };
+  int64_t filters = conv.filters * conv.groups;
+  int64_t channels = conv.channels * conv.groups;
+  Value dyAt = sum(e.add(firstDy, rowsAtOnce * across.windows() * filters),
+                   visit.nextFilter);
+  for (int64_t i = 0; i < fetchesOfFilters; ++i)
+    fetch(dy, e.add(dyAt, i));
+  Value xAt =
+      sum(e.add(firstX, rowsAtOnce * down.stride * across.pixels * channels),
+          visit.nextChannel);
+  for (int64_t i = 0; i < across.stride; ++i)
+    fetch(x, e.add(xAt, i * channels));
+}
+
 /// One multiply-add of every accumulator whose tap hits the image.
 SmallVector<Value> FilterGradientNest::step(const Visit &visit,
                                             const WindowRun &run, Value row,
@@ -168,6 +199,8 @@ SmallVector<Value> FilterGradientNest::step(const Visit &visit,
       sum(e.mul(imageRow, across.pixels), e.mul(column, across.stride));
   Value firstX = sum(e.mul(rowStart, conv.channels * conv.groups),
                      sum(e.mul(visit.group, conv.channels), visit.channel));
+
+  prefetch(visit, run, firstDy, firstX, sample);
 
   struct Pixel {
     int64_t number; // of channel and tap
@@ -351,6 +384,13 @@ void FilterGradientNest::buildBand(Value group, Value channelBand,
   auto overTaps = [&] {
     e.loop(e.index(0), e.index(down.taps), 1, [&](Value tapRow) {
       visit.tapRow = tapRow;
+      Value number =
+          arith::DivUIOp::create(e.b, visit.channel, e.index(tile.channels));
+      Value turn = sum(e.mul(number, down.taps), tapRow);
+      visit.nextFilter =
+          e.mul(arith::RemUIOp::create(
+                    e.b, turn, e.index(tile.filters / fetchesOfFilters)),
+                fetchesOfFilters);
       for (int64_t tap = 0; tap < across.taps; tap += tapsAtOnce) {
         visit.firstTap = tap;
         visit.taps = std::min(tapsAtOnce, across.taps - tap);
@@ -369,6 +409,10 @@ void FilterGradientNest::buildBand(Value group, Value channelBand,
                 [&](Value filter, int64_t filters) {
                   visit.filter = filter;
                   visit.filters = filters;
+                  Value turn = arith::DivUIOp::create(e.b, filter,
+                                                      e.index(tile.filters));
+                  visit.nextChannel =
+                      arith::RemUIOp::create(e.b, turn, e.index(tile.channels));
                   overTiles(firstChannel, endChannel, tile.channels,
                             conv.channels,
                             [&](Value channel, int64_t channels) {
@@ -416,14 +460,21 @@ int64_t FilterGradientNest::build() {
   if (conv.groups >= enough)
     channelBands = filterBands = 1;
 
-  // A visit should be worth its sums of lanes.
-  constexpr int64_t worthwhile = 1200, vectorsAtOnce = 4;
+  // A visit should be worth its sums of lanes, but with pixels at strides that
+  // are powers of two, the L2 cache holds few of them.
+  constexpr int64_t worthwhile = 600, vectorsAtOnce = 4;
   int64_t vectors = std::min(e.layout.padded() / e.lanes(), vectorsAtOnce);
   samplesAtOnce = vectors * e.lanes();
   int64_t row =
       across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
   rowsAtOnce =
       std::clamp<int64_t>((worthwhile + row - 1) / row, 1, down.windows());
+
+  int64_t turns = channelTiles / channelBands * down.taps;
+  fetchesOfFilters = 1;
+  while (fetchesOfFilters * turns < tile.filters &&
+         tile.filters % (2 * fetchesOfFilters) == 0)
+    fetchesOfFilters *= 2;
 
   int64_t bands = channelBands * filterBands, units = conv.groups * bands;
   double cycles = static_cast<double>(conv.channels) * conv.filters *
