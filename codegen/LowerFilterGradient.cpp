@@ -16,7 +16,8 @@
 // The rows r0 of x and dy stay in the L2 cache while all tiles of the band pass
 // over them; a tile that walked the whole image for itself would fetch few
 // bytes of each pixel, at a stride that is often a power of two, and find them
-// evicted. A visit is long enough to pay for the sums of lanes (LaneSums.h).
+// evicted. A visit is long enough to pay for the sums of lanes
+// (FilterGradient.h).
 //
 // The T taps of a row of the filter share dy, and x moves along under them. The
 // row's pixels are cut into runs from which the same taps hit the image, which
@@ -27,8 +28,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
-#include "codegen/LaneSums.h"
 #include "codegen/TileChoice.h"
 #include "ir/Window.h"
 
@@ -48,12 +49,8 @@ constexpr int64_t kQuad = 4;
 
 class FilterGradientNest {
 public:
-  explicit FilterGradientNest(KernelEmitter &e)
-      : e(e), op(*e.kernel.getBody()
-                      .front()
-                      .getOps<Conv2dFilterGradientOp>()
-                      .begin()),
-        conv(convolutionOf(op)) {}
+  FilterGradientNest(KernelEmitter &e, Conv2dFilterGradientOp op)
+      : e(e), conv(convolutionOf(op)) {}
 
   int64_t build();
 
@@ -100,7 +97,6 @@ private:
   }
 
   KernelEmitter &e;
-  Conv2dFilterGradientOp op;
   Convolution conv;
   Value x, dy, dw; // (features, lanes), (features, lanes), flat
   FilterTile tile{1, 1};
@@ -497,5 +493,9 @@ int64_t FilterGradientNest::build() {
 }
 
 FailureOr<int64_t> sinter::lowerFilterGradient(KernelEmitter &e) {
-  return FilterGradientNest(e).build();
+  auto ops = e.kernel.getBody().front().getOps<Conv2dFilterGradientOp>();
+  Conv2dFilterGradientOp op = *ops.begin();
+  if (isDepthwiseGradient(e, convolutionOf(op)))
+    return lowerDepthwiseGradient(e, op);
+  return FilterGradientNest(e, op).build();
 }

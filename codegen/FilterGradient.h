@@ -11,8 +11,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef SINTER_CODEGEN_LANESUMS_H
-#define SINTER_CODEGEN_LANESUMS_H
+#ifndef SINTER_CODEGEN_FILTERGRADIENT_H
+#define SINTER_CODEGEN_FILTERGRADIENT_H
 
 #include "codegen/KernelEmitter.h"
 
@@ -33,6 +33,11 @@ struct WindowRun {
 llvm::SmallVector<WindowRun> windowRuns(const WindowAxis &axis, int64_t size,
                                         int64_t firstTap, int64_t taps);
 
+/// Whether gradients of this convolution's filters have all taps of one filter
+/// in registers at once, LowerDepthwiseGradient.cpp.
+bool isDepthwiseGradient(const KernelEmitter &e, const Convolution &conv);
+int64_t lowerDepthwiseGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
+
 } // namespace sinter
 
-#endif // SINTER_CODEGEN_LANESUMS_H
+#endif // SINTER_CODEGEN_FILTERGRADIENT_H

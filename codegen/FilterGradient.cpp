@@ -1,7 +1,7 @@
 //===- LaneSums.cpp - the lanes of many vectors, each summed
 //---------------===//
 
-#include "codegen/LaneSums.h"
+#include "codegen/FilterGradient.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
