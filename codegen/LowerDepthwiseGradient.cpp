@@ -96,7 +96,14 @@ SmallVector<Value> DepthwiseGradientNest::step(const Block &block, Value filter,
                                                ValueRange acc) {
   const auto &[down, across] = conv.window;
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  // A block has more streams than the processor follows by itself.
+  constexpr int64_t ahead = 2;
+  constexpr unsigned toSecondCache = 2;
   auto load = [&](Value memory, Value feature) -> Value {
+    memref::PrefetchOp::create(e.b, memory,
+                               ValueRange{e.add(feature, ahead), sample},
+                               /*isWrite=*/false, toSecondCache,
+                               /*isDataCache=*/true);
     if (!mask)
       return vector::LoadOp::create(e.b, vector, memory,
                                     ValueRange{feature, sample});
