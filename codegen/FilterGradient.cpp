@@ -59,3 +59,12 @@ SmallVector<WindowRun> sinter::windowRuns(const WindowAxis &axis, int64_t size,
   }
   return runs;
 }
+
+Meetings sinter::meetingsOf(const WindowAxis &axis, const WindowRun &run) {
+  Meetings meetings;
+  for (int64_t w = 0; w < run.size; ++w)
+    for (int64_t tap = 0; tap < axis.taps; ++tap)
+      if (axis.covers(run.first + w, tap))
+        meetings[w * axis.stride + tap * axis.dilation].push_back({w, tap});
+  return meetings;
+}

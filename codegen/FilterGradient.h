@@ -16,6 +16,8 @@
 
 #include "codegen/KernelEmitter.h"
 
+#include <map>
+
 namespace sinter {
 
 /// The sums of the lanes of `vectors`, as vectors: number n is in lane n %
@@ -32,6 +34,24 @@ struct WindowRun {
 /// firstTap .. firstTap + taps - 1 hit the image in every turn.
 llvm::SmallVector<WindowRun> windowRuns(const WindowAxis &axis, int64_t size,
                                         int64_t firstTap, int64_t taps);
+
+/// A window of a run, and a tap of it.
+struct Meeting {
+  int64_t window, tap;
+};
+using Meetings = std::map<int64_t, llvm::SmallVector<Meeting>>;
+/// The windows of a run that see a pixel of the image, and with which tap: by
+/// the pixel, counted from where tap 0 of the run's first window would be.
+Meetings meetingsOf(const WindowAxis &axis, const WindowRun &run);
+
+/// Whether LowerDepthwiseConv.cpp does this convolution, or its transpose.
+bool isDepthwise(const KernelEmitter &e, const Convolution &conv,
+                 bool transposed);
+/// `op`'s kernel, whose image (or gradient) is `source`, by features and lanes,
+/// and whose weights are `filter`, flat.
+int64_t lowerDepthwise(KernelEmitter &e, mlir::Operation *op,
+                       const Convolution &conv, mlir::Value source,
+                       mlir::Value filter, bool transposed);
 
 /// Whether gradients of this convolution's filters have all taps of one filter
 /// in registers at once, LowerDepthwiseGradient.cpp.

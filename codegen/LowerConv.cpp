@@ -31,6 +31,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
 #include "ir/Window.h"
@@ -444,6 +445,8 @@ void ConvNest::buildRow(Value low, Value high) {
 }
 
 int64_t ConvNest::build() {
+  if (isDepthwise(e, conv, transposed))
+    return lowerDepthwise(e, op, conv, source, filter, transposed);
   int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
   int64_t vectors = e.layout.padded() / e.lanes();
   Tile tile = chooseTile(rowsOfGroup, vectors, e.layout.target);

@@ -36,8 +36,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
-#include <map>
-
 using namespace mlir;
 using namespace sinter;
 
@@ -72,23 +70,7 @@ private:
   Convolution conv;
   Value x, dy, dw; // (features, lanes), (features, lanes), flat
 };
-
-/// A pixel of the image, and the windows and taps that meet there.
-struct Meeting {
-  int64_t window, tap;
-};
-using Meetings = std::map<int64_t, SmallVector<Meeting>>;
 } // namespace
-
-/// By the pixel, counted from where tap 0 of the run's first window would be.
-static Meetings meetingsOf(const WindowAxis &axis, const WindowRun &run) {
-  Meetings meetings;
-  for (int64_t w = 0; w < run.size; ++w)
-    for (int64_t tap = 0; tap < axis.taps; ++tap)
-      if (axis.covers(run.first + w, tap))
-        meetings[w * axis.stride + tap * axis.dilation].push_back({w, tap});
-  return meetings;
-}
 
 /// All multiply-adds of a block, for one vector of samples.
 SmallVector<Value> DepthwiseGradientNest::step(const Block &block, Value filter,
@@ -205,7 +187,8 @@ int64_t DepthwiseGradientNest::build() {
     --side;
 
   // Long runs of filters in memory are worth more than many units.
-  constexpr int64_t longRun = 32;
+  constexpr int64_t enough = 8;
+  int64_t longRun = std::clamp<int64_t>(filters() / enough, 4, 32);
   int64_t units = (filters() + longRun - 1) / longRun;
   double cycles = static_cast<double>(filters()) * taps() * down.windows() *
                   across.windows() * e.layout.padded() / e.lanes();
