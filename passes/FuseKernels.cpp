@@ -42,6 +42,7 @@
 #include "ir/Locations.h"
 #include "ir/Winograd.h"
 #include "passes/Passes.h"
+#include "passes/Schedule.h"
 
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/SetVector.h"
@@ -985,7 +986,7 @@ struct FuseKernels : sinter::impl::FuseKernelsBase<FuseKernels> {
 
   void runOnOperation() override {
     for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
-      Fuser fuser(function, getOperation().getBatchBound(), fuse);
+      Fuser fuser(function, batchBoundOf(function), fuse);
       if (failed(fuser.run()))
         return signalPassFailure();
       numKernels += fuser.numKernels;
