@@ -86,9 +86,6 @@ void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
 
   SmallVector<Value> acc(block.rows.size * block.columns.size,
                          e.vectorConstant(0));
-  // A block has more streams than the processor follows by itself.
-  constexpr int64_t ahead = 2;
-  constexpr unsigned toSecondCache = 2;
   Meetings vertical = meetingsOf(down, block.rows);
   for (const auto &[w, horizontal] : meetingsOf(across, block.columns))
     for (const auto &[h, above] : vertical) {
