@@ -16,6 +16,8 @@
 // sums in parts (passes/SplitContractions.cpp), otherwise columns. Those also
 // keep their columns of dy in the first cache while the rows go by.
 //
+// Large ones are cut in blocks (PackedMatmul.h).
+//
 // Products of two matrices without a batch come here, too: a plain loop.
 //
 //===----------------------------------------------------------------------===//

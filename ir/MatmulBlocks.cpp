@@ -32,10 +32,10 @@ std::optional<MatmulBlocks> sinter::blocksOf(MatmulOp op, int64_t batchBound) {
     blocks.alongInner = op.getTransposeB();
   }
 
-  // Copies cost about three steps an element, and serve as many products as
-  // the other side is long.
+  // Copies serve as many products as the other side is long; below this work
+  // the caches forgive the plain nests.
   constexpr int64_t leastRows = 64, leastColumns = 64, leastInner = 64;
-  constexpr int64_t leastWork = int64_t(1) << 24;
+  constexpr int64_t leastWork = int64_t(1) << 28;
   int64_t work = blocks.rows * blocks.columns * blocks.inner;
   if (blocks.rows < leastRows || blocks.columns < leastColumns ||
       blocks.inner < leastInner || work < leastWork)
@@ -48,7 +48,7 @@ std::optional<MatmulBlocks> sinter::blocksOf(MatmulOp op, int64_t batchBound) {
   blocks.blockInner = roundUp(ceilDiv(blocks.inner, turns));
 
   // A task for each millisecond or so: scratch grows with tasks.
-  constexpr int64_t mostTasks = 8, leastTaskRows = 128, leastTaskColumns = 256;
+  constexpr int64_t mostTasks = 8, leastTaskRows = 128, leastTaskColumns = 512;
   constexpr int64_t worthwhile = int64_t(1) << 24;
   int64_t tasks = std::clamp<int64_t>(work / worthwhile, 1, mostTasks);
   int64_t down = std::max<int64_t>(blocks.rows / leastTaskRows, 1);

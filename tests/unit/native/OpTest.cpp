@@ -140,19 +140,14 @@ static void checkText(NativeModels &native, CompiledText &compiled,
   check(planned, awkwardInputs(original, batch));
 }
 
-/// Compiles and checks those texts whose numbers are wanted: the more
-/// configurations, the fewer each.
+/// Compiles and checks `texts`.
 static void checkTexts(const std::string &cpu, int64_t bound,
-                       llvm::function_ref<bool(size_t)> wanted,
-                       bool inSlices = false) {
+                       std::vector<OpText> texts, bool inSlices = false) {
   INFO(cpu << ", batches of up to " << bound);
   std::unique_ptr<MLIRContext> context = createContext();
   NativeModels native(*context, cpu);
   std::vector<CompiledText> all;
-  size_t number = 0;
-  for (OpText &text : opTexts()) {
-    if (!wanted(number++))
-      continue;
+  for (OpText &text : texts) {
     INFO("@" << text.name);
     CompiledText compiled;
     compiled.original = parse(*context, modelText(text, bound));
@@ -173,6 +168,18 @@ static void checkTexts(const std::string &cpu, int64_t bound,
     for (int64_t batch : {int64_t(1), int64_t(7), bound - 1, bound})
       checkText(native, compiled, static_cast<size_t>(batch),
                 {nullptr, pool.get()});
+}
+
+/// The same for those of opTexts whose numbers are wanted: the more
+/// configurations, the fewer each.
+static void checkTexts(const std::string &cpu, int64_t bound,
+                       llvm::function_ref<bool(size_t)> wanted,
+                       bool inSlices = false) {
+  std::vector<OpText> texts;
+  for (auto [number, text] : llvm::enumerate(opTexts()))
+    if (wanted(number))
+      texts.push_back(std::move(text));
+  checkTexts(cpu, bound, std::move(texts), inSlices);
 }
 
 static bool everyText(size_t) { return true; }
@@ -209,6 +216,13 @@ TEST_CASE("ops with batches of whole vectors and of several") {
 TEST_CASE("ops on processors with narrower vectors") {
   checkTexts("x86-64-v3", 19, [](size_t number) { return number % 3 == 0; });
   checkTexts("x86-64", 19, [](size_t number) { return number % 3 == 1; });
+}
+
+TEST_CASE("large products are cut in blocks") {
+  checkTexts("native", 430, largeTexts());
+  std::vector<OpText> texts = largeTexts();
+  texts.resize(2);
+  checkTexts("x86-64-v3", 430, std::move(texts));
 }
 
 TEST_CASE("every op that computes is compiled by a test") {

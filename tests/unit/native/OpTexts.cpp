@@ -15,6 +15,8 @@
 
 #include <catch2/catch.hpp>
 
+#include <set>
+
 using namespace mlir;
 using namespace sinter;
 using namespace sinter::test;
@@ -88,6 +90,15 @@ static const Form forms[] = {
       %y = sinter.matmul %e, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
       return %y : tensor<?x@2xf32> })",
      "sinter.state parameter @w : tensor<@1x@2xf32> = uniform(-1.0, 1.0)"},
+    {"masked_input_gradient", {{17, 6}}, R"(func.func @predict(%x: tensor<?x@1xf32>, %w: tensor<@2x@1xf32>, %a: tensor<?x@2xf32>) -> (tensor<?x@2xf32>, tensor<?x@2xf32>) {
+      %m = sinter.matmul %x, %w transposed : (tensor<?x@1xf32>, tensor<@2x@1xf32>) -> tensor<?x@2xf32>
+      %y = sinter.mul %m, %a : (tensor<?x@2xf32>, tensor<?x@2xf32>) -> tensor<?x@2xf32>
+      return %m, %y : tensor<?x@2xf32>, tensor<?x@2xf32> })"},
+    {"dropout_of_matmul", {{17, 6}}, R"(func.func @predict(%x: tensor<?x@1xf32>, %w: tensor<@1x@2xf32>, %s: tensor<2xi32>, %i: tensor<i32>) -> tensor<?x@2xf32> attributes {classes = 1000} {
+      %m = sinter.matmul %x, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
+      %u = sinter.random_uniform %s, %i stream 0 : (tensor<2xi32>, tensor<i32>) -> tensor<?x@2xf32>
+      %y = sinter.mul %u, %m : (tensor<?x@2xf32>, tensor<?x@2xf32>) -> tensor<?x@2xf32>
+      return %y : tensor<?x@2xf32> })"},
     {"two_layers", {{20, 18}}, R"(func.func @predict(%x: tensor<?x2x10xf32>) -> tensor<?x3x6xf32> {
       %w = sinter.read @w : tensor<@1x@2xf32>
       %f = sinter.reshape %x : tensor<?x2x10xf32> -> tensor<?x@1xf32>
@@ -403,16 +414,30 @@ static const Form forms[] = {
 };
 // clang-format on
 
+static OpText textOf(const Form &form, const std::vector<int64_t> &sizes) {
+  std::string name = std::string(form.name) + "_of";
+  for (int64_t size : sizes)
+    name += "_" + std::to_string(size);
+  return {name, fillIn(form.states, sizes), fillIn(form.function, sizes)};
+}
+
 std::vector<OpText> sinter::test::opTexts() {
   std::vector<OpText> texts = samples();
   for (const Form &form : forms)
-    for (const std::vector<int64_t> &sizes : form.sizes) {
-      std::string name = std::string(form.name) + "_of";
-      for (int64_t size : sizes)
-        name += "_" + std::to_string(size);
-      texts.push_back(
-          {name, fillIn(form.states, sizes), fillIn(form.function, sizes)});
-    }
+    for (const std::vector<int64_t> &sizes : form.sizes)
+      texts.push_back(textOf(form, sizes));
+  return texts;
+}
+
+std::vector<OpText> sinter::test::largeTexts() {
+  // No size is a multiple of a block, a tile or a vector.
+  const std::set<std::string> products = {"dense", "masked_input_gradient",
+                                          "weight_gradient",
+                                          "dropout_of_matmul"};
+  std::vector<OpText> texts;
+  for (const Form &form : forms)
+    if (products.count(form.name))
+      texts.push_back(textOf(form, {801, 803}));
   return texts;
 }
 

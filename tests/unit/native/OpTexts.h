@@ -17,6 +17,8 @@ struct OpText {
 
 /// The functions of tests/gradients/samples.mlir, and OpTexts.cpp's own.
 std::vector<OpText> opTexts();
+/// Products so large that they are cut in blocks, if a batch has 430 samples.
+std::vector<OpText> largeTexts();
 
 /// `text` as a model.
 std::string modelText(const OpText &text, int64_t batchBound);
