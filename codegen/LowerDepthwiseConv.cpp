@@ -86,10 +86,17 @@ void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
 
   SmallVector<Value> acc(block.rows.size * block.columns.size,
                          e.vectorConstant(0));
+  // A block has more streams than the processor follows by itself.
+  constexpr int64_t ahead = 2;
+  constexpr unsigned toSecondCache = 2;
   Meetings vertical = meetingsOf(down, block.rows);
   for (const auto &[w, horizontal] : meetingsOf(across, block.columns))
     for (const auto &[h, above] : vertical) {
       Value at = e.add(first, (h * across.pixels + w) * channels);
+      memref::PrefetchOp::create(e.b, source,
+                                 ValueRange{e.add(at, ahead), sample},
+                                 /*isWrite=*/false, toSecondCache,
+                                 /*isDataCache=*/true);
       Value x =
           vector::LoadOp::create(e.b, vector, source, ValueRange{at, sample});
       for (Meeting v : above)

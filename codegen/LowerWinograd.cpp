@@ -10,8 +10,9 @@
 //         for each of the 16 taps, vectors of (tiles, samples), N at a time:
 //           acc[R][N] = sum(c) broadcast u[tap][c][f + r] * V[tap][c][n..]
 //           scratch M[tap][f..][n..] = acc
-//       for tiles, samples, filters:
-//         four pixels = A' M A; epilogue, store, row sums
+//       for tiles, samples:
+//         for filters: the first four of M = A' M A, the four pixels
+//         for pixels, filters: epilogue, store, row sums
 //
 // The products are a matrix product from the L2 cache: V and M of a run stay
 // there (ir/Winograd.h says how long a run is), u streams. Results are written
@@ -113,8 +114,8 @@ private:
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
   void buildResults(Value tileRow, Value firstTile, Value count);
-  void buildPixels(Value tileRow, Value tile, Value column, Value filter,
-                   int64_t filters);
+  void transformProducts(Value column);
+  void buildPixel(Value row, Value pixelColumn, Value pixels);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
@@ -341,55 +342,67 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t rows, Value count) {
 // y = A' M A
 //===----------------------------------------------------------------------===//
 
-/// The 2 x 2 pixels of `tile`, `filters` filters from `filter` on.
-void WinogradNest::buildPixels(Value tileRow, Value tile, Value column,
-                               Value filter, int64_t filters) {
-  SmallVector<std::array<std::array<Value, 2>, 2>> pixels;
-  for (int64_t i = 0; i < filters; ++i) {
-    Value at = sum(e.mul(e.add(filter, i), tiling.columns()), column);
+/// The 2 x 2 pixels of all filters, where the first four products were: what is
+/// behind the convolution then goes pixel by pixel, and its code is made once.
+void WinogradNest::transformProducts(Value column) {
+  e.loop(e.index(0), e.index(conv.filters), 1, [&](Value filter) {
+    Value at = sum(e.mul(filter, tiling.columns()), column);
+    auto placeOf = [&](int64_t tap) {
+      return sum(productAt(e.index(tap)), at);
+    };
     FourByFour products;
     for (int64_t k = 0; k < 4; ++k)
       for (int64_t l = 0; l < 4; ++l)
-        products[k][l] = loadScratch(sum(productAt(e.index(4 * k + l)), at));
-    pixels.push_back(bothWays<4, 2>(
-        products, [&](const Four &v) { return sums.result(v); }));
-  }
-  const auto &[down, across] = conv.window;
-  for (int64_t k = 0; k < 2; ++k)
-    for (int64_t l = 0; l < 2; ++l) {
-      Value row = e.add(e.mul(tileRow, 2), k);
-      Value pixelColumn = e.add(e.mul(tile, 2), l);
-      auto build = [&] {
-        for (int64_t i = 0; i < filters; ++i)
-          e.point([&] {
-            e.seed(op.getResult(), pixels[i][k][l]);
-            Indices to = {row, pixelColumn, e.add(filter, i)};
-            e.storeAll(to, [](RankedTensorType) { return true; });
-            e.addRowSums(to);
-          });
-      };
-      Value exists;
-      if (k == 1 && down.windows() % 2)
-        exists = less(row, down.windows());
-      if (l == 1 && across.windows() % 2) {
-        Value fits = less(pixelColumn, across.windows());
-        exists = exists ? isTrue(exists, fits) : fits;
-      }
-      if (exists)
-        when(exists, build);
-      else
-        build();
-    }
+        products[k][l] = loadScratch(placeOf(4 * k + l));
+    auto pixels =
+        bothWays<4, 2>(products, [&](const Four &v) { return sums.result(v); });
+    for (int64_t k = 0; k < 2; ++k)
+      for (int64_t l = 0; l < 2; ++l)
+        storeScratch(pixels[k][l], placeOf(2 * k + l));
+  });
+}
+
+/// All filters of one of the tile's pixels.
+void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
+  // Random numbers come in blocks of four filters.
+  inParts(conv.filters, hasRandom ? 4 : 1, [&](Value filter, int64_t filters) {
+    for (int64_t i = 0; i < filters; ++i)
+      e.point([&] {
+        Value each = e.add(filter, i);
+        Value at = sum(pixels, e.mul(each, tiling.columns()));
+        e.seed(op.getResult(), loadScratch(at));
+        Indices to = {row, pixelColumn, each};
+        e.storeAll(to, [](RankedTensorType) { return true; });
+        e.addRowSums(to);
+      });
+  });
 }
 
 void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
+  const auto &[down, across] = conv.window;
   e.loop(e.index(0), count, 1, [&](Value t) {
     e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
       e.setSample(sum(sample, s));
       Value column = sum(e.mul(t, tiling.samples), s);
-      // Random numbers come in blocks of four filters.
-      inParts(conv.filters, hasRandom ? 4 : 1, [&](Value filter, int64_t size) {
-        buildPixels(tileRow, sum(firstTile, t), column, filter, size);
+      transformProducts(column);
+      e.loop(e.index(0), e.index(4), 1, [&](Value number) {
+        Value two = e.index(2);
+        Value row =
+            sum(e.mul(tileRow, 2), arith::DivUIOp::create(e.b, number, two));
+        Value pixelColumn = sum(e.mul(sum(firstTile, t), 2),
+                                arith::RemUIOp::create(e.b, number, two));
+        Value pixels = sum(productAt(number), column);
+        Value exists;
+        if (down.windows() % 2)
+          exists = less(row, down.windows());
+        if (across.windows() % 2) {
+          Value fits = less(pixelColumn, across.windows());
+          exists = exists ? isTrue(exists, fits) : fits;
+        }
+        if (exists)
+          when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
+        else
+          buildPixel(row, pixelColumn, pixels);
       });
     });
   });

@@ -228,8 +228,10 @@ struct PlanMemory : sinter::impl::PlanMemoryBase<PlanMemory> {
       Planner(function).run();
       if (!canSlice(function))
         continue;
+      // Kernels for a slice are kernels of their own to compile.
+      constexpr int64_t worthwhile = 3;
       int64_t slice = chooseSlice(function, sliceBytes);
-      if (slice >= batchBoundOf(function))
+      if (slice * worthwhile > batchBoundOf(function))
         continue;
       function->setAttr(names::batchBound,
                         Builder(function).getI64IntegerAttr(slice));

@@ -12,7 +12,7 @@
 // CHECK: "c" -> {{.*}} {offsets = array<i64: 0>}
 // CHECK: "out" -> {{.*}} {offsets = array<i64: -1>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @chain(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -43,7 +43,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "softmax" -> {{.*}} {offsets = array<i64: 0>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
 !c = tensor<?x1xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @reduction(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -71,7 +71,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "make" -> {{.*}} {offsets = array<i64: [[#X:]]>}
 // CHECK: "matmul" -> {{.*}} {offsets = array<i64: [[#sub(256,X)]]>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   sinter.state parameter @w : tensor<4x4xf32> = constant(0.0, 0.0)
   func.func @contraction(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
@@ -102,7 +102,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "b" -> {{.*}} {offsets = array<i64: [[#sub(256,X)]]>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
 !c = tensor<?x1xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @other_element(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -132,7 +132,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "read" -> {{.*}} {offsets = array<i64: [[#sub(576,X)]]>}
 // CHECK: "again" -> {{.*}} {offsets = array<i64: [[#X]]>}
 !v = tensor<?x3x3x1xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @windows(%in: tensor<?x3x3x1xf32>) -> tensor<?x3x3x1xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x3x3x1xf32> -> !v
@@ -164,7 +164,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "b" -> {{.*}} {offsets = array<i64: [[#sub(256,X)]]>}
 // CHECK: "c" -> {{.*}} {offsets = array<i64: {{0|256}}>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @still_read(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -196,7 +196,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: "b" -> {{.*}} {offsets = array<i64: 0, [[#sub(576,C)]]>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
 !c = tensor<?x1xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @outer(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -226,6 +226,26 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// Small batches are padded to 4 or 8 samples: 8 of 4 floats.
+// CHECK-LABEL: func.func @small(
+// CHECK-SAME: sinter.arena_bytes = 128 : i64
+!v = tensor<?x4xf32, #sinter.batch_minor>
+sinter.model @m batch_bound 5 {
+  func.func @small(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %x = sinter.kernel relayout "make" -> !v {
+      %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
+      sinter.yield %0 : !v
+    }
+    %out = sinter.kernel relayout "out" -> tensor<?x4xf32> {
+      %0 = sinter.relayout %x : !v -> tensor<?x4xf32>
+      sinter.yield %0 : tensor<?x4xf32>
+    }
+    return %out : tensor<?x4xf32>
+  }
+}
+
+// -----
+
 // A view is another name for the same bytes: "b" writes over what it shows.
 // CHECK-LABEL: func.func @views(
 // CHECK-SAME: sinter.arena_bytes = 256 : i64, sinter.arena_lower_bound = 256 : i64
@@ -233,7 +253,7 @@ sinter.model @m batch_bound 8 {
 // CHECK: sinter.reshape
 // CHECK: "b" -> {{.*}} {offsets = array<i64: 0>}
 !v = tensor<?x4xf32, #sinter.batch_minor>
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @views(%in: tensor<?x4xf32>) -> tensor<?x4xf32> {
     %x = sinter.kernel relayout "make" -> !v {
       %0 = sinter.relayout %in : tensor<?x4xf32> -> !v
@@ -261,7 +281,7 @@ sinter.model @m batch_bound 8 {
 // CHECK-SAME: sinter.arena_bytes = 0 : i64, sinter.arena_lower_bound = 0 : i64
 // CHECK: "a" -> {{.*}} {offsets = array<i64: -2, -1>}
 // CHECK: "b" -> {{.*}} {offsets = array<i64: -3>}
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @outputs(%x: tensor<8xf32>) -> (tensor<8xf32>, tensor<8xf32>, tensor<8xf32>) {
     %a:2 = sinter.kernel sweep "a" -> tensor<8xf32>, tensor<8xf32> {
       %0 = sinter.exp %x : tensor<8xf32>
@@ -283,7 +303,7 @@ sinter.model @m batch_bound 8 {
 // CHECK-SAME: sinter.arena_bytes = 128 : i64, sinter.arena_lower_bound = 128 : i64
 // CHECK: "a" -> {{.*}} {offsets = array<i64: [[#A:]]>}
 // CHECK: "b" -> {{.*}} {offsets = array<i64: [[#A]], [[#sub(64,A)]]>}
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @two_results(%x: tensor<5xf32>) -> tensor<5xf32> {
     %a = sinter.kernel sweep "a" -> tensor<5xf32> {
       %0 = sinter.exp %x : tensor<5xf32>
@@ -307,7 +327,7 @@ sinter.model @m batch_bound 8 {
 // No kernels: no arena.
 // CHECK-LABEL: func.func @empty(
 // CHECK-SAME: sinter.arena_bytes = 0 : i64, sinter.arena_lower_bound = 0 : i64
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 16 {
   func.func @empty(%x: tensor<5xf32>) {
     return
   }
