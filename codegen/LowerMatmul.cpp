@@ -14,9 +14,10 @@
 // With several contractions in a kernel (passes/SplitContractions.cpp) each is
 // the part of one sum that some rows of x make: its k runs over these rows.
 //
-// Units of samples past the end of this batch are skipped. Large products, whose
-// panels of x do not stay in the L2 cache, are cut in blocks (PackedMatmul.h).
-// Weakness: where that begins is a constant (ir/MatmulBlocks.cpp).
+// Units of samples past the end of this batch are skipped. Large products,
+// whose panels of x do not stay in the L2 cache, are cut in blocks
+// (PackedMatmul.h). Weakness: where that begins is a constant
+// (ir/MatmulBlocks.cpp).
 //
 //===----------------------------------------------------------------------===//
 

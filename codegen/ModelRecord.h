@@ -65,7 +65,7 @@ struct ModelRecord {
   int64_t stateBytes = 0;
   std::vector<StateRecord> states;
   FunctionRecord predict, evalStep, trainStep;
-  FunctionRecord predictOne; // may be absent although `predict` is not
+  FunctionRecord predictOne;   // may be absent although `predict` is not
   int64_t numKernels = 0;      // in all functions
   int64_t distinctKernels = 0; // how many of them have code of their own
 };

@@ -81,7 +81,7 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
 
   // Scratch grows with tasks.
   constexpr int64_t mostTasks = 8;
-  constexpr int64_t worthwhile = 1 << 18; // vectors of products
+  constexpr int64_t worthwhile = 1 << 15; // products of one sample
   int64_t products =
       tiling.units * tiling.tilesAcross * 16 * conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
@@ -120,7 +120,7 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   tiling.columns = spread(tiling.chunk * samples);
 
   constexpr int64_t mostTasks = 8;
-  constexpr int64_t worthwhile = 1 << 18; // products
+  constexpr int64_t worthwhile = 1 << 17; // products
   int64_t products = all * samples * conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
                                      std::min(mostTasks, tiling.units()));

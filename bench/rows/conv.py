@@ -19,8 +19,14 @@ SHAPES = {
     "depthwise": (28, 128, 128, 3, 1, 128),
 }
 BATCH = 32
-KERNELS = {"forward": "conv2d", "dX": "conv2d_transpose",
-           "dW": "conv2d_filter_gradient"}
+# The first of a name, or the second; Winograd's transforms of filters count.
+KERNELS = {"forward": [("conv2d", 0), ("winograd_filter", 0),
+                       ("winograd_conv2d", 0)],
+           "dX": [("conv2d_transpose", 0), ("winograd_filter", 1),
+                  ("winograd_conv2d", 1)],
+           "dW": [("conv2d_filter_gradient", 0),
+                  ("winograd_filter_gradient", 0),
+                  ("winograd_filter_adjoint", 0)]}
 ONEDNN = {"forward": "forward", "dX": "data", "dW": "weights"}
 
 
@@ -43,8 +49,12 @@ def spec(size, channels, filters, window, stride, groups):
 
 def kernels_of(work):
     def find(kernels):
-        return [k for k in kernels
-                if k["name"].split("+")[0] == f"probed: {KERNELS[work]}"]
+        found = []
+        for name, number in KERNELS[work]:
+            named = [k for k in kernels
+                     if k["name"].split("+")[0] == f"probed: {name}"]
+            found += named[number:number + 1]
+        return found
     return find
 
 
