@@ -126,10 +126,7 @@ ConvNest::ConvNest(KernelEmitter &e) : e(e) {
     }
   }
   source = e.memory(from, /*flat=*/true);
-  auto read = conv.filter.getDefiningOp<ReadOp>();
-  filter = read && read->getParentOp() == e.kernel
-               ? e.stateMemory(read.getState(), /*isFlat=*/true)
-               : e.memory(conv.filter, /*flat=*/true);
+  filter = e.weights(conv.filter);
   inner = transposed ? conv.filters : conv.channels;
 }
 

@@ -171,14 +171,6 @@ private:
 };
 } // namespace
 
-/// A tensor in memory, or a state, as one row of features.
-static Value flatMemory(KernelEmitter &e, Value tensor) {
-  auto read = tensor.getDefiningOp<ReadOp>();
-  return read && read->getParentOp() == e.kernel
-             ? e.stateMemory(read.getState(), /*isFlat=*/true)
-             : e.memory(tensor, /*flat=*/true);
-}
-
 template <typename Op> static Op only(KernelEmitter &e) {
   return *e.kernel.getBody().front().getOps<Op>().begin();
 }
@@ -189,7 +181,7 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   x = e.memory(conv.image, /*flat=*/true);
-  u = flatMemory(e, op.getU());
+  u = e.weights(op.getU());
   scratch = e.memory(e.kernel.getResults().back());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();
@@ -475,7 +467,7 @@ FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
 /// filter).
 template <size_t From, size_t To, typename Apply>
 static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
-  Value from = flatMemory(e, op->getOperand(0));
+  Value from = e.weights(op->getOperand(0));
   Value to = e.memory(e.kernel.getResult(0), /*flat=*/true);
   ArrayRef<int64_t> shape = tensorTypeOf(op->getOperand(0)).getShape();
   int64_t points = shape[2] * shape[3];

@@ -143,7 +143,7 @@ Table dataSources() {
            "",
            "made-up samples: random whole numbers, random labels",
            {{"synthetic", Type::Integer, kRequired, "how many samples",
-             within(1, 1 << 30)},
+             within(1, 100000000)},
             {"seed", Type::Integer, "0", "of the samples", kSeed},
             {"values", Type::Integer, "256",
              "inputs are from 0 to one less than this", within(2, 256)}}},

@@ -254,6 +254,11 @@ static Error readAnyArray(ByteReader &reader, Array &array) {
     return readNpy(reader, array);
   if (magic[0] == 0 && magic[1] == 0)
     return readIdx(reader, magic, array);
+  if (magic[0] == 0xff && magic[1] == 0xd8)
+    return wrongInput("%s: expected an idx or npy file, or a PNG, PPM or PGM "
+                      "picture, got JPEG; convert it: mogrify -format png FILE "
+                      "(ImageMagick)",
+                      reader.name().c_str());
   return wrongInput("%s: expected an idx or npy file, got the first bytes %02x "
                     "%02x %02x %02x",
                     reader.name().c_str(), magic[0], magic[1], magic[2],

@@ -205,6 +205,9 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   if (Error error =
           chooseFunction(model, options.function, measured.function, chosen))
     return error;
+  // As those who call predict get it.
+  if (chosen == &model.predict)
+    chosen = sinter_predict_for(&model, measured.batch);
   const sinter_function_info &function = *chosen;
   Counters counters;
   counters.open(); // before the threads start, so that they are counted
