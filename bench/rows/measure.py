@@ -249,7 +249,7 @@ class Run:
                     return os.path.join(self.peer_folder, name)
                 self.prepared.add(f"no {name}")
                 self.skip(name, f"{why} is not installed "
-                          "(scripts/setup --peers)")
+                          "(scripts/setup --bench)")
         except (Failed, OSError) as problem:
             self.prepared.add(f"no {name}")
             self.skip(name, f"cannot be built: {problem}")
@@ -265,7 +265,7 @@ class Run:
             except (Failed, OSError):
                 self.torch = None
                 self.skip("PyTorch", "python3-torch is not installed "
-                          "(scripts/setup --peers)")
+                          "(scripts/setup --bench)")
         return self.torch is not None
 
     # ---- Sinter ----------------------------------------------------------

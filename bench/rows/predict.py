@@ -29,7 +29,7 @@ def has_onnx(run):
         run.skip("ONNX Runtime", "node is not installed")
     elif not os.path.isdir(package):
         run.skip("ONNX Runtime", "npm's onnxruntime-node is not in "
-                 "build/bench/node (scripts/setup --peers)")
+                 "build/bench/node (scripts/setup --bench)")
     elif run.has_torch():  # exports the models
         return True
     return False
