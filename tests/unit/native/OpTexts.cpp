@@ -431,9 +431,8 @@ std::vector<OpText> sinter::test::opTexts() {
 
 std::vector<OpText> sinter::test::largeTexts() {
   // No size is a multiple of a block, a tile or a vector.
-  const std::set<std::string> products = {"dense", "masked_input_gradient",
-                                          "weight_gradient",
-                                          "dropout_of_matmul"};
+  const std::set<std::string> products = {
+      "dense", "masked_input_gradient", "weight_gradient", "dropout_of_matmul"};
   std::vector<OpText> texts;
   for (const Form &form : forms)
     if (products.count(form.name))
