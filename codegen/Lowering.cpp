@@ -157,8 +157,8 @@ static StateRecord recordState(StateOp state, int64_t offset) {
   return record;
 }
 
-/// Multiply-adds of a convolution summed directly, of one sample: taps outside
-/// of the image are not counted. Winograd's filtering does it with fewer.
+/// Products of a convolution's direct sum, whatever its kernel needs:
+/// Winograd's filtering does with fewer.
 static int64_t productsOf(Operation *op) {
   Convolution conv;
   if (auto forward = dyn_cast<Conv2dOp>(op))
@@ -173,15 +173,7 @@ static int64_t productsOf(Operation *op) {
     conv = convolutionOf(gradient);
   else
     return 0;
-  int64_t products = conv.channels * conv.filters * conv.groups;
-  for (const WindowAxis &axis : conv.window) {
-    int64_t hits = 0;
-    for (int64_t window = 0; window < axis.windows(); ++window)
-      for (int64_t tap = 0; tap < axis.taps; ++tap)
-        hits += axis.covers(window, tap);
-    products *= hits;
-  }
-  return products;
+  return conv.products();
 }
 
 /// Arithmetic and memory traffic, as fixed + per sample.

@@ -573,7 +573,7 @@ def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Di
 // y = A' [(G w G') * (B' x B)] A, summed over channels inside the brackets. The
 // ops split that into what depends on the filter alone and the rest. All are
 // made after autodiff, by use-winograd. Results differ from the direct sum's by
-// rounding only, about twice its error.
+// rounding only.
 
 def Sinter_WinogradFilterOp
     : Sinter_ValueOp<"winograd_filter", [Sinter_NoGradient]> {

@@ -60,6 +60,20 @@ struct Convolution {
   int64_t groups;
   /// Channels of the image and filters, of one group.
   int64_t channels, filters;
+
+  /// Multiply-adds of the direct sum, of one sample: taps outside of the image
+  /// are not counted.
+  int64_t products() const {
+    int64_t count = channels * filters * groups;
+    for (const WindowAxis &axis : window) {
+      int64_t hits = 0;
+      for (int64_t at = 0; at < axis.windows(); ++at)
+        for (int64_t tap = 0; tap < axis.taps; ++tap)
+          hits += axis.covers(at, tap);
+      count *= hits;
+    }
+    return count;
+  }
 };
 Convolution convolutionOf(Conv2dOp op);
 Convolution convolutionOf(Conv2dTransposeOp op);

@@ -23,20 +23,12 @@ static int64_t tiles(const WindowAxis &axis) {
 
 bool sinter::paysAsWinograd(const Convolution &conv) {
   double channels = conv.channels, filters = conv.filters;
-  double direct = channels * filters;
-  for (const WindowAxis &axis : conv.window) {
-    int64_t hits = 0;
-    for (int64_t window = 0; window < axis.windows(); ++window)
-      for (int64_t tap = 0; tap < axis.taps; ++tap)
-        hits += axis.covers(window, tap);
-    direct *= hits;
-  }
   // Vector instructions of a tile: products, and what it takes to transform a
   // channel and a filter: loads, additions, stores.
   double tile = 16 * channels * filters + 60 * channels + 70 * filters;
   double all = tile * tiles(conv.window[0]) * tiles(conv.window[1]);
   constexpr double worthwhile = 0.9;
-  return all < worthwhile * direct;
+  return all < worthwhile * static_cast<double>(conv.products());
 }
 
 /// Floats in rows of `count` that do not all begin in the same cache set: a

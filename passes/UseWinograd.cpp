@@ -4,9 +4,9 @@
 // multiply-adds for four pixels.
 // Idea: Winograd's F(2 x 2, 3 x 3) needs 16 (SinterOps.td has the formula).
 // With samples in the lanes its transforms are plain vertical additions. The
-// filter's transform is a kernel of its own, once a step; a backward pass takes
-// it turned around. Known weakness: F(4 x 4, 3 x 3) would need 9, at ten times
-// the rounding error.
+// filter's transform is a kernel of its own, once for each convolution; a
+// backward pass takes it turned around.
+// Known weakness: F(4 x 4, 3 x 3) would need 9, but rounds worse.
 //
 //===----------------------------------------------------------------------===//
 
