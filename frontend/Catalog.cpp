@@ -206,10 +206,11 @@ ArgInfo unsupported(StringRef name, Type type, StringRef doc) {
   return {name, type, "null", doc, kAny, kFixed};
 }
 
-ArgInfo paddingArg(StringRef choices = "valid|same") {
-  return {"padding", Type::Text,
-          "valid",   "same: pixels of 0 around, as many as windows need",
-          kAny,      false,
+/// Numbers are no part of Keras's argument; PyTorch and ONNX have them.
+ArgInfo paddingArg(int rank, StringRef choices, StringRef doc) {
+  return {"padding", rank == 1 ? Type::Pair : Type::Pairs,
+          "valid",   doc,
+          kBorder,   false,
           choices};
 }
 
@@ -244,7 +245,9 @@ std::string checkConvTranspose(const Config &config) {
 /// What convolutions take between their sizes and their initializers.
 std::vector<ArgInfo> stridedArgs(int rank, StringRef paddings = "valid|same") {
   return {windowArg(rank, "strides", "1", "pixels from window to window"),
-          paddingArg(paddings), kDataFormat,
+          paddingArg(rank, paddings,
+                     "same: pixels of 0 around, as many as windows need"),
+          kDataFormat,
           windowArg(rank, "dilation_rate", "1", "pixels from tap to tap")};
 }
 
@@ -345,9 +348,8 @@ std::vector<ArgInfo> poolArgs(int rank) {
   return layer({windowArg(rank, "pool_size", "2", "of a window"),
                 windowArg(rank, "strides", "null",
                           "pixels from window to window; default: pool_size"),
-                {"padding", Type::Text, "valid",
-                 "same: windows at the border may be smaller", kAny, false,
-                 "valid|same"},
+                paddingArg(rank, "valid|same",
+                           "same: windows at the border may be smaller"),
                 kDataFormat});
 }
 
@@ -567,6 +569,24 @@ Table plainLayers() {
                  "projection of the bias", kAny, kFixed},
                 {"trainable", Type::Bool, "true",
                  "the optimizer changes kernel and bias"}})},
+          {"parameter", "Parameter",
+           "a tensor that training changes, the same for every sample; for "
+           "add, "
+           "multiply, ...",
+           layer(
+               {{"shape", Type::Integers, kRequired, "as of one sample", kSize},
+                initializer("initializer", "zeros", "of the tensor"),
+                regularizer("regularizer", "penalty on the tensor"),
+                kTrainable})},
+          {"parameter", "Parameter",
+           "a tensor that training changes, the same for every sample; for "
+           "add, "
+           "multiply, ...",
+           layer(
+               {{"shape", Type::Integers, kRequired, "as of one sample", kSize},
+                initializer("value_initializer", "zeros", "of the tensor"),
+                regularizer("value_regularizer", "penalty on the tensor"),
+                kTrainable})},
           {"embedding", "Embedding",
            "each whole number's row of a table, which training learns",
            layer({{"input_dim", Type::Integer, kRequired,
@@ -699,10 +719,37 @@ Table activations() {
            "",
            "exp(x) / sum(exp(x)), over the last dimension",
            {kAxis}},
+          {"log_softmax",
+           "",
+           "x - log(sum(exp(x))), over the last dimension",
+           {kAxis}},
+          {"celu",
+           "",
+           "max(x, 0) + alpha (exp(min(x, 0) / alpha) - 1)",
+           {{"alpha", Type::Number, "1.0", "depth of the left branch",
+             above(0)}}},
+          {"exponential", "", "exp(x)", {}},
+          {"hard_shrink",
+           "",
+           "x where |x| > threshold, else 0",
+           {{"threshold", Type::Number, "0.5", "half the gap", atLeast(0)}}},
+          {"hard_silu", "", "x hard_sigmoid(x)", {}, {"hard_swish"}},
+          {"hard_tanh", "", "min(max(x, -1), 1)", {}},
+          {"log_sigmoid", "", "-log(1 + exp(-x))", {}},
+          {"mish", "", "x tanh(softplus(x))", {}},
+          {"relu6", "", "min(max(x, 0), 6)", {}},
+          {"soft_shrink",
+           "",
+           "x less what lies within threshold of 0",
+           {{"threshold", Type::Number, "0.5", "half the gap", atLeast(0)}}},
+          {"softsign", "", "x / (1 + |x|)", {}},
+          {"squareplus",
+           "",
+           "(x + sqrt(x^2 + b)) / 2",
+           {{"b", Type::Number, "4.0", "smoothness", atLeast(0)}}},
+          {"tanh_shrink", "", "x - tanh(x)", {}},
       },
-      {"celu", "exponential", "glu", "hard_shrink", "hard_silu", "hard_swish",
-       "hard_tanh", "log_sigmoid", "log_softmax", "mish", "relu6",
-       "soft_shrink", "softsign", "sparsemax", "squareplus", "tanh_shrink"},
+      {"glu", "sparsemax"},
   };
 }
 
@@ -1239,7 +1286,11 @@ std::string sinter::frontend::describe(const ArgInfo &arg) {
     std::string text;
     for (StringRef choice : llvm::split(rest, '|'))
       text += (text.empty() ? "'" : ", '") + choice.str() + "'";
-    return text + " or '" + last.str() + "'";
+    text += " or '" + last.str() + "'";
+    if (arg.type == Type::Text)
+      return text;
+    return text + ", or " + kTypeNames[static_cast<size_t>(arg.type)].str() +
+           arg.range.describe();
   }
   return (kTypeNames[static_cast<size_t>(arg.type)] + arg.range.describe())
       .str();

@@ -57,6 +57,7 @@ enum class Type {
   Names,
   Pair,  // 3 or [3, 5]: (vertical, horizontal), or (before, after)
   Pairs, // 1, [1, 2] or [[1, 2], [3, 4]]: (top, bottom, left, right)
+         // Both: or one of the row's choices.
   ClassWeights, // a map from class numbers to numbers
   Activation,   // the last four are configs from the table of that name
   Initializer,
@@ -84,7 +85,8 @@ struct ArgInfo {
   Range range = {};
   /// Keras has this argument, Sinter knows only its default.
   bool fixed = false;
-  /// The texts it may be, "valid|same"; empty: any.
+  /// The texts it may be, "valid|same"; empty: any, and no text in place of a
+  /// Pair or Pairs.
   llvm::StringRef choices = {};
 
   bool required() const { return defaultText.empty(); }

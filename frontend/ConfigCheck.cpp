@@ -106,6 +106,8 @@ public:
     case Type::Names:
       return convertList(arg, value);
     case Type::Pair:
+      if (std::optional<Value> choice = toChoice(arg, value))
+        return choice;
       if (std::optional<Value::List> pair = toPair(arg, value))
         return at(value.loc, std::move(*pair));
       return refuse(arg, value, /*inList=*/false);
@@ -188,6 +190,13 @@ private:
     return value;
   }
 
+  /// The text, if it is one of those that may stand in place of numbers.
+  std::optional<Value> toChoice(const ArgInfo &arg, const Value &value) {
+    if (arg.choices.empty() || !value.getIf<std::string>())
+      return std::nullopt;
+    return convertScalar(Type::Text, arg, value);
+  }
+
   /// A number stands for two of it.
   std::optional<Value::List> toPair(const ArgInfo &arg, const Value &value) {
     const auto *list = value.getIf<Value::List>();
@@ -206,6 +215,8 @@ private:
 
   /// [a, b] stands for [[a, a], [b, b]].
   std::optional<Value> convertPairs(const ArgInfo &arg, const Value &value) {
+    if (std::optional<Value> choice = toChoice(arg, value))
+      return choice;
     Value::List result;
     const auto *list = value.getIf<Value::List>();
     if (list && list->size() != 2)

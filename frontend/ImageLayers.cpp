@@ -88,13 +88,31 @@ static std::string checkSides(const Shape &image) {
 
 // ---- Windows ----------------------------------------------------------------
 
-/// One axis, padded as Keras's `padding` says.
+/// Before and after the pixels of one axis: numbers, or by one of Keras's
+/// rules.
+struct AxisPadding {
+  StringRef rule; // "valid", "same", "causal"; "": the numbers
+  int64_t low = 0, high = 0;
+};
+
+/// The argument `padding` for the axes (vertical, horizontal).
+static std::array<AxisPadding, 2> paddingOf(const Config &config, int rank) {
+  const Value &value = config.get("padding");
+  if (const std::string *rule = value.getIf<std::string>())
+    return {AxisPadding{rank == 1 ? StringRef("valid") : *rule}, {*rule}};
+  std::vector<int64_t> sides = config.integers("padding");
+  if (rank == 1)
+    return {AxisPadding{}, {"", sides[0], sides[1]}};
+  return {AxisPadding{"", sides[0], sides[1]}, {"", sides[2], sides[3]}};
+}
+
+/// One axis of windows.
 static WindowAxis axisOf(int64_t pixels, int64_t taps, int64_t stride,
-                         int64_t dilation, StringRef padding) {
-  WindowAxis axis{pixels, taps, stride, dilation, 0, 0};
-  if (padding == "causal")
+                         int64_t dilation, AxisPadding padding) {
+  WindowAxis axis{pixels, taps, stride, dilation, padding.low, padding.high};
+  if (padding.rule == "causal")
     axis.low = axis.reach() - 1;
-  if (padding == "same") {
+  if (padding.rule == "same") {
     int64_t windows = (pixels + stride - 1) / stride;
     int64_t missing =
         std::max<int64_t>((windows - 1) * stride + axis.reach() - pixels, 0);
@@ -105,10 +123,10 @@ static WindowAxis axisOf(int64_t pixels, int64_t taps, int64_t stride,
 }
 
 static Window windowOf(const Shape &image, Pair taps, Pair strides,
-                       Pair dilations, StringRef padding) {
+                       Pair dilations, std::array<AxisPadding, 2> padding) {
   Window window;
   for (int i = 0; i < 2; ++i)
-    window[i] = axisOf(image[i], taps[i], strides[i], dilations[i], padding);
+    window[i] = axisOf(image[i], taps[i], strides[i], dilations[i], padding[i]);
   return window;
 }
 
@@ -149,7 +167,7 @@ static Window convolutionWindow(const Config &config, int rank,
   return windowOf(image, pairOf(config, rank, "kernel_size"),
                   pairOf(config, rank, "strides"),
                   pairOf(config, rank, "dilation_rate"),
-                  config.text("padding"));
+                  paddingOf(config, rank));
 }
 
 /// Keras's shape: a sequence's kernel has one space axis.
@@ -266,18 +284,23 @@ static std::string inferSeparable(LayerRecord &layer, ArrayRef<Shape> inputs) {
 
 static mlir::Value emitSeparable(LayerEmitter &e, ValueRange inputs) {
   mlir::Value deep = convolveDepthwise(e, inputs[0]);
-  Window point = windowOf(sampleOf(deep), {1, 1}, {1, 1}, {1, 1}, "valid");
+  Window point = windowOf(sampleOf(deep), {1, 1}, {1, 1}, {1, 1}, {});
   return emitBiasAndActivation(e, convolve(e, deep, e.read(1), point, 1), 2);
 }
 
 /// The axis of the convolution that conv2d_transpose is the transpose of: its
 /// windows are the pixels that come in, its pixels those that go out.
 static WindowAxis transposedAxis(int64_t windows, int64_t taps, int64_t stride,
-                                 int64_t dilation, StringRef padding,
+                                 int64_t dilation, AxisPadding padding,
                                  std::optional<int64_t> outputPadding) {
-  WindowAxis axis{0, taps, stride, dilation, 0, 0};
+  WindowAxis axis{0, taps, stride, dilation, padding.low, padding.high};
   const int64_t reach = axis.reach();
-  if (padding == "same")
+  if (padding.rule.empty()) { // as PyTorch and ONNX have it
+    axis.pixels = (windows - 1) * stride + reach - padding.low - padding.high +
+                  outputPadding.value_or(0);
+    return axis;
+  }
+  if (padding.rule == "same")
     axis.pixels = outputPadding
                       ? (windows - 1) * stride + reach % 2 + *outputPadding
                       : windows * stride;
@@ -296,12 +319,13 @@ static Window transposedWindow(const Config &config, const Shape &image) {
   Pair taps = pairOf(config, 2, "kernel_size"),
        strides = pairOf(config, 2, "strides"),
        dilations = pairOf(config, 2, "dilation_rate");
+  std::array<AxisPadding, 2> padding = paddingOf(config, 2);
   for (int i = 0; i < 2; ++i) {
     std::optional<int64_t> extra;
     if (!config.isNull("output_padding"))
       extra = config.integers("output_padding")[i];
     window[i] = transposedAxis(image[i], taps[i], strides[i], dilations[i],
-                               config.text("padding"), extra);
+                               padding[i], extra);
   }
   return window;
 }
@@ -342,7 +366,7 @@ static Window poolWindow(const Config &config, int rank, const Shape &image) {
   Pair taps = pairOf(config, rank, "pool_size");
   Pair strides =
       config.isNull("strides") ? taps : pairOf(config, rank, "strides");
-  return windowOf(image, taps, strides, {1, 1}, config.text("padding"));
+  return windowOf(image, taps, strides, {1, 1}, paddingOf(config, rank));
 }
 
 /// Pooling is unrolled over its window, and a maximum's gradient over all
@@ -370,16 +394,27 @@ static std::string checkUnrolled(const Window &window) {
   return "";
 }
 
+/// No window lies beside the image.
+static std::string checkPoolPadding(const Window &window) {
+  for (const WindowAxis &axis : window)
+    if (axis.low >= axis.taps || axis.high >= axis.taps)
+      return formatv("expected 'padding' to be less than 'pool_size', got {0} "
+                     "and {1}",
+                     std::max(axis.low, axis.high), axis.taps);
+  return "";
+}
+
 template <int rank>
 static std::string inferPool(LayerRecord &layer, ArrayRef<Shape> inputs) {
   if (std::string wrong = expectImages(rank, inputs[0]); !wrong.empty())
     return wrong;
   Shape image = imageShape(inputs[0]);
-  if (std::string wrong = checkUnrolled(poolWindow(layer.config, rank, image));
-      !wrong.empty())
+  Window window = poolWindow(layer.config, rank, image);
+  if (std::string wrong = checkUnrolled(window); !wrong.empty())
     return wrong;
-  return setConvolved(layer, rank, poolWindow(layer.config, rank, image),
-                      image[2]);
+  if (std::string wrong = checkPoolPadding(window); !wrong.empty())
+    return wrong;
+  return setConvolved(layer, rank, window, image[2]);
 }
 
 template <typename Op>
@@ -619,34 +654,36 @@ static mlir::Value emitSpatialDropout(LayerEmitter &e, ValueRange inputs) {
 
 ArrayRef<LayerRule> sinter::frontend::imageLayerRules() {
   static const LayerRule rules[] = {
-      {"conv1d", false, inferConv<1>, emitConv},
-      {"conv2d", false, inferConv<2>, emitConv},
-      {"depthwise_conv2d", false, inferDepthwise, emitDepthwise},
-      {"separable_conv2d", false, inferSeparable, emitSeparable},
-      {"conv2d_transpose", false, inferConvTranspose, emitConvTranspose},
-      {"max_pooling1d", false, inferPool<1>, emitPool<MaxPool2dOp>},
-      {"max_pooling2d", false, inferPool<2>, emitPool<MaxPool2dOp>},
-      {"average_pooling1d", false, inferPool<1>, emitPool<AvgPool2dOp>},
-      {"average_pooling2d", false, inferPool<2>, emitPool<AvgPool2dOp>},
-      {"global_max_pooling1d", false, inferGlobalPool<1>, emitGlobalMax},
-      {"global_max_pooling2d", false, inferGlobalPool<2>, emitGlobalMax},
-      {"global_average_pooling1d", false, inferGlobalPool<1>,
+      {"conv1d", Arity::One, inferConv<1>, emitConv},
+      {"conv2d", Arity::One, inferConv<2>, emitConv},
+      {"depthwise_conv2d", Arity::One, inferDepthwise, emitDepthwise},
+      {"separable_conv2d", Arity::One, inferSeparable, emitSeparable},
+      {"conv2d_transpose", Arity::One, inferConvTranspose, emitConvTranspose},
+      {"max_pooling1d", Arity::One, inferPool<1>, emitPool<MaxPool2dOp>},
+      {"max_pooling2d", Arity::One, inferPool<2>, emitPool<MaxPool2dOp>},
+      {"average_pooling1d", Arity::One, inferPool<1>, emitPool<AvgPool2dOp>},
+      {"average_pooling2d", Arity::One, inferPool<2>, emitPool<AvgPool2dOp>},
+      {"global_max_pooling1d", Arity::One, inferGlobalPool<1>, emitGlobalMax},
+      {"global_max_pooling2d", Arity::One, inferGlobalPool<2>, emitGlobalMax},
+      {"global_average_pooling1d", Arity::One, inferGlobalPool<1>,
        emitGlobalAverage},
-      {"global_average_pooling2d", false, inferGlobalPool<2>,
+      {"global_average_pooling2d", Arity::One, inferGlobalPool<2>,
        emitGlobalAverage},
-      {"zero_padding1d", false, inferZeroPadding<1>, emitZeroPadding},
-      {"zero_padding2d", false, inferZeroPadding<2>, emitZeroPadding},
-      {"cropping1d", false, inferCropping<1>, emitCropping},
-      {"cropping2d", false, inferCropping<2>, emitCropping},
-      {"up_sampling1d", false, inferUpSampling<1>, emitUpSampling},
-      {"up_sampling2d", false, inferUpSampling<2>, emitUpSampling},
-      {"permute", false, inferPermute, emitPermute},
-      {"batch_normalization", false, inferBatchNormalization,
+      {"zero_padding1d", Arity::One, inferZeroPadding<1>, emitZeroPadding},
+      {"zero_padding2d", Arity::One, inferZeroPadding<2>, emitZeroPadding},
+      {"cropping1d", Arity::One, inferCropping<1>, emitCropping},
+      {"cropping2d", Arity::One, inferCropping<2>, emitCropping},
+      {"up_sampling1d", Arity::One, inferUpSampling<1>, emitUpSampling},
+      {"up_sampling2d", Arity::One, inferUpSampling<2>, emitUpSampling},
+      {"permute", Arity::One, inferPermute, emitPermute},
+      {"batch_normalization", Arity::One, inferBatchNormalization,
        emitBatchNormalization},
-      {"layer_normalization", false, inferLayerNormalization,
+      {"layer_normalization", Arity::One, inferLayerNormalization,
        emitLayerNormalization},
-      {"spatial_dropout1d", false, inferSpatialDropout<1>, emitSpatialDropout},
-      {"spatial_dropout2d", false, inferSpatialDropout<2>, emitSpatialDropout},
+      {"spatial_dropout1d", Arity::One, inferSpatialDropout<1>,
+       emitSpatialDropout},
+      {"spatial_dropout2d", Arity::One, inferSpatialDropout<2>,
+       emitSpatialDropout},
   };
   return rules;
 }

@@ -73,6 +73,58 @@ void sinter::frontend::addParameter(LayerRecord &layer, StringRef name,
 
 // ---- Activations ------------------------------------------------------------
 
+/// Activations without an op of their own.
+static mlir::Value emitFormula(LayerEmitter &e, const Config &activation,
+                               mlir::Value x) {
+  Formula f(e.builder, e.loc);
+  auto softplus = [&](mlir::Value y) -> mlir::Value {
+    return SoftplusOp::create(e.builder, e.loc, y);
+  };
+  StringRef name = activation.name;
+  if (name == "log_softmax") {
+    const int64_t last = tensorTypeOf(x).getRank() - 1;
+    auto reduce = [&]<typename Op>(mlir::Value y) -> mlir::Value {
+      return Op::create(e.builder, e.loc, y, ArrayRef<int64_t>{last},
+                        /*keep_dims=*/true);
+    };
+    mlir::Value shifted = f.sub(x, reduce.template operator()<ReduceMaxOp>(x));
+    return f.sub(shifted, f.log(reduce.template operator()<ReduceSumOp>(
+                              f.exp(shifted))));
+  }
+  if (name == "celu") {
+    const double alpha = activation.number("alpha");
+    mlir::Value left = f.expm1(f.mul(f.min(x, 0), 1 / alpha));
+    return f.add(f.max(x, 0), f.mul(left, alpha));
+  }
+  if (name == "exponential")
+    return f.exp(x);
+  if (name == "hard_shrink")
+    return f.select(
+        f.greater(f.abs(x), f.number(activation.number("threshold"))), x,
+        f.zero());
+  if (name == "hard_silu")
+    return f.mul(x, HardSigmoidOp::create(e.builder, e.loc, x));
+  if (name == "hard_tanh")
+    return f.min(f.max(x, -1), 1);
+  if (name == "log_sigmoid")
+    return f.neg(softplus(f.neg(x)));
+  if (name == "mish")
+    return f.mul(x, TanhOp::create(e.builder, e.loc, softplus(x)));
+  if (name == "relu6")
+    return f.min(f.max(x, 0), 6);
+  if (name == "soft_shrink") {
+    const double threshold = activation.number("threshold");
+    return f.sub(x, f.min(f.max(x, -threshold), threshold));
+  }
+  if (name == "softsign")
+    return f.div(x, f.add(f.abs(x), 1));
+  if (name == "squareplus")
+    return f.mul(f.add(x, f.sqrt(f.add(f.square(x), activation.number("b")))),
+                 0.5);
+  assert(name == "tanh_shrink" && "activation of the catalog without emission");
+  return f.sub(x, TanhOp::create(e.builder, e.loc, x));
+}
+
 mlir::Value sinter::frontend::emitActivation(LayerEmitter &e,
                                              const Config &activation,
                                              mlir::Value x) {
@@ -103,8 +155,9 @@ mlir::Value sinter::frontend::emitActivation(LayerEmitter &e,
     return TanhOp::create(b, e.loc, x);
   if (name == "softplus")
     return SoftplusOp::create(b, e.loc, x);
-  assert(name == "softmax" && "activation of the catalog without emission");
-  return SoftmaxOp::create(b, e.loc, x);
+  if (name == "softmax")
+    return SoftmaxOp::create(b, e.loc, x);
+  return emitFormula(e, activation, x);
 }
 
 mlir::Value sinter::frontend::emitBiasAndActivation(LayerEmitter &e,
@@ -212,6 +265,20 @@ static mlir::Value emitEmbedding(LayerEmitter &e, ValueRange inputs) {
   return EmbeddingOp::create(e.builder, e.loc, inputs[0], e.read(0));
 }
 
+// ---- Parameters ----
+
+static std::string inferParameter(LayerRecord &layer, ArrayRef<Shape>) {
+  layer.shape = layer.config.integers("shape");
+  addParameter(layer, "value", layer.shape);
+  return "";
+}
+
+/// Every sample gets a copy.
+static mlir::Value emitParameter(LayerEmitter &e, ValueRange) {
+  return BroadcastOp::create(e.builder, e.loc, e.typeOf(e.layer.shape),
+                             e.read(0));
+}
+
 // ---- Arithmetic -------------------------------------------------------------
 
 /// x scale + offset
@@ -317,25 +384,26 @@ static mlir::Value emitConcatenate(LayerEmitter &e, ValueRange inputs) {
 
 const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
   static const LayerRule rules[] = {
-      {"flatten", false, inferFlatten, emitReshape},
-      {"reshape", false, inferReshape, emitReshape},
-      {"dense", false, inferDense, emitDense},
-      {"embedding", false, inferEmbedding, emitEmbedding},
-      {"rescaling", false, inferSame, emitRescaling},
-      {"activation", false, inferSame, emitActivationLayer},
-      {"relu", false, inferSame, emitNamedActivation},
-      {"leaky_relu", false, inferSame, emitNamedActivation},
-      {"elu", false, inferSame, emitNamedActivation},
-      {"softmax", false, inferSame, emitNamedActivation},
-      {"dropout", false, inferSame, emitDropout},
-      {"gaussian_noise", false, inferSame, emitGaussianNoise},
-      {"add", true, inferBroadcast, emitBinary<AddOp>},
-      {"multiply", true, inferBroadcast, emitBinary<MulOp>},
-      {"subtract", true, inferSubtract, emitBinary<SubOp>},
-      {"average", true, inferBroadcast, emitAverage},
-      {"maximum", true, inferBroadcast, emitBinary<MaximumOp>},
-      {"minimum", true, inferBroadcast, emitBinary<MinimumOp>},
-      {"concatenate", true, inferConcatenate, emitConcatenate},
+      {"flatten", Arity::One, inferFlatten, emitReshape},
+      {"reshape", Arity::One, inferReshape, emitReshape},
+      {"dense", Arity::One, inferDense, emitDense},
+      {"parameter", Arity::None, inferParameter, emitParameter},
+      {"embedding", Arity::One, inferEmbedding, emitEmbedding},
+      {"rescaling", Arity::One, inferSame, emitRescaling},
+      {"activation", Arity::One, inferSame, emitActivationLayer},
+      {"relu", Arity::One, inferSame, emitNamedActivation},
+      {"leaky_relu", Arity::One, inferSame, emitNamedActivation},
+      {"elu", Arity::One, inferSame, emitNamedActivation},
+      {"softmax", Arity::One, inferSame, emitNamedActivation},
+      {"dropout", Arity::One, inferSame, emitDropout},
+      {"gaussian_noise", Arity::One, inferSame, emitGaussianNoise},
+      {"add", Arity::Many, inferBroadcast, emitBinary<AddOp>},
+      {"multiply", Arity::Many, inferBroadcast, emitBinary<MulOp>},
+      {"subtract", Arity::Many, inferSubtract, emitBinary<SubOp>},
+      {"average", Arity::Many, inferBroadcast, emitAverage},
+      {"maximum", Arity::Many, inferBroadcast, emitBinary<MaximumOp>},
+      {"minimum", Arity::Many, inferBroadcast, emitBinary<MinimumOp>},
+      {"concatenate", Arity::Many, inferConcatenate, emitConcatenate},
   };
   for (ArrayRef<LayerRule> table : {ArrayRef(rules), imageLayerRules()})
     for (const LayerRule &rule : table)

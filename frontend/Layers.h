@@ -25,9 +25,12 @@ struct LayerEmitter {
   mlir::RankedTensorType typeOf(const Shape &shape) const;
 };
 
+/// How many inputs a layer takes.
+enum class Arity { None, One, Many /* at least two */ };
+
 struct LayerRule {
   llvm::StringRef name; // as in the catalog
-  bool takesMany;       // at least two inputs, else exactly one
+  Arity arity;
   /// Fills in shape and parameters; what is wrong, or "".
   std::string (*infer)(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
   mlir::Value (*emit)(LayerEmitter &emitter, mlir::ValueRange inputs);

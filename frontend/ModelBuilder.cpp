@@ -140,11 +140,13 @@ static std::string inferLayer(LayerRecord &record,
   } else {
     const LayerRule *rule = findLayerRule(record.config.name);
     assert(rule && "layer of the catalog without a rule");
-    if (rule->takesMany && inputs.size() < 2)
+    if (rule->arity == Arity::Many && inputs.size() < 2)
       return formatv("expected 'inputs' with at least 2 layers, got {0}",
                      inputs.size());
-    if (!rule->takesMany && inputs.size() != 1)
-      return formatv("expected 1 input, got {0}", inputs.size());
+    const size_t wanted = rule->arity == Arity::None ? 0 : 1;
+    if (rule->arity != Arity::Many && inputs.size() != wanted)
+      return formatv("expected {0} input{1}, got {2}", wanted,
+                     wanted == 1 ? "" : "s", inputs.size());
     if (std::string wrong = rule->infer(record, inputs); !wrong.empty())
       return wrong;
   }

@@ -7,6 +7,7 @@
 #include "frontend/SpecBuilder.h"
 
 #include "frontend/Catalog.h"
+#include "frontend/Layers.h"
 #include "frontend/TrainingCheck.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -156,7 +157,8 @@ void SpecBuilder::addLayers() {
         reportUnresolved(index, reference);
       inputs.push_back(it == tensors.end() ? Tensor() : it->second);
     }
-    if (inputs.empty())
+    const LayerRule *rule = findLayerRule(layer.name);
+    if (inputs.empty() && !(rule && rule->arity == Arity::None))
       inputs.push_back(previous);
     // A layer that could not be read gives no tensor; those after it are
     // checked as far as possible.

@@ -1,0 +1,546 @@
+// OnnxReader.cpp - walks an ONNX graph once and turns it into layers.
+//
+// A node whose operands are all known is computed (OnnxConstants); any other
+// has a rule in OnnxOps.cpp. A node that cannot be taken over is noted, its
+// results count as unknown, and what reads them is skipped, so that one run
+// reports every cause and no consequence.
+#include "frontend/OnnxReader.h"
+
+#include "frontend/Layers.h"
+#include "frontend/OnnxConstants.h"
+#include "frontend/OnnxNode.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+
+#include <set>
+
+using namespace sinter::frontend;
+using namespace sinter::frontend::onnx;
+using llvm::ArrayRef;
+using llvm::formatv;
+using llvm::StringRef;
+
+// ---- Import -----------------------------------------------------------------
+
+std::string Import::freshName(StringRef wanted) {
+  std::string name = toLayerName(wanted.ltrim('/'));
+  size_t &count = taken[name];
+  std::string result = name;
+  while (count++ > 0) {
+    result = name + "_" + std::to_string(count - 1);
+    if (taken.try_emplace(result, 1).second)
+      break;
+  }
+  return result;
+}
+
+static Value toList(ArrayRef<int64_t> numbers) {
+  return Value(Value::List(numbers.begin(), numbers.end()));
+}
+
+/// (C, H, W) from (H, W, C), and back.
+static Dims toFileOrder(Dims sample) {
+  std::rotate(sample.begin(), sample.end() - 1, sample.end());
+  return sample;
+}
+
+Dims Import::dimsOf(const Operand &operand) const {
+  if (operand.isConstant())
+    return operand.constant->dims;
+  Dims sample = builder.layers()[operand.tensor.layer()].shape;
+  if (operand.order == Order::ChannelsLast)
+    sample = toFileOrder(std::move(sample));
+  if (lead == 1)
+    sample.insert(sample.begin(), kBatch);
+  return sample;
+}
+
+Tensor Import::inOrder(const Operand &operand, Order order) {
+  if (operand.order == order || !operand.tensor)
+    return operand.tensor;
+  Tensor &known = reordered[{operand.tensor.layer(), order}];
+  if (known)
+    return known;
+  const LayerRecord &record = builder.layers()[operand.tensor.layer()];
+  const Shape shape = record.shape;
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  Dims dims = counting(1, rank + 1);
+  if (order == Order::AsInFile)
+    std::rotate(dims.begin(), dims.end() - 1, dims.end());
+  else
+    std::rotate(dims.begin(), dims.begin() + 1, dims.end());
+  // With a single channel, or a single pixel, nothing moves.
+  Shape target;
+  for (int64_t dim : dims)
+    target.push_back(shape[dim - 1]);
+  const int64_t channels = order == Order::AsInFile ? shape.back() : shape[0];
+  const bool moves = channels > 1 && *frontend::countElements(shape) > channels;
+  const char *suffix =
+      order == Order::AsInFile ? "_channels_first" : "_channels_last";
+  Config config(moves ? "permute" : "reshape");
+  config.args.push_back(moves ? Argument{"dims", toList(dims)}
+                              : Argument{"target_shape", toList(target)});
+  config.args.push_back({"name", freshName(record.name + suffix)});
+  return known = builder.layer(config, operand.tensor);
+}
+
+// ---- NodeReader: attributes -------------------------------------------------
+
+static const Attribute *findAttribute(const Node &node, StringRef name) {
+  auto it = node.attributes.find(name.str());
+  return it == node.attributes.end() ? nullptr : &it->second;
+}
+
+bool NodeReader::has(StringRef attribute) const {
+  return findAttribute(node, attribute);
+}
+int64_t NodeReader::integer(StringRef attribute, int64_t value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->integer : value;
+}
+double NodeReader::number(StringRef attribute, double value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->number : value;
+}
+std::string NodeReader::text(StringRef attribute, StringRef value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->text : value.str();
+}
+std::vector<int64_t> NodeReader::integers(StringRef attribute,
+                                          std::vector<int64_t> value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->integers : value;
+}
+
+// ---- NodeReader: operands ---------------------------------------------------
+
+bool NodeReader::hasInput(size_t index) const {
+  return index < node.inputs.size() && !node.inputs[index].empty();
+}
+const Operand &NodeReader::input(size_t index) const {
+  return import.operands.at(node.inputs[index]);
+}
+const Constant *NodeReader::constant(size_t index) const {
+  return hasInput(index) ? input(index).constant.get() : nullptr;
+}
+
+const Constant *NodeReader::constantCalled(const std::string &name) const {
+  auto operand = import.operands.find(name);
+  return operand == import.operands.end() ? nullptr
+                                          : operand->second.constant.get();
+}
+
+std::optional<int64_t> NodeReader::axisOf(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) {
+    refuse(formatv("expected an axis in {0} .. {1}, got {2}", -rank, rank - 1,
+                   axis));
+    return std::nullopt;
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::optional<std::vector<int64_t>> NodeReader::list(StringRef attribute,
+                                                     size_t input) const {
+  if (const Attribute *found = findAttribute(node, attribute))
+    return found->integers;
+  const Constant *value = constant(input);
+  if (!value || value->isFloat())
+    return std::nullopt;
+  return value->integers();
+}
+
+// ---- NodeReader: layers -----------------------------------------------------
+
+const Shape &NodeReader::shapeOf(Tensor tensor) const {
+  return import.builder.layers()[tensor.layer()].shape;
+}
+
+Tensor NodeReader::tensor(size_t index, Order order) {
+  const Operand &operand = input(index);
+  if (operand.isConstant())
+    return parameter(
+        operand, static_cast<int64_t>(operand.constant->dims.size()) - lead(),
+        order);
+  return import.inOrder(operand, order);
+}
+
+std::string NodeReader::nameFrom(size_t weight) const {
+  StringRef name = hasInput(weight) ? StringRef(input(weight).initializer) : "";
+  return name.consume_back(".weight") || name.consume_back("/kernel")
+             ? name.str()
+             : "";
+}
+
+Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
+                         std::vector<LayerWeight> weights,
+                         StringRef wantedName) {
+  if (llvm::any_of(inputs, [](Tensor input) { return !input; }))
+    return {};
+  std::string wanted = wantedName.str();
+  if (wanted.empty())
+    wanted = node.name.empty() ? config.name : node.name;
+  const std::string name = import.freshName(wanted);
+  config.args.push_back({"name", name});
+  Tensor result = import.builder.layer(std::move(config), inputs);
+  if (result)
+    for (LayerWeight &weight : weights)
+      import.weights.push_back({name + "/" + weight.parameter,
+                                weight.values.dims, weight.values.floats()});
+  return result;
+}
+
+Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
+                             Order order) {
+  Constant values = *operand.constant;
+  // ONNX aligns axes at the end; sizes of 1 in front do not count.
+  while (static_cast<int64_t>(values.dims.size()) > rank &&
+         values.dims.front() == 1)
+    values.dims.erase(values.dims.begin());
+  if (static_cast<int64_t>(values.dims.size()) > rank) {
+    refuse("a constant of " + dimsToText(operand.constant->dims) +
+           " would make the samples of a batch differ");
+    return {};
+  }
+  while (static_cast<int64_t>(values.dims.size()) < std::max<int64_t>(rank, 1))
+    values.dims.insert(values.dims.begin(), 1);
+  if (order == Order::ChannelsLast) {
+    std::vector<int64_t> axes = counting(1, values.dims.size());
+    axes.push_back(0);
+    values = transposed(values, axes);
+  }
+  if (!values.isFloat())
+    values.values =
+        std::vector<float>(values.integers().begin(), values.integers().end());
+  Config config("parameter", {{"shape", toList(values.dims)}});
+  if (operand.initializer.empty() || values.size() == 1)
+    config.args.push_back({"trainable", false});
+  std::string name = operand.initializer;
+  return layer(config, {}, {{"value", std::move(values)}},
+               name.empty() ? node.name + "_constant" : name);
+}
+
+void NodeReader::result(Tensor tensor, Order order, size_t index) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.order = order;
+  result(std::move(operand), index);
+}
+void NodeReader::result(Operand operand, size_t index) {
+  import.operands[node.outputs[index]] = std::move(operand);
+}
+
+const Node *NodeReader::onlyReader(StringRef op) const {
+  auto readers = import.readers.find(node.outputs.front());
+  if (readers == import.readers.end() || readers->second.count != 1)
+    return nullptr;
+  const Node *other = readers->second.one;
+  return other && other->op == op && other->domain.empty() ? other : nullptr;
+}
+
+void NodeReader::absorb(const Node &reader, Tensor tensor, Order order) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.order = order;
+  import.operands[reader.outputs.front()] = std::move(operand);
+}
+
+void NodeReader::refuse(std::string why, std::string hint) {
+  std::string name = node.name;
+  if (name.empty() && !node.outputs.empty())
+    name = node.outputs.front();
+  import.offenders.push_back({printable(name),
+                              printable(node.op) + ", operator set " +
+                                  std::to_string(import.graph->opset),
+                              std::move(why), std::move(hint)});
+}
+
+bool NodeReader::refuseResultsFrom(size_t index) {
+  for (size_t i = index; i < node.outputs.size(); ++i)
+    if (import.readers.count(node.outputs[i])) {
+      refuse(formatv("its result number {0} is used, which is not supported",
+                     i + 1));
+      return true;
+    }
+  return false;
+}
+
+// ---- The walk ---------------------------------------------------------------
+
+namespace {
+class GraphReader {
+public:
+  GraphReader(const Graph &graph, int64_t lead, Diagnostics &diagnostics)
+      : graph(graph), import(diagnostics) {
+    import.graph = &graph;
+    import.lead = lead;
+  }
+
+  /// Nothing after errors or offenders.
+  std::optional<ImportedModel> read();
+  const std::vector<Offender> &offenders() const { return import.offenders; }
+
+private:
+  bool readInput();
+  void findReaders();
+  void readNode(const Node &node);
+  bool fold(const Node &node);
+  bool finish();
+  ImportedModel model() const;
+
+  const Graph &graph;
+  Import import;
+  std::set<std::string> needed; // values that the output depends on
+};
+} // namespace
+
+bool GraphReader::readInput() {
+  auto error = [&](std::string message) {
+    import.diagnostics.error(SourceLoc(), std::move(message));
+    return false;
+  };
+  auto names = [](const std::vector<Port> &ports) {
+    std::string text;
+    for (const Port &port : ports)
+      text += (text.empty() ? "'" : ", '") + printable(port.name) + "'";
+    return text;
+  };
+  if (graph.inputs.size() != 1)
+    return error("expected a graph with one input, got " +
+                 (graph.inputs.empty() ? "none" : names(graph.inputs)));
+  if (graph.outputs.size() != 1)
+    return error("expected a graph with one output, got " +
+                 names(graph.outputs));
+  const Port &port = graph.inputs.front();
+  const std::string what = "input '" + printable(port.name) + "': ";
+  if (port.type != ElementType::Float && port.type != ElementType::Int64 &&
+      port.type != ElementType::Int32)
+    return error(what + "expected float32, int32 or int64, got " +
+                 nameOf(port.type));
+  if (!port.dims || port.dims->empty())
+    return error(what + "expected a shape with at least one size, got " +
+                 (port.dims ? "none" : "no shape"));
+  Shape shape(port.dims->begin() + import.lead, port.dims->end());
+  if (import.lead == 1)
+    import.fileBatch = port.dims->front();
+  else if (port.dims->front() == kBatch)
+    return error(what + "expected a size for every axis, got " +
+                 dimsToText(*port.dims));
+  if (shape.empty())
+    shape = {1};
+  if (llvm::any_of(shape, [](int64_t size) { return size < 1; }))
+    return error(what + "expected a size for every axis but the first, got " +
+                 dimsToText(*port.dims));
+  Operand operand;
+  operand.tensor = import.builder.layer(
+      Config("input",
+             {{"shape", toList(shape)}, {"name", import.freshName(port.name)}}),
+      {});
+  import.operands[port.name] = operand;
+  return static_cast<bool>(operand.tensor);
+}
+
+/// Which values the output needs, and which nodes among those read each.
+void GraphReader::findReaders() {
+  for (const Port &output : graph.outputs) {
+    needed.insert(output.name);
+    ++import.readers[output.name].count;
+  }
+  for (const Node &node : llvm::reverse(graph.nodes)) {
+    if (llvm::none_of(node.outputs, [&](const std::string &output) {
+          return needed.count(output);
+        }))
+      continue;
+    for (const std::string &input : node.inputs) {
+      needed.insert(input);
+      ++import.readers[input].count;
+      import.readers[input].one = &node;
+    }
+  }
+}
+
+/// Computes a node with constant operands; false: it is not one.
+bool GraphReader::fold(const Node &node) {
+  std::vector<const Constant *> inputs;
+  std::string initializer;
+  if (node.op == "Shape" && node.domain.empty() && !node.inputs.empty() &&
+      !node.inputs[0].empty()) {
+    Dims dims = import.dimsOf(import.operands.at(node.inputs[0]));
+    NodeReader reader(import, node);
+    const int64_t rank = static_cast<int64_t>(dims.size());
+    auto clamp = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+    };
+    const int64_t start = clamp(reader.integer("start", 0)),
+                  end = clamp(reader.integer("end", rank));
+    dims =
+        start < end ? Dims(dims.begin() + start, dims.begin() + end) : Dims();
+    Operand operand;
+    operand.constant =
+        std::make_shared<Constant>(Constant::ofIntegers(std::move(dims)));
+    import.operands[node.outputs[0]] = operand;
+    return true;
+  }
+  for (const std::string &input : node.inputs) {
+    if (input.empty()) {
+      inputs.push_back(nullptr);
+      continue;
+    }
+    const Operand &operand = import.operands.at(input);
+    if (!operand.isConstant())
+      return false;
+    inputs.push_back(operand.constant.get());
+    if (initializer.empty())
+      initializer = operand.initializer;
+  }
+  std::string wrong;
+  std::optional<Constant> result = foldNode(node, graph.opset, inputs, wrong);
+  if (!result) {
+    if (wrong.empty())
+      return false;
+    NodeReader(import, node).refuse(wrong);
+    return true;
+  }
+  Operand operand;
+  operand.constant = std::make_shared<Constant>(std::move(*result));
+  operand.initializer = initializer;
+  import.operands[node.outputs[0]] = std::move(operand);
+  return true;
+}
+
+void GraphReader::readNode(const Node &node) {
+  if (llvm::none_of(node.outputs, [&](const std::string &output) {
+        return needed.count(output);
+      }))
+    return; // the output does not depend on it
+  if (import.operands.count(node.outputs[0]))
+    return; // taken into the layer before it
+  // Until its rule says otherwise, its results are unknown.
+  auto unknown = [&](const std::string &name) {
+    const Operand &operand = import.operands.at(name);
+    return !operand.isConstant() && !operand.tensor;
+  };
+  const bool blind = llvm::any_of(node.inputs, [&](const std::string &input) {
+    return !input.empty() && unknown(input);
+  });
+  for (const std::string &output : node.outputs)
+    import.operands[output] = Operand();
+  NodeReader reader(import, node);
+  const OpRule *rule = node.domain.empty() ? findOpRule(node.op) : nullptr;
+  if (!blind && fold(node))
+    return;
+  if (!rule)
+    return reader.refuse(
+        node.domain.empty() ? "the op is not supported"
+                            : "ops of domain '" + printable(node.domain) +
+                                  "' are not supported",
+        "export the model with standard ops that `sinter import` knows, or cut "
+        "the graph before it");
+  if (blind)
+    return;
+  for (size_t i = 0; i < rule->operands; ++i)
+    if (!reader.hasInput(i))
+      return reader.refuse(formatv("expected {0} operands", rule->operands));
+  const size_t errors = import.diagnostics.errorCount(),
+               offenders = import.offenders.size();
+  rule->read(reader);
+  const Operand &made = import.operands[node.outputs[0]];
+  if (!made.tensor && !made.isConstant() &&
+      import.diagnostics.errorCount() == errors &&
+      import.offenders.size() == offenders)
+    reader.refuse("its operands are not of a form that is supported");
+}
+
+/// The output in the file's order, as the last layer.
+bool GraphReader::finish() {
+  const Operand &operand = import.operands.at(graph.outputs.front().name);
+  if (operand.isConstant()) {
+    import.diagnostics.error(SourceLoc(),
+                             "expected an output that depends on the input, "
+                             "got a constant");
+    return false;
+  }
+  Tensor output = import.inOrder(operand, Order::AsInFile);
+  if (output && output.layer() + 1 != import.builder.layers().size())
+    output = import.builder.layer(
+        Config("activation", {{"activation", Config("linear")},
+                              {"name", import.freshName("output")}}),
+        output);
+  return static_cast<bool>(output);
+}
+
+ImportedModel GraphReader::model() const {
+  ImportedModel model;
+  model.name = toModelName(graph.name.empty() ? "model" : graph.name);
+  model.format = formatv("ONNX, operator set {0}", graph.opset);
+  if (!graph.producer.empty())
+    model.format += ", by " + printable(graph.producer);
+  ArrayRef<LayerRecord> records = import.builder.layers();
+  model.input = records.front().config;
+  for (const LayerRecord &record : records.drop_front()) {
+    Config config = record.config;
+    Value::List inputs;
+    for (Tensor input : record.inputs)
+      inputs.push_back(records[input.layer()].name);
+    const size_t own = static_cast<size_t>(&record - records.data());
+    const bool isChain =
+        record.inputs.size() == 1 && record.inputs[0].layer() + 1 == own;
+    for (Argument &argument : config.args)
+      if (argument.name == "inputs" && !isChain && !inputs.empty())
+        argument.value = Value(inputs);
+    model.layers.push_back(std::move(config));
+  }
+  model.weights = import.weights;
+  return model;
+}
+
+std::optional<ImportedModel> GraphReader::read() {
+  if (!readInput())
+    return std::nullopt;
+  for (const auto &[name, constant] : graph.initializers) {
+    Operand operand;
+    operand.constant = std::make_shared<Constant>(constant);
+    operand.initializer = name;
+    import.operands[name] = std::move(operand);
+  }
+  findReaders();
+  for (const Node &node : graph.nodes) {
+    if (node.outputs.empty() || node.outputs[0].empty()) {
+      NodeReader(import, node).refuse("expected a first result, got none");
+      continue;
+    }
+    readNode(node);
+  }
+  if (!import.offenders.empty() || import.diagnostics.hasErrors() || !finish())
+    return std::nullopt;
+  return model();
+}
+
+std::optional<ImportedModel>
+sinter::frontend::readOnnx(const std::string &path, Diagnostics &diagnostics) {
+  std::optional<Graph> graph = readGraph(path, diagnostics);
+  if (!graph)
+    return std::nullopt;
+  if (graph->name.empty())
+    graph->name = llvm::sys::path::stem(path).str();
+  // First with samples along the first axis; what goes wrong is told of this
+  // reading.
+  Diagnostics first(path), second(path);
+  GraphReader samples(*graph, 1, first);
+  if (std::optional<ImportedModel> model = samples.read())
+    return model;
+  GraphReader whole(*graph, 0, second);
+  if (std::optional<ImportedModel> model = whole.read()) {
+    diagnostics.warning(
+        SourceLoc(),
+        "the first axis of input '" + printable(graph->inputs[0].name) +
+            "' is not a batch of samples that the graph treats alike; all of " +
+            dimsToText(*graph->inputs[0].dims) + " is taken as one sample");
+    return model;
+  }
+  diagnostics.absorb(first, "");
+  reportOffenders(samples.offenders(), diagnostics);
+  return std::nullopt;
+}
