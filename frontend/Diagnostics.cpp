@@ -28,6 +28,13 @@ void Diagnostics::add(SourceLoc loc, Severity severity, std::string message) {
   reports.push_back({loc, severity, std::move(message)});
 }
 
+void Diagnostics::absorb(const Diagnostics &other, StringRef prefix,
+                         SourceLoc loc) {
+  for (const Report &report : other.reports)
+    add(report.loc ? report.loc : loc, report.severity,
+        prefix.str() + report.message);
+}
+
 void Diagnostics::print(llvm::raw_ostream &os, size_t maxReports) const {
   std::vector<Report> sorted = reports;
   std::stable_sort(

@@ -43,6 +43,11 @@ public:
   void error(SourceLoc loc, std::string message);
   void warning(SourceLoc loc, std::string message);
 
+  /// Takes over all reports of `other`, which is about something in this file,
+  /// with `prefix` before each message. Those without a place get `loc`.
+  void absorb(const Diagnostics &other, llvm::StringRef prefix,
+              SourceLoc loc = {});
+
   bool hasErrors() const { return numErrors != 0; }
   size_t errorCount() const { return numErrors; }
   llvm::StringRef fileName() const { return file; }

@@ -26,7 +26,11 @@ namespace sinter::frontend {
 class GraphEmitter {
 public:
   GraphEmitter(const ModelBuilder &model, mlir::MLIRContext &context)
-      : model(model), builder(&context) {}
+      : model(model), builder(&context) {
+    if (model.weights())
+      for (const ImportedWeight &weight : *model.weights())
+        weights[weight.name] = &weight;
+  }
 
   mlir::OwningOpRef<mlir::ModuleOp> emit();
 
@@ -52,6 +56,7 @@ private:
 
   const ModelBuilder &model;
   mlir::OpBuilder builder;
+  llvm::StringMap<const ImportedWeight *> weights; // by name
 };
 
 } // namespace sinter::frontend
@@ -93,12 +98,17 @@ void GraphEmitter::emitState(const Parameter &parameter, mlir::Location loc) {
     };
     regularizer = builder.getDictionaryAttr({factor("l1"), factor("l2")});
   }
-  StateOp::create(
-      builder, loc, parameter.trainable ? Role::Parameter : Role::Frozen,
-      parameter.name,
-      mlir::RankedTensorType::get(parameter.shape, builder.getF32Type()),
-      initial.init, llvm::APFloat(initial.a), llvm::APFloat(initial.b),
-      /*value=*/mlir::ElementsAttr(), regularizer);
+  mlir::ElementsAttr value;
+  auto given = weights.find(parameter.name);
+  auto type =
+      mlir::RankedTensorType::get(parameter.shape, builder.getF32Type());
+  if (given != weights.end())
+    value = mlir::DenseElementsAttr::get(type,
+                                         llvm::ArrayRef(given->second->values));
+  StateOp::create(builder, loc,
+                  parameter.trainable ? Role::Parameter : Role::Frozen,
+                  parameter.name, type, initial.init, llvm::APFloat(initial.a),
+                  llvm::APFloat(initial.b), value, regularizer);
 }
 
 void GraphEmitter::emitForward(mlir::Location loc) {

@@ -21,16 +21,10 @@
 #define SINTER_FRONTEND_IMPORTEDMODEL_H
 
 #include "frontend/ModelBuilder.h"
+#include "frontend/Spec.h"
+#include "frontend/Weights.h"
 
 namespace sinter::frontend {
-
-/// The initial value of one parameter.
-struct ImportedWeight {
-  std::string name; // as the compiled model calls it: "conv2d/kernel",
-                    // "bn/moving_mean"
-  Shape shape;
-  std::vector<float> values; // row-major; as many as `shape` has elements
-};
 
 struct ImportedModel {
   /// Becomes a C symbol: letters, digits and '_' (see toModelName()).
@@ -69,6 +63,13 @@ std::string toModelName(llvm::StringRef text);
 /// The same for layers, where '-' and '.' may stay.
 std::string toLayerName(llvm::StringRef text);
 
+/// Completes the configs of `model` and builds it without weights: its layers
+/// with their parameters, the input first. For readers whose files do not name
+/// weights as we do; importModel() calls it, too. Nothing after errors, which
+/// name the layer.
+std::optional<std::vector<LayerRecord>>
+completeImported(ImportedModel &model, Diagnostics &diagnostics);
+
 struct ImportOptions {
   /// A second file with the weights, for an architecture without them.
   std::string weights;
@@ -86,6 +87,10 @@ bool isModelFile(const std::string &path);
 std::optional<ImportedModel> importModel(const std::string &path,
                                          const ImportOptions &options,
                                          Diagnostics &diagnostics);
+
+/// The spec that an imported model stands for. All of it is as if it stood at
+/// `loc`. Takes the weights out of `model`.
+Spec toSpec(ImportedModel model, SourceLoc loc = {});
 
 } // namespace sinter::frontend
 

@@ -218,6 +218,12 @@ void ModelBuilder::setClassWeights(
   classWeightsLoc = loc;
 }
 
+void ModelBuilder::setWeights(
+    std::shared_ptr<const std::vector<ImportedWeight>> weights, SourceLoc loc) {
+  values = std::move(weights);
+  valuesLoc = loc;
+}
+
 void ModelBuilder::addMetric(Config config) {
   if (!completeConfig(config, Kind::Metric, *reports))
     return;
@@ -241,6 +247,8 @@ bool ModelBuilder::check() {
       checkMetrics();
       checkClassWeights();
     }
+    if (values)
+      checkWeights(*values, records, *reports, valuesLoc);
   }
   checked = true;
   return !reports->hasErrors();

@@ -118,6 +118,11 @@ public:
   /// Factors on the training loss of the samples of a class.
   void setClassWeights(std::vector<std::pair<int64_t, double>> weights,
                        SourceLoc loc = {});
+  /// Initial values of all parameters, instead of what their initializers say.
+  void setWeights(std::shared_ptr<const std::vector<ImportedWeight>> weights,
+                  SourceLoc loc = {});
+  /// Null when there are none.
+  const std::vector<ImportedWeight> *weights() const { return values.get(); }
   /// Makes the learning rate a state, "optimizer/learning_rate", for a program
   /// that changes it while it trains.
   void setVariableLearningRate() { variableLearningRate = true; }
@@ -162,6 +167,8 @@ private:
   std::vector<std::pair<int64_t, double>> classWeights;
   SourceLoc classWeightsLoc;
   bool variableLearningRate = false;
+  std::shared_ptr<const std::vector<ImportedWeight>> values;
+  SourceLoc valuesLoc;
 };
 
 } // namespace sinter::frontend

@@ -19,6 +19,7 @@
 #define SINTER_FRONTEND_SPEC_H
 
 #include "frontend/Diagnostics.h"
+#include "frontend/Weights.h"
 
 #include <memory>
 #include <optional>
@@ -117,6 +118,8 @@ struct Spec {
   DataSpec data;
   std::optional<Config> train;
   std::vector<Config> callbacks;
+  /// Initial values of all parameters, from a model file; or null.
+  std::shared_ptr<const std::vector<ImportedWeight>> weights;
 };
 
 } // namespace sinter::frontend

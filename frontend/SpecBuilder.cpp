@@ -180,6 +180,8 @@ void SpecBuilder::build() {
     builder.addMetric(metric);
   if (spec.train)
     setTraining(*spec.train);
+  if (spec.weights)
+    builder.setWeights(spec.weights, spec.nameLoc);
   if (changesLearningRate(spec))
     builder.setVariableLearningRate();
 }
