@@ -411,9 +411,13 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
     result.arenaBytes = bytes.getInt();
   if (auto bytes = function->getAttrOfType<IntegerAttr>(names::arenaLowerBound))
     result.arenaLowerBound = bytes.getInt();
-  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes()))
-    result.inputs.push_back(recordTensor(i == 0 ? "input" : "target",
-                                         cast<RankedTensorType>(type)));
+  auto inputNames = function->getAttrOfType<ArrayAttr>(names::inputNames);
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+    StringRef name = inputNames ? cast<StringAttr>(inputNames[i]).getValue()
+                     : i == 0   ? StringRef("input")
+                                : StringRef("target");
+    result.inputs.push_back(recordTensor(name, cast<RankedTensorType>(type)));
+  }
   auto resultNames = function->getAttrOfType<ArrayAttr>(names::resultNames);
   for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
     StringRef name = resultNames ? cast<StringAttr>(resultNames[i]).getValue()

@@ -2,7 +2,7 @@
 //
 //   sinter.model @NAME batch_bound B attributes {loss, optimizer, metrics} {
 //     sinter.state parameter @"hidden/kernel" : ...      one each, in order
-//     func.func @forward(%input: tensor<?x...xf32>) -> tensor<?x...xf32>
+//     func.func @forward(%input: tensor<?x...xf32>, ...) -> tensor<?x...xf32>
 //   }
 //
 // Every op's location is the layer's name over its line in the spec. Configs
@@ -14,6 +14,7 @@
 #include "frontend/Layers.h"
 
 #include "ir/SinterDialect.h"
+#include "passes/Names.h"
 
 #include "mlir/IR/Verifier.h"
 
@@ -116,25 +117,41 @@ void GraphEmitter::emitForward(mlir::Location loc) {
   auto emitterOf = [&](const LayerRecord &layer) {
     return LayerEmitter{builder, locOf(layer), layer, nextStream};
   };
-  const LayerRecord &input = model.layers().front();
-  const LayerRecord &output = model.output();
-  auto function = mlir::func::FuncOp::create(
-      builder, loc, "forward",
-      builder.getFunctionType(emitterOf(input).typeOf(input.shape),
-                              emitterOf(output).typeOf(output.shape)));
+  auto function = mlir::func::FuncOp::create(builder, loc, "forward",
+                                             builder.getFunctionType({}, {}));
   mlir::Block *body = function.addEntryBlock();
-  body->getArgument(0).setLoc(locOf(input));
   builder.setInsertionPointToEnd(body);
 
-  std::vector<mlir::Value> results = {body->getArgument(0)};
-  for (const LayerRecord &layer : model.layers().drop_front()) {
+  std::vector<mlir::Value> results;
+  llvm::SmallVector<llvm::StringRef> inputNames;
+  for (const LayerRecord &layer : model.layers()) {
+    if (layer.config.name == "input") {
+      inputNames.push_back(layer.name);
+      results.push_back(body->addArgument(
+          emitterOf(layer).typeOf(layer.shape), locOf(layer)));
+      continue;
+    }
     llvm::SmallVector<mlir::Value> inputs;
     for (Tensor tensor : layer.inputs)
       inputs.push_back(results[tensor.layer()]);
     LayerEmitter emitter = emitterOf(layer);
     results.push_back(findLayerRule(layer.config.name)->emit(emitter, inputs));
   }
-  mlir::func::ReturnOp::create(builder, locOf(output), results.back());
+  llvm::SmallVector<mlir::Value> outputs;
+  llvm::SmallVector<llvm::StringRef> outputNames;
+  for (Tensor output : model.outputs()) {
+    outputs.push_back(results[output.layer()]);
+    outputNames.push_back(model.layers()[output.layer()].name);
+  }
+  mlir::func::ReturnOp::create(builder, locOf(model.output()), outputs);
+  function.setType(builder.getFunctionType(body->getArgumentTypes(),
+                                           mlir::ValueRange(outputs)));
+  // One of each needs no name: it is `input`, and it is `prediction`.
+  if (inputNames.size() > 1)
+    function->setAttr(names::inputNames, builder.getStrArrayAttr(inputNames));
+  if (outputNames.size() > 1)
+    function->setAttr(names::resultNames,
+                      builder.getStrArrayAttr(outputNames));
 }
 
 mlir::Attribute GraphEmitter::toAttribute(const frontend::Value &value) {

@@ -169,10 +169,6 @@ Tensor ModelBuilder::layer(Config config, llvm::ArrayRef<Tensor> inputs) {
 Tensor ModelBuilder::tryLayer(Config config, llvm::ArrayRef<Tensor> inputs) {
   if (!completeConfig(config, Kind::Layer, *reports))
     return {};
-  if (config.name == "input" && !records.empty()) {
-    reports->error(config.loc, "expected one input, got a second one");
-    return {};
-  }
   std::string name;
   if (config.isNull("name"))
     name = namer.fresh(tableOf(Kind::Layer).find(config.name)->className);
@@ -243,6 +239,7 @@ bool ModelBuilder::check() {
   if (!checked && !records.empty() && !broken) {
     checkUses();
     if (loss) {
+      checkTrainsOneToOne();
       checkLoss();
       checkMetrics();
       checkClassWeights();
@@ -256,7 +253,8 @@ bool ModelBuilder::check() {
 
 void ModelBuilder::checkUses() {
   std::vector<bool> used(records.size());
-  used.back() = true;
+  for (Tensor output : outputs())
+    used[output.layer()] = true;
   for (const LayerRecord &layer : records)
     for (Tensor input : layer.inputs)
       used[input.layer()] = true;
@@ -266,6 +264,17 @@ void ModelBuilder::checkUses() {
                      "result of layer '" + layer.name +
                          "' is not used; expected another layer to read it "
                          "(the last layer is the output)");
+}
+
+void ModelBuilder::checkTrainsOneToOne() {
+  const size_t inputs = llvm::count_if(records, [](const LayerRecord &layer) {
+    return layer.config.name == "input";
+  });
+  if (inputs != 1 || outputs().size() != 1)
+    reports->error(loss->loc,
+                   formatv("expected a model of one input and one output to "
+                           "train, got {0} and {1}",
+                           inputs, outputs().size()));
 }
 
 /// The activation that ends a layer, or "".

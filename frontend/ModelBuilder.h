@@ -20,9 +20,10 @@
 // `graph` stage. A call that fails reports and returns a null Tensor, and a
 // layer that gets a null Tensor is silent, so one fault gives one error.
 // Names, defaults and meaning are Keras 3's; so are automatic layer names
-// (dense, dense_1, ...). The model's output is the last layer's result.
+// (dense, dense_1, ...). The model's output is the last layer's result, unless
+// setOutputs() says otherwise.
 //
-// Known weakness: one input and one output.
+// Known weakness: a model with several inputs or outputs can predict, not train.
 #ifndef SINTER_FRONTEND_MODELBUILDER_H
 #define SINTER_FRONTEND_MODELBUILDER_H
 
@@ -126,6 +127,8 @@ public:
   /// Makes the learning rate a state, "optimizer/learning_rate", for a program
   /// that changes it while it trains.
   void setVariableLearningRate() { variableLearningRate = true; }
+  /// The model's results, in this order. Without a loss only.
+  void setOutputs(llvm::ArrayRef<Tensor> tensors) { outputTensors = tensors; }
   /// The largest batch the compiled functions take.
   void setBatchBound(int64_t samples) { batchBound = samples; }
   /// Where the model's name stands, for locations in the IR.
@@ -139,7 +142,12 @@ public:
 
   llvm::StringRef name() const { return modelName; }
   llvm::ArrayRef<LayerRecord> layers() const { return records; }
-  const LayerRecord &output() const { return records.back(); }
+  /// The first output; with a loss, the only one.
+  const LayerRecord &output() const { return records[outputs()[0].layer()]; }
+  std::vector<Tensor> outputs() const {
+    return outputTensors.empty() ? std::vector{Tensor(records.size() - 1)}
+                                 : outputTensors;
+  }
   /// Only with a loss and an output.
   Target target() const { return targetOf(*loss, output().shape); }
   Diagnostics &diagnostics() const { return *reports; }
@@ -149,6 +157,7 @@ private:
 
   Tensor tryLayer(Config config, llvm::ArrayRef<Tensor> inputs);
   void checkUses();
+  void checkTrainsOneToOne();
   void checkLoss();
   void checkMetrics();
   void checkClassWeights();
@@ -160,6 +169,7 @@ private:
   int64_t batchBound = 32;
   LayerNamer namer;
   std::vector<LayerRecord> records;
+  std::vector<Tensor> outputTensors; // empty: the last layer's
   bool broken = false; // a layer failed: uses and output say nothing
   bool checked = false;
   std::optional<Config> loss, optimizer;

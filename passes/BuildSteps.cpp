@@ -183,16 +183,19 @@ struct BuildSteps : sinter::impl::BuildStepsBase<BuildSteps> {
       model.emitError("expected a function @forward, got none");
       return signalPassFailure();
     }
-    if (forward.getNumArguments() != 1 || forward.getNumResults() != 1) {
+    const bool single =
+        forward.getNumArguments() == 1 && forward.getNumResults() == 1;
+    if (model.getLoss() && !single) {
       forward.emitError("expected one input and one output, got ")
           << forward.getNumArguments() << " and " << forward.getNumResults();
       return signalPassFailure();
     }
-    if (!isBatched(forward.front().getTerminator()->getOperand(0))) {
-      forward.emitError("expected a batched output, got ")
-          << forward.getResultTypes().front();
-      return signalPassFailure();
-    }
+    for (Value output : forward.front().getTerminator()->getOperands())
+      if (!isBatched(output)) {
+        forward.emitError("expected a batched output, got ")
+            << output.getType();
+        return signalPassFailure();
+      }
     if (failed(StepBuilder(model, forward).build()))
       return signalPassFailure();
     forward.erase();

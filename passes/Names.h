@@ -23,6 +23,8 @@ constexpr llvm::StringLiteral seed = "optimizer/seed";
 /// A function of one sample: batched values stay row-major, and kernels have
 /// their lanes over the last feature.
 constexpr llvm::StringLiteral oneSample = "sinter.one_sample";
+/// What callers call arguments and results, where there are several.
+constexpr llvm::StringLiteral inputNames = "sinter.input_names";
 constexpr llvm::StringLiteral resultNames = "sinter.result_names";
 constexpr llvm::StringLiteral arenaBytes = "sinter.arena_bytes";
 /// Samples at a time, where that is less than the model's bound.
