@@ -137,6 +137,11 @@ static const EntryInfo *findEntry(Kind kind, StringRef name) {
     return entry;
   if (name == "L1L2")
     return table.find("l1_l2");
+  // An activation with arguments is a layer inside of another: LeakyReLU.
+  if (kind == Kind::Activation)
+    for (const EntryInfo &layer : tableOf(Kind::Layer).entries)
+      if (layer.className == name)
+        return table.find(layer.name);
   return table.find(name.lower()); // RMSprop, AdamW
 }
 
@@ -411,7 +416,11 @@ std::optional<Config> KerasConfigReader::metric(const Json &value) {
   std::string name = textMember(member(value, "config"), "name");
   if (name == "accuracy" || name == "acc")
     return Config("accuracy");
-  return named(Kind::Metric, value);
+  std::optional<Config> metric = named(Kind::Metric, value);
+  if (metric && isName(name) &&
+      findEntry(Kind::Metric, name) != findEntry(Kind::Metric, metric->name))
+    metric->args.push_back({"name", Value(name)});
+  return metric;
 }
 
 std::optional<Config> KerasConfigReader::optimizer(const Json &value) {

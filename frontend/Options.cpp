@@ -61,6 +61,8 @@ public:
         ->capture_default_str()
         ->check(CLI::IsMember(
             {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir"}));
+    compile->add_option("--weights", options.weights,
+                        "Safetensors file with the weights to start from");
     addCpu(compile);
     addTriple(compile);
     addTimeReport(compile);
@@ -90,6 +92,27 @@ public:
     addCpu(dump);
     addTriple(dump);
     addTimeReport(dump);
+
+    CLI::App *import = add(Command::Import, "import",
+                           "Make a spec and weights of a Keras file (.h5, "
+                           ".keras, .json)",
+                           "FILE", "Model file");
+    import->add_option("-o,--output", options.output, "Folder to write into")
+        ->required();
+    import->add_option("--weights", options.weights,
+                       "Weights (.h5) for an architecture without (.json)");
+
+    CLI::App *exporter = app.add_subcommand(
+        "export", "Write a network as a file of Keras or NumPy");
+    exporter->add_option("--spec", options.spec, "Model spec (YAML)")
+        ->required();
+    exporter->add_option("--weights", options.weights,
+                         "Safetensors file [the spec's own]");
+    exporter
+        ->add_option("-o,--output", options.output,
+                     "File to write: .h5, .keras or .npz")
+        ->required();
+    exporter->callback([&options] { options.command = Command::Export; });
 
     // Documentation is generated from the tables that check specs.
     app.add_subcommand("catalog",
@@ -134,9 +157,11 @@ private:
     return false;
   }
 
-  CLI::App *add(Command command, const char *name, const char *help) {
+  CLI::App *add(Command command, const char *name, const char *help,
+                const char *file = "SPEC",
+                const char *what = "Model spec (YAML), or a model file") {
     CLI::App *result = app.add_subcommand(name, help);
-    result->add_option("SPEC", options.spec, "Model spec (YAML)")->required();
+    result->add_option(file, options.spec, what)->required();
     result->callback([this, command] { options.command = command; });
     return result;
   }

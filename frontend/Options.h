@@ -16,17 +16,27 @@ enum ExitStatus {
   kFailed = 3, // the disk is full, there is no linker, Sinter has a bug
 };
 
-enum class Command { Compile, Run, Summary, Check, Dump, Catalog };
+enum class Command {
+  Compile,
+  Run,
+  Summary,
+  Check,
+  Dump,
+  Import,
+  Export,
+  Catalog
+};
 
 struct Options {
   Command command = Command::Summary;
-  std::string spec; // path of the spec file
+  std::string spec; // path of the spec file, or of a model file
   // compile, run, check, dump
   std::string targetCpu; // empty: this machine's, or --target's oldest
   std::string target;    // triple; empty: this machine's
   bool timeReport = false;
-  // compile
-  std::string output; // empty: named after the model
+  // compile, import, export
+  std::string weights; // a file; empty: none
+  std::string output;  // compile: empty means named after the model
   std::string emit = "exe";
   // dump
   std::string stage = "graph";

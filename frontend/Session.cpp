@@ -38,6 +38,15 @@ Session::Failure Session::load() {
   spec.emplace(commandLine.spec);
   if (!spec->isGood())
     return kWrongInput;
+  if (!commandLine.weights.empty()) {
+    auto weights =
+        readWeights(commandLine.weights, spec->model(), spec->diagnostics());
+    if (!weights)
+      return kWrongInput;
+    spec->model().setWeights(
+        std::make_shared<const std::vector<ImportedWeight>>(
+            std::move(*weights)));
+  }
   graph = spec->model().build(context);
   handler.emplace(context, spec->diagnostics());
   std::string text;

@@ -1,6 +1,7 @@
 // SpecFile.cpp - reads a spec file and collects all that is said about it.
 #include "frontend/SpecFile.h"
 
+#include "frontend/ImportedModel.h"
 #include "frontend/SpecBuilder.h"
 #include "frontend/YamlReader.h"
 
@@ -29,6 +30,16 @@ readText(const std::string &path) {
 }
 
 SpecFile::SpecFile(const std::string &path) {
+  if (isModelFile(path)) {
+    reports = std::make_unique<Diagnostics>(path);
+    std::optional<ImportedModel> model = importModel(path, {}, *reports);
+    if (!model)
+      return;
+    readSpecification = toSpec(std::move(*model));
+    builder.emplace(readSpecification->name, *reports);
+    buildSpec(*readSpecification, *builder);
+    return;
+  }
   auto content = readText(path);
   if (const auto *error = std::get_if<std::error_code>(&content)) {
     reports = std::make_unique<Diagnostics>(path);

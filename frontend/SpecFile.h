@@ -1,4 +1,5 @@
-// SpecFile.h - a spec file on its way to a model: read, checked, built.
+// SpecFile.h - a spec file (or a model file, which stands for one) on its way
+// to a model: read, checked, built.
 #ifndef SINTER_FRONTEND_SPECFILE_H
 #define SINTER_FRONTEND_SPECFILE_H
 

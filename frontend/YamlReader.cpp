@@ -13,10 +13,13 @@
 #include "frontend/YamlReader.h"
 
 #include "frontend/ConfigCheck.h"
+#include "frontend/ImportedModel.h"
 #include "frontend/YamlTree.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 
 using namespace sinter::frontend;
 using llvm::StringRef;
@@ -41,6 +44,8 @@ private:
   void readTrain(const YamlEntry &entry);
   void readCallbacks(const YamlEntry &entry);
 
+  /// `model: FILE`: network, weights, and what else the file has.
+  void readModelFile(const YamlEntry &entry, const YamlNode &root);
   void readClasses(const YamlEntry &entry);
   void addLayer(Config layer, bool isFirst);
   std::optional<Config> readDataSource(const YamlNode &node);
@@ -64,6 +69,8 @@ private:
 };
 
 } // namespace
+
+static bool namesModelFile(StringRef text);
 
 Spec SpecReader::read(const YamlNode &root) {
   struct Section {
@@ -94,7 +101,17 @@ Spec SpecReader::read(const YamlNode &root) {
     keys.push_back(section.key);
 
   bool misspelled = false;
+  const YamlEntry *file = nullptr; // `model: FILE`
+  for (const YamlEntry &entry : root.entries)
+    if (entry.key == "model" && entry.value.isScalar() &&
+        namesModelFile(entry.value.text))
+      file = &entry;
+  if (file)
+    readModelFile(*file, root);
   for (const YamlEntry &entry : root.entries) {
+    if (file &&
+        (entry.key == "model" || entry.key == "input" || entry.key == "layers"))
+      continue; // readModelFile() has
     const auto *section = llvm::find_if(
         sections, [&](const Section &s) { return s.key == entry.key; });
     if (section != std::end(sections)) {
@@ -107,8 +124,15 @@ Spec SpecReader::read(const YamlNode &root) {
           "unknown key '" + printable(entry.key) + "'" +
               (hint.empty() ? "; expected one of " + joinNames(keys) : hint));
   }
+  if (file && spec.layers.empty())
+    return std::move(spec); // the file could not be read; that is enough
+  auto isGiven = [&](StringRef key) {
+    return root.find(key) || (key == "layers" && file) ||
+           (key == "loss" && spec.loss) ||
+           (key == "optimizer" && spec.optimizer);
+  };
   for (const Section &section : sections)
-    if (section.required && !misspelled && !root.find(section.key))
+    if (section.required && !misspelled && !isGiven(section.key))
       error(root.loc,
             ("missing key '" + section.key + "' (" + section.doc + ")").str());
   bool firstIsLayer = !spec.layers.empty() && spec.layers.front().complete;
@@ -119,19 +143,57 @@ Spec SpecReader::read(const YamlNode &root) {
 
 // ---- Sections ---------------------------------------------------------------
 
+static bool namesModelFile(StringRef text) {
+  return llvm::any_of(
+      llvm::ArrayRef<StringRef>{".onnx", ".h5", ".hdf5", ".keras", ".json"},
+      [&](StringRef ending) { return text.ends_with(ending); });
+}
+
 /// The model's name becomes a C symbol of the compiled model.
 static bool isCIdentifier(StringRef text) {
   return isName(text) && !text.contains('-') && !text.contains('.');
 }
 
+void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
+  const SourceLoc loc = entry.value.loc;
+  for (const YamlEntry &other : root.entries)
+    if (other.key == "layers")
+      error(other.keyLoc, "expected 'layers' or a model from a file, got both; "
+                          "`sinter import` makes layers of the file");
+  // Beside the spec, unless it says otherwise.
+  llvm::SmallString<128> path(entry.value.text);
+  if (llvm::sys::path::is_relative(path)) {
+    path = llvm::sys::path::parent_path(diagnostics.fileName());
+    llvm::sys::path::append(path, entry.value.text);
+  }
+  Diagnostics about(path.str().str());
+  std::optional<ImportedModel> model = importModel(path.str().str(), {}, about);
+  diagnostics.absorb(about, printable(entry.value.text) + ": ", loc);
+  if (!model)
+    return;
+  spec = toSpec(std::move(*model), loc);
+  const YamlNode *input = root.find("input");
+  if (!input)
+    return;
+  if (!input->isMap() || input->entries.size() != 1 ||
+      input->entries[0].key != "scale")
+    return error(input->loc,
+                 "expected 'input' to be {scale: NUMBER}: its shape "
+                 "is the file's");
+  Config config("input", {}, input->loc);
+  for (const Argument &argument : spec.input->args)
+    if (argument.name != "scale")
+      config.args.push_back(argument);
+  config.args.push_back(
+      {"scale", toValue(input->entries[0].value), input->entries[0].keyLoc});
+  if (std::optional<Config> completed =
+          complete(std::move(config), Kind::Section))
+    spec.input = std::move(*completed);
+}
+
 void SpecReader::readModel(const YamlEntry &entry) {
   const YamlNode &node = entry.value;
   StringRef name = node.text;
-  if (llvm::any_of(llvm::ArrayRef<StringRef>{".onnx", ".h5", ".keras", ".json"},
-                   [&](StringRef ending) { return name.ends_with(ending); }))
-    return error(node.loc, "a network from a file ('" + printable(name) +
-                               "') is not supported yet; expected a name and "
-                               "'layers'");
   if (!node.isScalar() || !isCIdentifier(name))
     return error(node.loc, "expected 'model' to be a name of letters, digits "
                            "and '_' (it becomes a C symbol), got " +
@@ -185,6 +247,7 @@ void SpecReader::readOptimizer(const YamlEntry &entry) {
 }
 
 void SpecReader::readMetrics(const YamlEntry &entry) {
+  spec.metrics.clear(); // those of a model file
   if (entry.value.isNull())
     return;
   llvm::ArrayRef<YamlNode> items = entry.value; // one metric needs no list

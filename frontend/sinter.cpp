@@ -1,8 +1,9 @@
 // sinter.cpp - the program: one function for each command.
 //
 //   sinter compile SPEC [-o OUT] [--emit KIND]    sinter check SPEC
-//   sinter run SPEC [trainer flags]               sinter dump SPEC --stage
-//   STAGE sinter summary SPEC                           sinter catalog
+//   sinter run SPEC [trainer flags]               sinter dump SPEC --stage S
+//   sinter summary SPEC                           sinter catalog
+//   sinter import FILE -o DIR                     sinter export --spec SPEC
 //
 // Each command takes the spec through a Session as far down the pipeline as it
 // needs and prints what it found. Messages about the spec are collected there
@@ -10,12 +11,15 @@
 #include "frontend/Cache.h"
 #include "frontend/Catalog.h"
 #include "frontend/Dump.h"
+#include "frontend/Import.h"
 #include "frontend/Report.h"
 #include "frontend/Session.h"
 #include "frontend/Summary.h"
 
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/SHA256.h"
 
 #include <cerrno>
 #include <cstring>
@@ -91,6 +95,17 @@ static int compile(const Options &options) {
   return session.compileTo(kind, output).value_or(kDone);
 }
 
+/// The graph as text leaves long tensors out.
+static std::string hashOfWeights(const ModelBuilder &model) {
+  llvm::SHA256 hash;
+  if (model.weights())
+    for (const ImportedWeight &weight : *model.weights())
+      hash.update(
+          llvm::StringRef(reinterpret_cast<const char *>(weight.values.data()),
+                          weight.values.size() * sizeof(float)));
+  return llvm::toHex(hash.final());
+}
+
 /// Compiles the trainer of a spec unless the cache has it. Returns its path, or
 /// nothing, with `status` set, after errors.
 static std::optional<std::string> makeTrainer(const Options &options,
@@ -112,7 +127,8 @@ static std::optional<std::string> makeTrainer(const Options &options,
   dumpModule(stream, session.module(), /*locations=*/true);
   llvm::Expected<std::string> path =
       cachedTrainer(session.file().model().name(),
-                    {graph, session.recipe(), options.targetCpu});
+                    {graph, session.recipe(), options.targetCpu,
+                     hashOfWeights(session.file().model())});
   if (!path) {
     diagnostics.error({}, llvm::toString(path.takeError()));
     return fail(kFailed);
@@ -161,6 +177,10 @@ static int runCommand(const Options &options) {
     return check(options);
   case Command::Dump:
     return dump(options);
+  case Command::Import:
+    return importCommand(options);
+  case Command::Export:
+    return exportCommand(options);
   case Command::Catalog:
     printCatalog(llvm::outs());
     return kDone;

@@ -42,9 +42,18 @@ static Error runCommand(const sinter_model &model, const Options &options) {
   return {};
 }
 
+/// Whether the compiler was given weights, which it gives all or none.
+static bool hasWeights(const sinter_model &model) {
+  for (int64_t i = 0; i < model.num_states; ++i)
+    if (model.states[i].init == SINTER_INIT_DATA)
+      return true;
+  return false;
+}
+
 static Error parseAndRun(const sinter_model &model, int argc,
                          const char *const *argv) {
   Options options;
+  options.modelHasWeights = hasWeights(model);
   if (Error error = parseOptions(argc, argv, options))
     return error;
   if (options.help.empty()) {

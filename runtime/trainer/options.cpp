@@ -115,7 +115,8 @@ const FlagRow flagRows[] = {
     {"--data", "DIR", trains | evaluate, 0,
      "where the data files are (default: here)", setText<&Options::data>},
     {"--weights", "FILE", evaluate | predict, evaluate | predict,
-     "safetensors file to use", setText<&Options::weights>},
+     "safetensors file to use (default: the weights compiled in)",
+     setText<&Options::weights>},
     {"--input", "FILE", predict, predict,
      "idx, npy, csv, png or ppm file to read", setText<&Options::input>},
     {"--output", "FILE", predict, predict, "npy or csv file to write",
@@ -342,6 +343,7 @@ Error parseOptions(int argc, const char *const *argv, Options &options) {
   }
   for (const FlagRow &flag : flagRows)
     if ((flag.requiredBy & bit(command->command)) &&
+        !(options.modelHasWeights && std::strcmp(flag.name, "--weights") == 0) &&
         std::find(given.begin(), given.end(), &flag) == given.end())
       return wrongUsage("%s: expected the flag %s %s", command->name, flag.name,
                         flag.value);

@@ -20,6 +20,9 @@ struct Options {
   std::string init, save, history, report; // train
   std::string checkpointDirectory;         // train
   std::string weights;                     // evaluate, predict
+  /// The compiled model brings weights: evaluate and predict need no file. Set
+  /// before parsing.
+  bool modelHasWeights = false;
   std::string input, output;               // predict
   // What is not given comes from the recipe.
   std::optional<int64_t> epochs, batchSize, seed;

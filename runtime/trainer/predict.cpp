@@ -86,8 +86,9 @@ Error runPredict(const sinter_model &model, const Options &options) {
   Instance instance;
   if (Error error = instance.create(model, options.threads, 0))
     return error;
-  if (Error error = instance.load(options.weights))
-    return error;
+  if (!options.weights.empty())
+    if (Error error = instance.load(options.weights))
+      return error;
   if (options.argmax)
     if (Error error = settleClasses(recipe, options.weights, instance.classes))
       return error;

@@ -153,13 +153,29 @@ TEST_CASE("a model for inference needs no loss", "[builder]") {
   CHECK(graphOf(b).find("loss") == std::string::npos);
 }
 
-TEST_CASE("layers before the input, and a second input", "[builder]") {
+TEST_CASE("layers before the input", "[builder]") {
   ModelBuilder b("m");
   b.flatten(Tensor());
   CHECK(reportsOf(b) == "");
   b.layer("flatten", {});
-  b.input({4});
-  b.input({4}, {.name = "other"});
-  CHECK(reportsOf(b) == "m: error: flatten_1: expected 1 input, got 0\n"
-                        "m: error: expected one input, got a second one\n");
+  CHECK(reportsOf(b) == "m: error: flatten_1: expected 1 input, got 0\n");
+}
+
+TEST_CASE("several inputs and outputs", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({4}), y = b.input({4}, {.name = "other"});
+  b.setOutputs({b.add({x, y}), b.multiply({x, y}, "product")});
+  std::string graph = graphOf(b);
+  CHECK(graph.find("input_names = [\"input\", \"other\"]") !=
+        std::string::npos);
+  CHECK(graph.find("result_names = [\"add\", \"product\"]") !=
+        std::string::npos);
+  CHECK(graph.find("-> (tensor<?x4xf32>, tensor<?x4xf32>)") !=
+        std::string::npos);
+
+  ModelBuilder trained("m");
+  trained.add({trained.input({4}), trained.input({4}, {.name = "other"})});
+  trained.setLoss("mse");
+  CHECK(reportsOf(trained) == "m: error: expected a model of one input and one "
+                              "output to train, got 2 and 1\n");
 }

@@ -1,0 +1,157 @@
+// KerasWriter.cpp - the files that Keras 3 writes: model.h5 and model.keras.
+//
+// What lies where is told in KerasReader.cpp and KerasWeights.cpp. Our
+// parameters have Keras's names and order, so a file is the JSON of the
+// network, the JSON of the training, and the parameters one by one. Optimizer
+// slots are not in it: Keras starts them anew.
+//
+// Known weakness: data that the spec scales (input.scale) must be scaled by
+// Keras's user, too; a warning says so.
+#include "frontend/Catalog.h"
+#include "frontend/Hdf5Writer.h"
+#include "frontend/KerasJson.h"
+#include "frontend/ModelExport.h"
+#include "frontend/ZipFile.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+#include <ctime>
+
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+static std::string toText(const OrderedJson &json) {
+  return json.dump(-1, ' ', /*ensure_ascii=*/true);
+}
+
+/// The network's JSON, or nothing after reports.
+static std::optional<OrderedJson> networkOf(const ExportSource &source,
+                                            KerasDialect dialect,
+                                            Diagnostics &diagnostics) {
+  std::vector<std::string> refused;
+  OrderedJson json = toKerasModel(source.model, dialect, refused);
+  for (const std::string &what : refused)
+    diagnostics.error({}, what);
+  if (!refused.empty())
+    return std::nullopt;
+  const double scale = source.model.layers().front().config.number("scale");
+  if (scale != 1)
+    diagnostics.warning({}, "Keras's model gets its data as the network does: "
+                            "multiply it by the spec's input scale (" +
+                                Value(scale).describe() + ") first");
+  return json;
+}
+
+static StringRef variableOf(const Parameter &parameter) {
+  return StringRef(parameter.name).rsplit('/').second;
+}
+
+static bool reportFull(const std::string &path, Diagnostics &diagnostics) {
+  diagnostics.error({}, "cannot write " + path +
+                            ": libhdf5 cannot hold the model in memory");
+  return false;
+}
+
+// ---- HDF5
+// ---------------------------------------------------------------------
+
+/// /model_weights: a group for each layer, also for those without weights.
+static void addLayerGroups(const ExportSource &source, Hdf5Writer &file) {
+  const std::string root = "/model_weights";
+  file.group(root);
+  std::vector<std::string> names;
+  auto weight = source.weights.begin();
+  // Keras's Sequential does not count its input among its layers.
+  for (const LayerRecord &layer :
+       source.model.layers().drop_front(isSequential(source.model) ? 1 : 0)) {
+    const std::string group = root + "/" + layer.name;
+    file.group(group);
+    names.push_back(layer.name);
+    std::vector<std::string> variables;
+    for (const Parameter &parameter : layer.parameters) {
+      variables.push_back(
+          (source.model.name() + "/" + layer.name + "/" + variableOf(parameter))
+              .str());
+      file.dataset(group + "/" + variables.back(), weight->shape,
+                   weight->values);
+      ++weight;
+    }
+    file.texts(group, "weight_names", variables);
+  }
+  file.group(root + "/top_level_model_weights");
+  file.texts(root + "/top_level_model_weights", "weight_names", {});
+  file.texts(root, "layer_names", names);
+  file.text(root, "backend", "tensorflow");
+  file.text(root, "keras_version", kKerasVersion);
+}
+
+bool sinter::frontend::exportKerasHdf5(const ExportSource &source,
+                                       const std::string &path,
+                                       Diagnostics &diagnostics) {
+  std::optional<OrderedJson> network =
+      networkOf(source, KerasDialect::Hdf5, diagnostics);
+  if (!network)
+    return false;
+  Hdf5Writer file;
+  file.text("/", "backend", "tensorflow");
+  file.text("/", "keras_version", kKerasVersion);
+  file.text("/", "model_config", toText(*network));
+  if (source.spec.loss && source.spec.optimizer)
+    file.text("/", "training_config",
+              toText(toKerasTraining(source.spec, KerasDialect::Hdf5)));
+  addLayerGroups(source, file);
+  std::string bytes = file.bytes();
+  if (bytes.empty())
+    return reportFull(path, diagnostics);
+  return writeFile(path, bytes, diagnostics);
+}
+
+// ---- Archives
+// -----------------------------------------------------------------
+
+/// Groups are named after classes: conv2d, conv2d_1, ...
+static std::string archivedWeights(const ExportSource &source) {
+  Hdf5Writer file;
+  LayerNamer namer;
+  auto weight = source.weights.begin();
+  for (const LayerRecord &layer : source.model.layers()) {
+    StringRef className =
+        tableOf(Kind::Layer).find(layer.config.name)->className;
+    const std::string group = "/layers/" + namer.fresh(className) + "/vars";
+    file.group(group);
+    file.text(group, "name", layer.name);
+    for (size_t i = 0; i < layer.parameters.size(); ++i, ++weight)
+      file.dataset(group + "/" + std::to_string(i), weight->shape,
+                   weight->values);
+  }
+  file.group("/vars");
+  return file.bytes();
+}
+
+bool sinter::frontend::exportKerasArchive(const ExportSource &source,
+                                          const std::string &path,
+                                          Diagnostics &diagnostics) {
+  std::optional<OrderedJson> network =
+      networkOf(source, KerasDialect::Archive, diagnostics);
+  if (!network)
+    return false;
+  if (source.spec.loss && source.spec.optimizer)
+    (*network)["compile_config"] =
+        toKerasTraining(source.spec, KerasDialect::Archive);
+  std::time_t now = std::time(nullptr);
+  char date[32];
+  std::strftime(date, sizeof date, "%Y-%m-%d@%H:%M:%S", std::gmtime(&now));
+  OrderedJson metadata;
+  metadata["keras_version"] = kKerasVersion;
+  metadata["date_saved"] = date;
+  std::string weights = archivedWeights(source);
+  if (weights.empty())
+    return reportFull(path, diagnostics);
+  std::string wrong =
+      writeZip(path, {{"metadata.json", toText(metadata)},
+                      {"config.json", toText(*network)},
+                      {"model.weights.h5", std::move(weights)}});
+  if (!wrong.empty())
+    diagnostics.error({}, "cannot write " + path + ": " + wrong);
+  return wrong.empty();
+}

@@ -1,0 +1,35 @@
+// ModelExport.h - a network with its weights as a file for other programs.
+#ifndef SINTER_FRONTEND_MODELEXPORT_H
+#define SINTER_FRONTEND_MODELEXPORT_H
+
+#include "frontend/ModelBuilder.h"
+
+namespace sinter::frontend {
+
+/// What a file is made of. `weights` is in the order of the model's parameters.
+struct ExportSource {
+  const Spec &spec;
+  const ModelBuilder &model;
+  const std::vector<ImportedWeight> &weights;
+};
+
+/// Writes `path` in the form that its ending says (.h5, .keras, .npz). False
+/// after reporting; then a file that was there before is as it was.
+bool exportModel(const ExportSource &source, const std::string &path,
+                 Diagnostics &diagnostics);
+
+/// Replaces the file `path` in one step. False after reporting.
+bool writeFile(const std::string &path, llvm::StringRef bytes,
+               Diagnostics &diagnostics);
+
+// The forms, each in its own file.
+bool exportKerasHdf5(const ExportSource &source, const std::string &path,
+                     Diagnostics &diagnostics);
+bool exportKerasArchive(const ExportSource &source, const std::string &path,
+                        Diagnostics &diagnostics);
+bool exportNpz(const ExportSource &source, const std::string &path,
+               Diagnostics &diagnostics);
+
+} // namespace sinter::frontend
+
+#endif // SINTER_FRONTEND_MODELEXPORT_H

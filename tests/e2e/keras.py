@@ -1,0 +1,696 @@
+"""Files of Keras go in and come out again.
+
+Real files, where the project's data are there: each imported network, compiled
+with its weights inside, has to answer as an independent evaluation in NumPy did
+(expected.tsv), and to go on training from there. Small files made here with
+h5py have every layout and every fault; round trips lose no bit.
+"""
+
+import io
+import json
+import os
+import random
+import re
+import subprocess
+import unittest
+import zipfile
+
+import e2e
+
+SHARED = os.path.join(e2e.ROOT, "..", "shared", "data")
+
+
+def shared(name):
+    path = os.path.join(SHARED, name)
+    if not os.path.exists(path):
+        raise unittest.SkipTest(f"{path} is not on this machine")
+    return path
+
+
+def sinter(*arguments, status=0):
+    """stderr of a call that ends as expected."""
+    done = subprocess.run([e2e.tool("sinter"), *map(str, arguments)],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True, timeout=120)
+    if done.returncode != status:
+        raise e2e.Failed(f"sinter {arguments}: expected status {status}, got "
+                         f"{done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stderr
+
+
+def import_model(path, name, *flags):
+    """The spec's text and the weights of an imported file."""
+    folder = e2e.scratch(name)
+    sinter("import", path, "-o", folder, *flags)
+    with open(os.path.join(folder, "spec.yaml")) as file:
+        spec = file.read()
+    weights = os.path.join(folder, "weights.safetensors")
+    return spec, e2e.read_safetensors(weights) if os.path.exists(weights) else {}
+
+
+def without_comments(spec):
+    return [line for line in spec.split("\n") if not line.startswith("#")]
+
+
+# ---- Real files ----------------------------------------------------------------
+
+
+def test_images(dataset, count=1000, part="test"):
+    """Pixels and labels as bytes."""
+    if dataset.startswith("Sign"):
+        import gzip
+        path = shared(f"sign-mnist/sign_mnist_{part}.csv.gz")
+        pixels, labels = bytearray(), []
+        with gzip.open(path, "rt") as file:
+            next(file)
+            for line in file:
+                label, *row = map(int, line.split(","))
+                labels.append(label)
+                pixels += bytes(row)
+                if len(labels) == count:
+                    break
+        return bytes(pixels), labels
+    fashion = dataset.startswith("Fashion")
+    folder = e2e.data_dir("fashion-mnist" if fashion else "mnist")
+    ending = ".gz" if fashion else ""
+    prefix = "t10k" if part == "test" else "train"
+    _, pixels = e2e.read_idx(
+        os.path.join(folder, prefix + "-images-idx3-ubyte" + ending))
+    _, labels = e2e.read_idx(
+        os.path.join(folder, prefix + "-labels-idx1-ubyte" + ending))
+    return pixels[:784 * count], list(labels[:count])
+
+
+class RealFiles(unittest.TestCase):
+    def rows(self):
+        with open(shared("expected.tsv")) as file:
+            for line in list(file)[1:]:
+                fields = line.rstrip("\n").split("\t")
+                if fields[0].startswith("keras/"):
+                    yield fields
+
+    def check(self, fields):
+        name, dataset, layout, _, samples, correct, outputs = fields
+        source, samples = shared(name), int(samples)
+        stem = os.path.basename(name).replace(".", "_")
+        shape = [784] if layout == "784" else [28, 28, 1]
+        pixels, labels = test_images(dataset, samples)
+        images = e2e.write_npy(e2e.scratch(stem + ".npy"), (samples, *shape),
+                               pixels, "B")
+        train_pixels, train_labels = test_images(dataset, 1600, "train")
+        e2e.write_npy(e2e.scratch("train_x.npy"), (1600, *shape), train_pixels,
+                      "B")
+        e2e.write_npy(e2e.scratch("train_y.npy"), (1600,),
+                      bytes(train_labels), "B")
+        spec = e2e.write(stem + ".yaml", f"""
+model: {os.path.abspath(source)}
+input: {{scale: 1/255}}
+data:
+  train: {{images: train_x.npy, labels: train_y.npy}}
+train: {{epochs: 1, batch_size: 32, seed: 1}}
+""")
+        trainer = e2e.Trainer(spec, stem)
+        predictions = trainer.path + ".npy"
+        e2e.run(trainer.path, "predict", "--input", images, "--output",
+                predictions)
+        (rows, classes), values = e2e.read_npy(predictions)
+        self.assertEqual(rows, samples)
+        answers = [values[i * classes:(i + 1) * classes] for i in range(rows)]
+        right = sum(max(range(classes), key=answer.__getitem__) == label
+                    for answer, label in zip(answers, labels))
+        self.assertLessEqual(abs(right - int(correct)), 1, name)
+        for answer, text in zip(answers, outputs.split(";")):
+            for got, wanted in zip(answer, map(float, text.split())):
+                self.assertLess(abs(got - wanted), 1e-3 * wanted + 1e-7, name)
+        # The first epoch starts where the file's training ended.
+        history = trainer.train(e2e.scratch(), "--no-validation")
+        self.assertGreater(history["accuracy"][0], 0.85, name)
+        print(f"\n  {name}: {right} right (expected {correct}), one more epoch: "
+              f"loss {history['loss'][0]:.4f}, accuracy "
+              f"{history['accuracy'][0]:.4f}", end=" ")
+
+    def test_answers_and_further_training(self):
+        for fields in self.rows():
+            self.check(fields)
+
+    def test_round_trips(self):
+        for name in sorted(os.listdir(shared("keras"))):
+            spec, weights = import_model(shared("keras/" + name), "first-" + name)
+            first = e2e.scratch("first-" + name)
+            for ending in ".h5", ".keras":
+                again = e2e.scratch("again-" + name + ending)
+                sinter("export", "--spec", first + "/spec.yaml", "--weights",
+                       first + "/weights.safetensors", "-o", again)
+                other, others = import_model(again, "second-" + name + ending)
+                # The model's name may have been the file's.
+                self.assertEqual(without_comments(spec), without_comments(other))
+                self.assertEqual(weights, others, name)
+                with open(first + "/weights.safetensors", "rb") as one, \
+                        open(e2e.scratch("second-" + name + ending) +
+                             "/weights.safetensors", "rb") as two:
+                    self.assertEqual(one.read(), two.read())
+
+    def test_layout_is_that_of_keras(self):
+        h5py = e2e.import_or_skip("h5py")
+        source = shared("keras/xor_mlp_edycoleee.h5")
+        copy = e2e.scratch("xor.h5")
+        import_model(source, "xor")
+        sinter("export", "--spec", e2e.scratch("xor/spec.yaml"), "--weights",
+               e2e.scratch("xor/weights.safetensors"), "-o", copy)
+
+        def outline(path):
+            """Paths with what they are, names of the model and layers alike."""
+            result = {}
+
+            def visit(name, thing):
+                if name.startswith("optimizer_weights"):
+                    return
+                name = name.replace("sequential_3", "M").replace(
+                    "xor_mlp_edycoleee", "M")
+                attributes = {key: type(value).__name__
+                              for key, value in thing.attrs.items()}
+                kind = (thing.dtype.str, thing.shape) if isinstance(
+                    thing, h5py.Dataset) else "group"
+                result[name] = (kind, attributes)
+
+            with h5py.File(path, "r") as file:
+                visit("/", file)
+                file.visititems(visit)
+                weights = file["model_weights"]
+                layers = {name: [w.split("/")[-1] for w in
+                                 weights[name].attrs["weight_names"]]
+                          for name in weights.attrs["layer_names"]}
+                training = json.loads(file.attrs["training_config"])
+            return result, layers, sorted(training)
+
+        self.assertEqual(outline(copy), outline(source))
+
+
+# ---- Files made here -----------------------------------------------------------
+
+
+def sequential(*layers, shape=(4,)):
+    """Keras 3's JSON of a model; layers are (class, config)."""
+    listed = [{"class_name": "InputLayer",
+               "config": {"batch_shape": [None, *shape], "dtype": "float32",
+                          "name": "input_layer"}}]
+    listed += [{"class_name": c, "config": dict(config)} for c, config in layers]
+    return {"class_name": "Sequential",
+            "config": {"name": "made", "layers": listed}}
+
+
+def dense(name="dense", units=3, **more):
+    return "Dense", {"name": name, "units": units, **more}
+
+
+class Maker:
+    """Writes HDF5 files as Keras does, or nearly so."""
+
+    def __init__(self):
+        self.h5py = e2e.import_or_skip("h5py")
+        self.numpy = e2e.import_or_skip("numpy")
+
+    def whole(self, path, model, weights, names=None, texts=None, **attributes):
+        """weights: {layer: {name in the file: array}}"""
+        path = e2e.scratch(path)
+        with self.h5py.File(path, "w") as file:
+            file.attrs["keras_version"] = attributes.pop("version", "3.1.1")
+            file.attrs["model_config"] = model if isinstance(
+                model, str) else json.dumps(model)
+            for key, value in attributes.items():
+                file.attrs[key] = json.dumps(value)
+            root = file.create_group("model_weights")
+            encode = texts or list
+            root.attrs["layer_names"] = encode(list(weights)) if weights else []
+            for layer, arrays in weights.items():
+                group = root.create_group(layer)
+                for name, array in arrays.items():
+                    group[name] = array
+                listed = list(arrays) if names is None else names
+                group.attrs["weight_names"] = encode(listed) if listed else []
+        return path
+
+    def ramp(self, *shape):
+        count = self.numpy.prod(shape, dtype=int)
+        return (self.numpy.arange(count, dtype="f4") / 7).reshape(shape)
+
+    def simple(self, path, **more):
+        return self.whole(path, sequential(dense()), {
+            "dense": {"kernel": self.ramp(4, 3), "bias": self.ramp(3)}}, **more)
+
+
+class Layouts(unittest.TestCase):
+    def setUp(self):
+        self.maker = Maker()
+        self.kernel = tuple(float(x) for x in self.maker.ramp(4, 3).flat)
+
+    def check(self, path, *flags):
+        spec, weights = import_model(path, os.path.basename(path) + ".d", *flags)
+        self.assertEqual(weights["dense/kernel"], ((4, 3), self.kernel))
+        self.assertIn("  - dense: 3", spec)
+        return spec
+
+    def test_names_of_weights(self):
+        ramp = self.maker.ramp
+        for i, (kernel, bias) in enumerate([
+                ("kernel", "bias"), ("dense/kernel:0", "dense/bias:0"),
+                ("sequential/dense/kernel", "sequential/dense/bias"),
+                ("dense/kernel_1:0", "dense/bias_1:0"), ("param_0", "param_1")]):
+            self.check(self.maker.whole(f"names{i}.h5", sequential(dense()), {
+                "dense": {kernel: ramp(4, 3), bias: ramp(3)}}))
+
+    def test_texts(self):
+        numpy = self.maker.numpy
+        fixed = lambda names: numpy.array([n.encode() for n in names])
+        self.check(self.maker.simple("fixed.h5", texts=fixed))
+        # One attribute for each name, as Keras splits long lists.
+        path = self.maker.simple("chunks.h5")
+        with self.maker.h5py.File(path, "a") as file:
+            group = file["model_weights/dense"]
+            del group.attrs["weight_names"]
+            group.attrs["weight_names0"] = ["kernel"]
+            group.attrs["weight_names1"] = ["bias"]
+        self.check(path)
+
+    def test_compressed_and_double(self):
+        path = self.maker.simple("packed.h5")
+        with self.maker.h5py.File(path, "a") as file:
+            group = file["model_weights/dense"]
+            del group["kernel"]
+            group.create_dataset("kernel", dtype="f8", compression="gzip",
+                                 data=self.maker.ramp(4, 3))
+        self.check(path)
+
+    def weights_h5(self, path, root):
+        with self.maker.h5py.File(path, "w") as file:
+            file[root + "/dense/vars/0"] = self.maker.ramp(4, 3)
+            file[root + "/dense/vars/1"] = self.maker.ramp(3)
+        return path
+
+    def archive(self, name, model, root):
+        weights = self.weights_h5(e2e.scratch(name + ".weights.h5"), root)
+        path = e2e.scratch(name)
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("metadata.json", '{"keras_version": "3.1.1"}')
+            file.writestr("config.json", json.dumps(model))
+            file.write(weights, "model.weights.h5")
+        return path
+
+    def test_archives(self):
+        # Groups are named by class there, not by the layer's name.
+        named = sequential(dense("first"))
+        for i, root in enumerate(["layers", "_layer_checkpoint_dependencies"]):
+            path = self.archive(f"a{i}.keras", named, root)
+            _, weights = import_model(path, f"a{i}")
+            self.assertEqual(weights["first/kernel"], ((4, 3), self.kernel))
+
+    def test_architecture_and_weights(self):
+        json_path = e2e.write("arch.json", json.dumps(sequential(dense())))
+        whole = self.maker.simple("weights_of_keras2.h5")
+        with self.maker.h5py.File(whole, "a") as file:
+            for name in list(file["model_weights"]):
+                file.move("model_weights/" + name, name)
+            for key, value in file["model_weights"].attrs.items():
+                file.attrs[key] = value
+            del file["model_weights"], file.attrs["model_config"]
+        self.check(json_path, "--weights", whole)
+        three = self.weights_h5(e2e.scratch("three.weights.h5"), "layers")
+        self.check(json_path, "--weights", three)
+        spec, weights = import_model(json_path, "bare")
+        self.assertEqual(weights, {})
+        message = sinter("import", whole, "-o", e2e.scratch("x"), status=1)
+        self.assertIn("weights, but no architecture", message)
+
+    def functional(self, calls):
+        """x -> dense -> add(dense, dense_1) with dense_1 reading dense."""
+        def entry(class_name, config, inputs):
+            return {"class_name": class_name, "config": config,
+                    "name": config["name"], "inbound_nodes": calls(inputs)}
+        layers = [
+            entry("InputLayer", {"name": "x", "batch_input_shape": [None, 4]},
+                  []),
+            entry("Add", {"name": "sum"}, ["dense", "dense_1"]),
+            entry("Dense", {"name": "dense", "units": 3}, ["x"]),
+            entry("Dense", {"name": "dense_1", "units": 3}, ["dense"])]
+        layers[0]["inbound_nodes"] = []
+        return {"class_name": "Functional", "config": {
+            "name": "branches", "layers": layers,
+            "input_layers": [["x", 0, 0]], "output_layers": [["sum", 0, 0]]}}
+
+    def test_functional(self):
+        two = lambda inputs: [[[name, 0, 0, {}] for name in inputs]]
+
+        def three(inputs):
+            tensors = [{"class_name": "__keras_tensor__", "config": {
+                "shape": [None, 3], "keras_history": [name, 0, 0]}}
+                for name in inputs]
+            return [{"args": [tensors if len(tensors) > 1 else
+                              (tensors or [None])[0]], "kwargs": {}}]
+
+        for name, calls in ("two", two), ("three", three):
+            path = e2e.write(name + ".json", json.dumps(self.functional(calls)))
+            spec, _ = import_model(path, name)
+            self.assertEqual([
+                "model: branches", "input: {shape: 4}", "layers:",
+                "  - dense: 3", "  - dense: 3",
+                "  - add: {name: sum, inputs: [dense, dense_1]}"],
+                spec.split("\n")[1:7])
+
+    def test_every_layer_and_argument_comes_back(self):
+        spec = e2e.write("wide.yaml", """
+model: wide
+input: {shape: [16, 16, 4], name: pixels}
+layers:
+  - zero_padding2d: [[1, 2], [0, 1]]
+  - cropping2d: [[1, 0], [0, 1]]
+  - conv2d: {filters: 8, kernel_size: [3, 1], strides: [1, 2], padding: same,
+             activation: {leaky_relu: 0.25}, kernel_initializer: he_normal,
+             kernel_regularizer: {l1_l2: {l1: 0.1, l2: 0.01}}, name: first}
+  - batch_normalization: {momentum: 0.9, epsilon: 0.01, scale: false}
+  - depthwise_conv2d: {kernel_size: 3, depth_multiplier: 2, padding: same}
+  - separable_conv2d: {filters: 6, kernel_size: 3, dilation_rate: 2,
+                       padding: same, use_bias: false, trainable: false}
+  - layer_normalization: {axis: [-2, -1]}
+  - relu: {negative_slope: 0.1}
+  - conv2d_transpose: {filters: 5, kernel_size: 3, strides: 2,
+                       output_padding: 1}
+  - average_pooling2d: {pool_size: [2, 1], strides: 2, padding: same}
+  - up_sampling2d: [1, 2]
+  - spatial_dropout2d: 0.3
+  - permute: [2, 1, 3]
+  - max_pooling2d: {pool_size: 3}
+  - elu: 0.5
+  - leaky_relu
+  - conv2d: {filters: 4, kernel_size: 1, groups: 1, activation: gelu, name: a}
+  - conv2d: {filters: 4, kernel_size: 1, activation: hard_sigmoid, inputs: elu,
+             name: b}
+  - multiply: {inputs: [a, b]}
+  - concatenate: {inputs: [multiply, a], axis: -1}
+  - global_average_pooling2d: {keepdims: true}
+  - flatten
+  - gaussian_noise: 0.1
+  - rescaling: {scale: 0.5, offset: 1}
+  - reshape: [4, 2]
+  - conv1d: {filters: 6, kernel_size: 2, padding: causal, dilation_rate: 2}
+  - max_pooling1d: {pool_size: 2, strides: 1}
+  - global_max_pooling1d
+  - dropout: 0.25
+  - dense: {units: 7, kernel_initializer: {random_normal: {stddev: 0.1}},
+            bias_regularizer: {l2: 0.02}, bias_initializer: {constant: 0.5}}
+  - softmax
+loss: {categorical_crossentropy: {label_smoothing: 0.1}}
+optimizer: {sgd: {learning_rate: {exponential_decay: {
+  initial_learning_rate: 0.1, decay_steps: 100, decay_rate: 0.9}},
+  momentum: 0.9, nesterov: true, clipnorm: 1}}
+metrics: [accuracy, {top_k_categorical_accuracy: {k: 3, name: top3}}]
+train: {batch_size: 2}
+""")
+        weights = self.random_weights(spec)
+        one = e2e.scratch("wide.h5")
+        sinter("export", "--spec", spec, "--weights", weights, "-o", one)
+        first, values = import_model(one, "wide1")
+        self.assertEqual(values, e2e.read_safetensors(weights))
+        for ending in ".h5", ".keras":
+            two = e2e.scratch("wide2" + ending)
+            sinter("export", "--spec", e2e.scratch("wide1/spec.yaml"),
+                   "--weights", e2e.scratch("wide1/weights.safetensors"), "-o",
+                   two)
+            second, others = import_model(two, "wide2" + ending)
+            self.assertEqual(without_comments(first), without_comments(second))
+            self.assertEqual(values, others)
+        # Not only stable: the graph is the one of the spec that was written.
+        graphs = [e2e.run(e2e.tool("sinter"), "dump", path, "--stage", "graph")
+                  for path in (spec, e2e.scratch("wide1/spec.yaml"))]
+        self.assertEqual(*graphs)
+
+    def random_weights(self, spec):
+        """A safetensors file with numbers for all parameters of a spec."""
+        graph = e2e.run(e2e.tool("sinter"), "dump", spec, "--stage", "graph")
+        tensors, source = {}, random.Random(5)
+        for name, shape in re.findall(
+                r'sinter\.state \w+ @"?([^" ]+)"? : tensor<([0-9x]+)xf32>',
+                graph):
+            sizes = [int(size) for size in shape.split("x")]
+            tensors[name] = (sizes, [source.uniform(0.1, 1) for _ in range(
+                e2e.product(sizes))])
+        return e2e.write_safetensors(e2e.scratch("random.safetensors"), tensors)
+
+    def test_npz(self):
+        numpy = self.maker.numpy
+        self.check(self.maker.simple("npz.h5"))
+        folder = e2e.scratch("npz.h5.d")
+        path = e2e.scratch("weights.npz")
+        sinter("export", "--spec", folder + "/spec.yaml", "--weights",
+               folder + "/weights.safetensors", "-o", path)
+        with numpy.load(path) as arrays:
+            self.assertEqual(sorted(arrays), ["dense/bias", "dense/kernel"])
+            self.assertTrue((arrays["dense/kernel"] ==
+                             self.maker.ramp(4, 3)).all())
+
+    def test_nothing_but_differences(self):
+        path = self.maker.whole("minimal.h5", sequential(
+            dense("dense", activation="relu", use_bias=True,
+                  kernel_initializer={"class_name": "VarianceScaling",
+                                      "config": {"scale": 1.0, "seed": None,
+                                                 "mode": "fan_avg",
+                                                 "distribution": "uniform"}},
+                  kernel_regularizer=None, bias_constraint=None)),
+            {"dense": {"kernel": self.maker.ramp(4, 3),
+                       "bias": self.maker.ramp(3)}},
+            training_config={"loss": "mse", "metrics": ["mae"],
+                             "optimizer_config": {"class_name": "Adam", "config": {
+                                 "learning_rate": 0.0010000000474974513,
+                                 "decay": 0.0, "beta_1": 0.8999999761581421}}})
+        spec, _ = import_model(path, "minimal")
+        self.assertEqual(without_comments(spec), [
+            "model: made", "input: {shape: 4}", "layers:",
+            "  - dense: {units: 3, activation: relu}",
+            "loss: mean_squared_error", "optimizer: adam",
+            "metrics: [mean_absolute_error]", ""])
+
+
+class Specs(unittest.TestCase):
+    """`model: FILE` in a spec."""
+
+    def setUp(self):
+        Maker().simple("net.h5", training_config={
+            "loss": "mse", "metrics": [],
+            "optimizer_config": {"class_name": "SGD", "config": {}}})
+
+    def test_rest_comes_from_the_spec(self):
+        path = e2e.write("rest.yaml", """
+model: net.h5
+input: {scale: 1/2}
+optimizer: adam
+""")
+        graph = e2e.run(e2e.tool("sinter"), "dump", path, "--stage", "graph")
+        self.assertIn('name = "adam"', graph)
+        self.assertIn('name = "mean_squared_error"', graph)
+        self.assertIn("dense", e2e.run(e2e.tool("sinter"), "summary", path))
+
+    def test_layers_are_the_files(self):
+        path = e2e.write("both.yaml", """
+model: net.h5
+input: {shape: [4]}
+layers:
+  - dense: 2
+""")
+        message = sinter("check", path, status=1)
+        self.assertIn("both.yaml:4:1: error: expected 'layers' or a model from "
+                      "a file, got both", message)
+        self.assertIn("both.yaml:3:8: error: expected 'input' to be {scale: "
+                      "NUMBER}", message)
+
+    def test_faults_of_the_file_are_told_at_its_name(self):
+        path = e2e.write("gone.yaml", "model: gone.h5\n")
+        message = sinter("check", path, status=1)
+        self.assertIn("gone.yaml:1:8: error: gone.h5: cannot read it: No such "
+                      "file", message)
+        self.assertEqual(message.count("error:"), 1, message)
+
+    def test_model_files_alone(self):
+        path = e2e.scratch("net.h5")
+        self.assertIn("dense", e2e.run(e2e.tool("sinter"), "summary", path))
+        e2e.run(e2e.tool("sinter"), "check", path)
+        e2e.run(e2e.tool("sinter"), "dump", path, "--stage", "graph")
+
+    def test_weights_are_compiled_in(self):
+        folder = e2e.scratch("net")
+        sinter("import", e2e.scratch("net.h5"), "-o", folder)
+        program = e2e.scratch("net.out")
+        sinter("compile", folder + "/spec.yaml", "--weights",
+               folder + "/weights.safetensors", "-o", program)
+        images = e2e.write_npy(e2e.scratch("ones.npy"), (1, 4), [1.0] * 4)
+        answer = e2e.scratch("answer.npy")
+        e2e.run(program, "predict", "--input", images, "--output", answer)
+        kernel = [i / 7 for i in range(12)]
+        expected = [sum(kernel[j::3]) + j / 7 for j in range(3)]
+        for got, wanted in zip(e2e.read_npy(answer)[1], expected):
+            self.assertAlmostEqual(got, wanted, places=5)
+
+
+class Faults(unittest.TestCase):
+    def setUp(self):
+        self.maker = Maker()
+
+    def refuse(self, path, *expected, flags=()):
+        message = sinter("import", path, "-o", e2e.scratch("refused"), *flags,
+                         status=1)
+        for text in expected:
+            self.assertIn(text, message)
+        return message
+
+    def json(self, *layers, **more):
+        return e2e.write("wrong.json", json.dumps(sequential(*layers, **more)))
+
+    def test_all_offenders_at_once(self):
+        message = self.refuse(
+            self.json(("LSTM", {"name": "memory", "units": 3}),
+                      ("Lambda", {"name": "code"}),
+                      ("MyLayer", {"name": "mine"}),
+                      dense("limited", kernel_constraint={
+                          "class_name": "MaxNorm", "config": {}}),
+                      ("Conv2D", {"name": "first", "filters": 2,
+                                  "kernel_size": [3, 3],
+                                  "data_format": "channels_first"}),
+                      dense("odd", activation="mish"),
+                      dense("typed", dtype={"class_name": "DTypePolicy",
+                                            "config": {"name": "int4"}})),
+            "wrong.json: error: layer 'memory' (LSTM): the layer is not "
+            "supported yet",
+            "layer 'code' (Lambda): it runs Python code",
+            "layer 'mine' (MyLayer): no layer of Keras",
+            "layer 'limited' (Dense): 'kernel_constraint' = MaxNorm is not",
+            "layer 'first' (Conv2D): its images have channels first",
+            "layer 'odd' (Dense): the activation mish is not supported yet",
+            "layer 'typed' (Dense): numbers of type int4 are not")
+        self.assertEqual(message.count("error:"), 7, message)
+
+    def test_meaning_that_changed(self):
+        path = self.maker.whole(
+            "old.h5", sequential(dense(activation="hard_sigmoid")),
+            {"dense": {"kernel": self.maker.ramp(4, 3),
+                       "bias": self.maker.ramp(3)}}, version="2.15.0")
+        self.refuse(path, "hard_sigmoid has changed since Keras 2")
+
+    def test_wrong_arguments(self):
+        self.refuse(self.json(dense(units=0), dense("b", units="many")),
+                    "layer 'dense': dense: expected 'units' to be an integer "
+                    "of at least 1, got 0",
+                    "layer 'b': dense: expected 'units'")
+        self.refuse(self.json(("Conv2D", {"name": "c", "filters": 2,
+                                          "kernel_size": [9, 9]}),
+                              shape=(4, 4, 1)), "c: ")
+        self.refuse(self.json(dense(), shape=(None,)), "size that is not fixed")
+        self.refuse(self.json(dense(), dense()), "the name is used twice")
+
+    def test_wrong_weights(self):
+        ramp, numpy = self.maker.ramp, self.maker.numpy
+        whole, model = self.maker.whole, sequential(dense())
+        self.refuse(whole("w1.h5", model, {"dense": {"kernel": ramp(5, 3),
+                                                     "bias": ramp(3)}}),
+                    "layer 'dense' (Dense): weight 'kernel': expected the shape "
+                    "(4, 3), got (5, 3)")
+        self.refuse(whole("w2.h5", model, {"dense": {"kernel": ramp(4, 3)}}),
+                    "expected the weights kernel, bias, the file has kernel")
+        self.refuse(whole("w3.h5", model, {"dense": {
+            "kernel": ramp(4, 3) * numpy.float32("nan"), "bias": ramp(3)}}),
+                    "weight 'dense/kernel': expected finite numbers, got NaN")
+        self.refuse(whole("w4.h5", model, {"dense": {
+            "kernel": ramp(4, 3).astype("i4"), "bias": ramp(3)}}),
+                    "expected floating-point numbers, got i32")
+        self.refuse(whole("w5.h5", model, {}), "the file has none")
+        self.refuse(whole("w6.h5", model, {"dense": {
+            "kernel": ramp(4, 3), "bias": ramp(3)}}, names=["kernel", "gone"]),
+                    "weight 'gone' is listed, but not in the file")
+
+    def test_graphs(self):
+        def model(*layers, outputs=(("b", 0, 0),)):
+            listed = [{"class_name": "InputLayer", "name": "x",
+                       "config": {"name": "x", "batch_shape": [None, 4]},
+                       "inbound_nodes": []}]
+            for name, calls in layers:
+                listed.append({"class_name": "Dense", "name": name,
+                               "config": {"name": name, "units": 4},
+                               "inbound_nodes": calls})
+            return e2e.write("graph.json", json.dumps({
+                "class_name": "Functional", "config": {
+                    "name": "g", "layers": listed, "input_layers": ["x", 0, 0],
+                    "output_layers": list(outputs)}}))
+        call = lambda name: [[name, 0, 0, {}]]
+        self.refuse(model(("a", [call("b")]), ("b", [call("a")])),
+                    "the layers form a circle through 'a'")
+        self.refuse(model(("a", [call("x"), call("x")]), ("b", [call("a")])),
+                    "layer 'a' (Dense): it is called 2 times (shared)")
+        self.refuse(model(("a", [call("x")]), ("b", [call("gone")])),
+                    "reads the layer 'gone', which the file does not have")
+        self.refuse(model(("a", [call("x")]), ("b", [call("a")]),
+                          outputs=(("a", 0, 0), ("b", 0, 0))),
+                    "expected one output, got 2")
+        self.refuse(model(("b", [call("x")]), ("b", [call("x")])),
+                    "the name 'b' is used twice")
+
+    def test_files_that_are_none(self):
+        self.refuse(e2e.scratch("not_there.h5"), "No such file")
+        self.refuse(e2e.write("text.h5", "hello"), "not a readable HDF5 file")
+        self.refuse(e2e.write("text.keras", "hello"), "not a readable zip")
+        self.refuse(e2e.write("text.json", "{"), "not valid JSON at byte")
+        self.refuse(e2e.write("deep.json", "[" * 100000), "at most 100 levels")
+        self.refuse(e2e.write("list.json", "[1]"), "expected the configuration")
+        self.refuse(e2e.scratch(""), "expected a model file")
+
+    def test_bombs(self):
+        path = self.maker.simple("huge.h5")
+        with self.maker.h5py.File(path, "a") as file:
+            del file["model_weights/dense/kernel"]
+            file.create_dataset("model_weights/dense/kernel", (1 << 40, 1 << 20),
+                                dtype="f4", chunks=(1024, 1024))
+        self.refuse(path, "far more than a file of this size can hold")
+        path = self.maker.simple("circle.h5")
+        with self.maker.h5py.File(path, "a") as file:
+            file["model_weights/dense/again"] = file["model_weights"]
+        self.refuse(path, "a circle?")
+        # Links to other files are not followed.
+        path = self.maker.simple("link.h5")
+        with self.maker.h5py.File(path, "a") as file:
+            del file["model_weights/dense/kernel"]
+            file["model_weights/dense/kernel"] = self.maker.h5py.ExternalLink(
+                e2e.scratch("circle.h5"), "/model_weights/dense/kernel")
+        self.refuse(path, "'kernel' is listed, but not in the file")
+        path = e2e.scratch("bomb.keras")
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("config.json", b"[" + b" " * (300 << 20))
+        self.refuse(path, "holds far more than an archive of this size should")
+
+    def test_damaged_files_end_well(self):
+        whole = self.maker.simple("good.h5")
+        archive = e2e.scratch("good.keras")
+        weights = io.BytesIO()
+        with self.maker.h5py.File(weights, "w") as file:
+            file["layers/dense/vars/0"] = self.maker.ramp(4, 3)
+            file["layers/dense/vars/1"] = self.maker.ramp(3)
+        with zipfile.ZipFile(archive, "w") as file:
+            file.writestr("config.json", json.dumps(sequential(dense())))
+            file.writestr("model.weights.h5", weights.getvalue())
+        source = random.Random(11)
+        for path in [whole, archive] * 40:
+            with open(path, "rb") as file:
+                data = bytearray(file.read())
+            for _ in range(source.choice([1, 4, 40])):
+                place = source.randrange(len(data))
+                data[place] = source.randrange(256)
+            if source.random() < 0.2:
+                del data[source.randrange(len(data)):]
+            bad = e2e.scratch("bad" + os.path.splitext(path)[1])
+            with open(bad, "wb") as file:
+                file.write(data)
+            done = subprocess.run(
+                [e2e.tool("sinter"), "import", bad, "-o", e2e.scratch("bad")],
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=20)
+            self.assertIn(done.returncode, (0, 1), done.stderr)
+            self.assertEqual(b"error:" in done.stderr, done.returncode == 1,
+                             done.stderr)
+
+
+if __name__ == "__main__":
+    e2e.main()
