@@ -575,15 +575,6 @@ Table plainLayers() {
            "multiply, ...",
            layer(
                {{"shape", Type::Integers, kRequired, "as of one sample", kSize},
-                initializer("initializer", "zeros", "of the tensor"),
-                regularizer("regularizer", "penalty on the tensor"),
-                kTrainable})},
-          {"parameter", "Parameter",
-           "a tensor that training changes, the same for every sample; for "
-           "add, "
-           "multiply, ...",
-           layer(
-               {{"shape", Type::Integers, kRequired, "as of one sample", kSize},
                 initializer("value_initializer", "zeros", "of the tensor"),
                 regularizer("value_regularizer", "penalty on the tensor"),
                 kTrainable})},

@@ -127,8 +127,8 @@ void GraphEmitter::emitForward(mlir::Location loc) {
   for (const LayerRecord &layer : model.layers()) {
     if (layer.config.name == "input") {
       inputNames.push_back(layer.name);
-      results.push_back(body->addArgument(
-          emitterOf(layer).typeOf(layer.shape), locOf(layer)));
+      results.push_back(body->addArgument(emitterOf(layer).typeOf(layer.shape),
+                                          locOf(layer)));
       continue;
     }
     llvm::SmallVector<mlir::Value> inputs;
@@ -150,8 +150,7 @@ void GraphEmitter::emitForward(mlir::Location loc) {
   if (inputNames.size() > 1)
     function->setAttr(names::inputNames, builder.getStrArrayAttr(inputNames));
   if (outputNames.size() > 1)
-    function->setAttr(names::resultNames,
-                      builder.getStrArrayAttr(outputNames));
+    function->setAttr(names::resultNames, builder.getStrArrayAttr(outputNames));
 }
 
 mlir::Attribute GraphEmitter::toAttribute(const frontend::Value &value) {

@@ -104,7 +104,9 @@ static std::optional<ImportedModel> readFile(const std::string &path,
   case FileKind::Unknown:
     break;
   }
-  diagnostics.error({}, "expected a model file of Keras (.h5, .keras, .json) or ONNX (.onnx)");
+  diagnostics.error(
+      {},
+      "expected a model file of Keras (.h5, .keras, .json) or ONNX (.onnx)");
   return std::nullopt;
 }
 

@@ -23,7 +23,8 @@
 // (dense, dense_1, ...). The model's output is the last layer's result, unless
 // setOutputs() says otherwise.
 //
-// Known weakness: a model with several inputs or outputs can predict, not train.
+// Known weakness: a model with several inputs or outputs can predict, not
+// train.
 #ifndef SINTER_FRONTEND_MODELBUILDER_H
 #define SINTER_FRONTEND_MODELBUILDER_H
 
@@ -148,8 +149,10 @@ public:
     return outputTensors.empty() ? std::vector{Tensor(records.size() - 1)}
                                  : outputTensors;
   }
-  /// Only with a loss and an output.
-  Target target() const { return targetOf(*loss, output().shape); }
+  /// What the loss compares the output with; plain values without a loss.
+  Target target() const {
+    return loss ? targetOf(*loss, output().shape) : Target();
+  }
   Diagnostics &diagnostics() const { return *reports; }
 
 private:

@@ -9,7 +9,7 @@
 #ifndef SINTER_FRONTEND_ONNXCONSTANTS_H
 #define SINTER_FRONTEND_ONNXCONSTANTS_H
 
-#include "frontend/OnnxGraph.h"
+#include "frontend/OnnxFile.h"
 
 #include "llvm/ADT/ArrayRef.h"
 

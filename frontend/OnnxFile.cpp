@@ -1,9 +1,9 @@
-// OnnxFile.cpp - protobuf to OnnxGraph.h. The only file that sees protobuf.
+// OnnxFile.cpp - protobuf to OnnxFile.h. The only file that sees protobuf.
 //
 // Nothing in the file is believed: sizes are checked before memory is taken,
 // the order of nodes and the uniqueness of names are checked here, so that a
 // circle or a name without a value cannot reach the readers of ops.
-#include "frontend/OnnxGraph.h"
+#include "frontend/OnnxFile.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"

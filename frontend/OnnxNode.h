@@ -13,7 +13,7 @@
 #define SINTER_FRONTEND_ONNXNODE_H
 
 #include "frontend/ImportedModel.h"
-#include "frontend/OnnxGraph.h"
+#include "frontend/OnnxFile.h"
 
 #include <memory>
 

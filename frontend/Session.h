@@ -35,7 +35,7 @@ public:
   /// From the planned stage to a file ("-" is stdout). Uses the module up.
   Failure compileTo(sinter::EmitKind kind, const std::string &output);
 
-  /// What a trainer is told; only with a loss.
+  /// What a trainer is told.
   std::string recipe();
 
   mlir::ModuleOp module() { return *graph; }

@@ -126,10 +126,14 @@ Spec SpecReader::read(const YamlNode &root) {
   }
   if (file && spec.layers.empty())
     return std::move(spec); // the file could not be read; that is enough
+  // A spec without loss and optimizer is of a network that predicts only.
+  const bool trains = root.find("loss") || root.find("optimizer") ||
+                      spec.loss || spec.optimizer;
   auto isGiven = [&](StringRef key) {
-    return root.find(key) || (key == "layers" && file) ||
-           (key == "loss" && spec.loss) ||
-           (key == "optimizer" && spec.optimizer);
+    if (key == "loss" || key == "optimizer")
+      return root.find(key) || !trains ||
+             (key == "loss" ? spec.loss : spec.optimizer).has_value();
+    return root.find(key) || (key == "layers" && file);
   };
   for (const Section &section : sections)
     if (section.required && !misspelled && !isGiven(section.key))

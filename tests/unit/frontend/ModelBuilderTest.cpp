@@ -176,6 +176,7 @@ TEST_CASE("several inputs and outputs", "[builder]") {
   ModelBuilder trained("m");
   trained.add({trained.input({4}), trained.input({4}, {.name = "other"})});
   trained.setLoss("mse");
+  CHECK(!trained.check());
   CHECK(reportsOf(trained) == "m: error: expected a model of one input and one "
                               "output to train, got 2 and 1\n");
 }

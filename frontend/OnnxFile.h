@@ -1,4 +1,4 @@
-// OnnxGraph.h - an ONNX file in memory, checked, without protobuf.
+// OnnxFile.h - an ONNX file in memory, checked, without protobuf.
 //
 // Problem: a protobuf message says little about itself. A tensor's numbers may
 // lie in one of six fields, names may be used twice or never defined, sizes may
@@ -11,8 +11,8 @@
 //
 // What ops mean: https://onnx.ai/onnx/operators. Element types keep ONNX's
 // numbers (TensorProto.DataType).
-#ifndef SINTER_FRONTEND_ONNXGRAPH_H
-#define SINTER_FRONTEND_ONNXGRAPH_H
+#ifndef SINTER_FRONTEND_ONNXFILE_H
+#define SINTER_FRONTEND_ONNXFILE_H
 
 #include "frontend/Diagnostics.h"
 
@@ -128,4 +128,4 @@ std::optional<Graph> readGraph(const std::string &path,
 
 } // namespace sinter::frontend::onnx
 
-#endif // SINTER_FRONTEND_ONNXGRAPH_H
+#endif // SINTER_FRONTEND_ONNXFILE_H
