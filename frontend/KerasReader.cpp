@@ -331,11 +331,37 @@ void KerasReader::convertTraining(KerasConfigReader &configs) {
   }
 }
 
+/// Of integers and pairs of them.
+static bool sameSize(const Value &a, const Value &b) {
+  if (const auto *integer = a.getIf<int64_t>())
+    return b.getIf<int64_t>() && *b.getIf<int64_t>() == *integer;
+  const auto *one = a.getIf<Value::List>(), *two = b.getIf<Value::List>();
+  return one && two && one->size() == two->size() &&
+         llvm::equal(*one, *two, sameSize);
+}
+
+/// What Keras has worked out for itself goes back to the default that says it.
+static void shorten(Config &layer, size_t rank) {
+  for (Argument &argument : layer.args) {
+    const auto *axis = argument.value.getIf<int64_t>();
+    const Argument *window = layer.find("pool_size");
+    if (layer.name == "batch_normalization" && argument.name == "axis" &&
+        *axis == static_cast<int64_t>(rank))
+      argument.value = Value(-1);
+    else if (argument.name == "strides" && window &&
+             sameSize(argument.value, window->value))
+      argument.value = Value();
+  }
+}
+
 bool KerasReader::takeWeights() {
   std::optional<std::vector<LayerRecord>> records =
       completeImported(result, diagnostics);
   if (!records)
     return false;
+  for (const auto &[layer, record] :
+       llvm::zip_equal(result.layers, llvm::ArrayRef(*records).drop_front()))
+    shorten(layer, record.shape.size());
   if (!content)
     return true;
   result.weights = takeKerasWeights(

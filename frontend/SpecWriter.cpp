@@ -108,14 +108,15 @@ static std::string defaultOf(const ArgInfo &info) {
 static std::string writeArguments(const Config &config, Kind kind) {
   const EntryInfo &entry = *tableOf(kind).find(config.name);
   std::string text, only;
-  size_t count = 0;
+  size_t count = 0; // of arguments, the last of which is `only` if that is set
   for (const Argument &argument : config.args) {
     const ArgInfo &info = *entry.find(argument.name);
     std::string value = writeValue(info, argument.value);
     if (info.fixed || (!info.required() && value == defaultOf(info)))
       continue;
     text += (count++ ? ", " : "") + argument.name + ": " + value;
-    if (&info == entry.mainArg())
+    // `dense: 10` says less than `dense: {units: 10}`.
+    if (&info == entry.mainArg() && info.type != Type::Integer)
       only = value;
   }
   // A map would be read as the arguments, not as the value of the main one.

@@ -9,24 +9,25 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
-#include <ctime>
+#include <cstdlib>
+#include <fcntl.h>
 #include <set>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 using namespace sinter::frontend;
 
-TemporaryFile::TemporaryFile() : fd(memfd_create("sinter", MFD_CLOEXEC)) {}
-
-TemporaryFile::~TemporaryFile() {
-  if (fd >= 0)
-    close(fd);
+TemporaryFile::TemporaryFile() {
+  const char *folder = std::getenv("TMPDIR");
+  name = std::string(folder && *folder ? folder : "/tmp") + "/sinter-XXXXXX";
+  fd = mkostemp(name.data(), O_CLOEXEC);
 }
 
-std::string TemporaryFile::path() const {
-  return "/proc/self/fd/" + std::to_string(fd);
+TemporaryFile::~TemporaryFile() {
+  if (fd < 0)
+    return;
+  close(fd);
+  unlink(name.c_str());
 }
 
 bool TemporaryFile::append(const void *data, size_t size) {
@@ -101,7 +102,7 @@ bool ZipFile::readInto(const std::string &name, Sink sink) {
     if (total > most)
       wrong = what + " holds far more than an archive of this size should";
     else if (!sink(buffer.data(), static_cast<size_t>(count)))
-      wrong = what + " does not fit into memory";
+      wrong = what + " cannot be unpacked: no room for a temporary file";
   }
   if (wrong.empty() && count < 0)
     wrong = what + " is damaged (" + zip_file_strerror(file) + ")";

@@ -4,24 +4,26 @@
 
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 struct zip;
 
 namespace sinter::frontend {
 
-/// A file that is gone with its descriptor.
+/// A file in the folder for temporary ones, removed at the end. It needs its
+/// name: libhdf5 looks up the name behind a descriptor.
 class TemporaryFile {
 public:
   TemporaryFile();
-  TemporaryFile(TemporaryFile &&other) : fd(std::exchange(other.fd, -1)) {}
   ~TemporaryFile();
+  TemporaryFile(const TemporaryFile &) = delete;
+  TemporaryFile &operator=(const TemporaryFile &) = delete;
+
   int descriptor() const { return fd; } // -1: there is none
-  std::string path() const;             // for this process and its children
   bool append(const void *data, size_t size);
 
 private:
+  std::string name;
   int fd;
 };
 

@@ -343,7 +343,8 @@ Error parseOptions(int argc, const char *const *argv, Options &options) {
   }
   for (const FlagRow &flag : flagRows)
     if ((flag.requiredBy & bit(command->command)) &&
-        !(options.modelHasWeights && std::strcmp(flag.name, "--weights") == 0) &&
+        !(options.modelHasWeights &&
+          std::strcmp(flag.name, "--weights") == 0) &&
         std::find(given.begin(), given.end(), &flag) == given.end())
       return wrongUsage("%s: expected the flag %s %s", command->name, flag.name,
                         flag.value);

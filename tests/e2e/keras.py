@@ -247,7 +247,7 @@ class Layouts(unittest.TestCase):
     def check(self, path, *flags):
         spec, weights = import_model(path, os.path.basename(path) + ".d", *flags)
         self.assertEqual(weights["dense/kernel"], ((4, 3), self.kernel))
-        self.assertIn("  - dense: 3", spec)
+        self.assertIn("  - dense: {units: 3}", spec)
         return spec
 
     def test_names_of_weights(self):
@@ -351,8 +351,8 @@ class Layouts(unittest.TestCase):
             path = e2e.write(name + ".json", json.dumps(self.functional(calls)))
             spec, _ = import_model(path, name)
             self.assertEqual([
-                "model: branches", "input: {shape: 4}", "layers:",
-                "  - dense: 3", "  - dense: 3",
+                "model: branches", "input: {shape: [4]}", "layers:",
+                "  - dense: {units: 3}", "  - dense: {units: 3}",
                 "  - add: {name: sum, inputs: [dense, dense_1]}"],
                 spec.split("\n")[1:7])
 
@@ -415,7 +415,7 @@ train: {batch_size: 2}
             sinter("export", "--spec", e2e.scratch("wide1/spec.yaml"),
                    "--weights", e2e.scratch("wide1/weights.safetensors"), "-o",
                    two)
-            second, others = import_model(two, "wide2" + ending)
+            second, others = import_model(two, "wide3" + ending)
             self.assertEqual(without_comments(first), without_comments(second))
             self.assertEqual(values, others)
         # Not only stable: the graph is the one of the spec that was written.
@@ -463,7 +463,7 @@ train: {batch_size: 2}
                                  "decay": 0.0, "beta_1": 0.8999999761581421}}})
         spec, _ = import_model(path, "minimal")
         self.assertEqual(without_comments(spec), [
-            "model: made", "input: {shape: 4}", "layers:",
+            "model: made", "input: {shape: [4]}", "layers:",
             "  - dense: {units: 3, activation: relu}",
             "loss: mean_squared_error", "optimizer: adam",
             "metrics: [mean_absolute_error]", ""])
