@@ -9,7 +9,6 @@
 #include "frontend/LayerParts.h"
 
 #include "ir/Moments.h"
-#include "ir/Window.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -25,8 +24,7 @@ using mlir::ValueRange;
 
 using Pair = std::array<int64_t, 2>;
 
-/// A sample of `rank` space axes and channels; a sequence has height 1.
-static Shape imageShape(const Shape &sample) {
+Shape sinter::frontend::imageShape(const Shape &sample) {
   if (sample.size() == 3)
     return sample;
   return {1, sample[0], sample[1]};
@@ -162,8 +160,8 @@ struct WindowLists {
 
 // ---- Convolutions -----------------------------------------------------------
 
-static Window convolutionWindow(const Config &config, int rank,
-                                const Shape &image) {
+Window sinter::frontend::convolutionWindow(const Config &config, int rank,
+                                           const Shape &image) {
   return windowOf(image, pairOf(config, rank, "kernel_size"),
                   pairOf(config, rank, "strides"),
                   pairOf(config, rank, "dilation_rate"),
@@ -314,7 +312,8 @@ static WindowAxis transposedAxis(int64_t windows, int64_t taps, int64_t stride,
   return axis;
 }
 
-static Window transposedWindow(const Config &config, const Shape &image) {
+Window sinter::frontend::transposedWindow(const Config &config,
+                                          const Shape &image) {
   Window window;
   Pair taps = pairOf(config, 2, "kernel_size"),
        strides = pairOf(config, 2, "strides"),
@@ -362,7 +361,8 @@ static mlir::Value emitConvTranspose(LayerEmitter &e, ValueRange inputs) {
 
 // ---- Pooling ----------------------------------------------------------------
 
-static Window poolWindow(const Config &config, int rank, const Shape &image) {
+Window sinter::frontend::poolWindow(const Config &config, int rank,
+                                    const Shape &image) {
   Pair taps = pairOf(config, rank, "pool_size");
   Pair strides =
       config.isNull("strides") ? taps : pairOf(config, rank, "strides");

@@ -1,8 +1,11 @@
-// LayerParts.h - what the rules of Layers.cpp and ImageLayers.cpp share.
+// LayerParts.h - what the rules of Layers.cpp, ImageLayers.cpp and
+// OnnxWriter.cpp share.
 #ifndef SINTER_FRONTEND_LAYERPARTS_H
 #define SINTER_FRONTEND_LAYERPARTS_H
 
 #include "frontend/Layers.h"
+
+#include "ir/Window.h"
 
 namespace sinter::frontend {
 
@@ -20,6 +23,21 @@ mlir::Value emitBiasAndActivation(LayerEmitter &e, mlir::Value x, size_t bias);
 
 /// The elements of `x` in the shape of the layer's result.
 mlir::Value reshapeToResult(LayerEmitter &e, mlir::Value x);
+
+/// The axis that `concatenate` joins, counted in a sample; out of range values
+/// stay so.
+int64_t joinAxis(const LayerRecord &layer, size_t sampleRank);
+
+/// A sample of space axes and channels as (height, width, channels); a sequence
+/// has height 1.
+Shape imageShape(const Shape &sample);
+
+/// The windows of layers on images of shape `image`, or on sequences, which
+/// have `rank` 1. A transposed convolution's are those of the convolution that
+/// it is the transpose of: its windows come in, its pixels go out.
+Window convolutionWindow(const Config &config, int rank, const Shape &image);
+Window transposedWindow(const Config &config, const Shape &image);
+Window poolWindow(const Config &config, int rank, const Shape &image);
 
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<LayerRule> imageLayerRules();

@@ -348,8 +348,8 @@ static mlir::Value emitAverage(LayerEmitter &e, ValueRange inputs) {
                f.number(static_cast<double>(inputs.size())));
 }
 
-/// The axis to join, counted in a sample; out of range values stay so.
-static int64_t joinAxis(const LayerRecord &layer, size_t sampleRank) {
+int64_t sinter::frontend::joinAxis(const LayerRecord &layer,
+                                   size_t sampleRank) {
   int64_t axis = layer.config.integer("axis"); // counts the batch
   return axis < 0 ? axis + static_cast<int64_t>(sampleRank) : axis - 1;
 }
