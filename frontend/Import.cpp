@@ -60,7 +60,7 @@ int sinter::frontend::importCommand(const Options &options) {
 
 int sinter::frontend::exportCommand(const Options &options) {
   SpecFile file(options.spec);
-  if (!file.isGood())
+  if (!file.isGood() || !file.model().check())
     return kWrongInput;
   std::vector<ImportedWeight> weights;
   if (!options.weights.empty()) {
@@ -75,7 +75,8 @@ int sinter::frontend::exportCommand(const Options &options) {
         {}, "expected --weights FILE: the spec has no weights of its own");
     return kWrongInput;
   }
-  const ExportSource source{file.spec(), file.model(), weights};
+  const ExportSource source{file.spec(), file.model(), weights,
+                            options.scaledInput};
   if (exportModel(source, options.output, file.diagnostics()))
     return kDone;
   return kWrongInput;

@@ -70,8 +70,10 @@ bool sinter::frontend::exportModel(const ExportSource &source,
     return exportKerasHdf5(source, path, diagnostics);
   if (name.ends_with(".keras"))
     return exportKerasArchive(source, path, diagnostics);
+  if (name.ends_with(".onnx"))
+    return exportOnnx(source, path, diagnostics);
   diagnostics.error({}, "--output: expected a file name that ends in .h5, "
-                        ".keras or .npz, got '" +
+                        ".keras, .npz or .onnx, got '" +
                             printable(path) + "'");
   return false;
 }

@@ -11,10 +11,12 @@ struct ExportSource {
   const Spec &spec;
   const ModelBuilder &model;
   const std::vector<ImportedWeight> &weights;
+  /// ONNX: `input.scale` is left to those who run the model.
+  bool scaledInput = false;
 };
 
-/// Writes `path` in the form that its ending says (.h5, .keras, .npz). False
-/// after reporting; then a file that was there before is as it was.
+/// Writes `path` in the form that its ending says (.h5, .keras, .npz, .onnx).
+/// False after reporting; then a file that was there before is as it was.
 bool exportModel(const ExportSource &source, const std::string &path,
                  Diagnostics &diagnostics);
 
@@ -27,6 +29,8 @@ bool exportKerasHdf5(const ExportSource &source, const std::string &path,
                      Diagnostics &diagnostics);
 bool exportKerasArchive(const ExportSource &source, const std::string &path,
                         Diagnostics &diagnostics);
+bool exportOnnx(const ExportSource &source, const std::string &path,
+                Diagnostics &diagnostics);
 bool exportNpz(const ExportSource &source, const std::string &path,
                Diagnostics &diagnostics);
 

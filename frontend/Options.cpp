@@ -103,15 +103,19 @@ public:
                        "Weights (.h5) for an architecture without (.json)");
 
     CLI::App *exporter = app.add_subcommand(
-        "export", "Write a network as a file of Keras or NumPy");
+        "export", "Write a network as a file of Keras, NumPy or ONNX");
     exporter->add_option("--spec", options.spec, "Model spec (YAML)")
         ->required();
     exporter->add_option("--weights", options.weights,
                          "Safetensors file [the spec's own]");
     exporter
         ->add_option("-o,--output", options.output,
-                     "File to write: .h5, .keras or .npz")
+                     "File to write: .h5, .keras, .npz or .onnx")
         ->required();
+    exporter->add_flag(
+        "--scaled-input", options.scaledInput,
+        "ONNX: leave the input's 'scale' to those who run the model. Without "
+        "this the model takes what 'predict' takes, and scales it itself");
     exporter->callback([&options] { options.command = Command::Export; });
 
     // Documentation is generated from the tables that check specs.

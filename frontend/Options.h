@@ -38,6 +38,8 @@ struct Options {
   std::string weights; // a file; empty: none
   std::string output;  // compile: empty means named after the model
   std::string emit = "exe";
+  // export
+  bool scaledInput = false;
   // dump
   std::string stage = "graph";
   std::string layer; // empty: all
