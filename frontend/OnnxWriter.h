@@ -11,7 +11,7 @@ struct OnnxOptions {
   /// The input comes multiplied by `input.scale` already. Otherwise the model
   /// multiplies, and takes what a trainer's `predict` takes.
   bool scaledInput = false;
-  std::string version; // of Sinter, for the file
+  std::string version = {}; // of Sinter, for the file
 };
 
 /// The bytes of an ONNX model (opset 17, IR version 8) that computes what
