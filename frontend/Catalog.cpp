@@ -530,6 +530,86 @@ std::vector<EntryInfo> imageLayers() {
   };
 }
 
+/// keras.ops. The classes name layers: exp, exp_1, ...
+std::vector<EntryInfo> operationLayers() {
+  std::vector<EntryInfo> rows;
+  auto plain = [&](StringRef name, StringRef className, StringRef doc) {
+    rows.push_back({name, className, doc, layer({})});
+  };
+  plain("absolute", "Absolute", "|x|");
+  plain("arccosh", "Arccosh", "the positive number with hyperbolic cosine x");
+  plain("arcsinh", "Arcsinh", "the number with hyperbolic sine x");
+  plain("arctanh", "Arctanh", "the number with hyperbolic tangent x");
+  plain("ceil", "Ceil", "smallest integer >= x");
+  plain("cos", "Cos", "cosine, x in radians");
+  plain("cosh", "Cosh", "(exp(x) + exp(-x)) / 2");
+  plain("erf", "Erf", "2 / sqrt(pi) times the integral of exp(-t^2) to x");
+  plain("exp", "Exp", "e^x");
+  plain("expm1", "Expm1", "e^x - 1");
+  plain("floor", "Floor", "largest integer <= x");
+  plain("isinf", "Isinf", "1 where x is infinite, else 0");
+  plain("isnan", "Isnan", "1 where x is not a number, else 0");
+  plain("log", "Log", "natural logarithm");
+  plain("log1p", "Log1p", "log(1 + x)");
+  plain("logical_not", "LogicalNot", "1 where x is 0, else 0");
+  plain("negative", "Negative", "-x");
+  plain("reciprocal", "Reciprocal", "1 / x");
+  plain("round", "Round", "nearest integer, halves to the even one");
+  plain("rsqrt", "Rsqrt", "1 / sqrt(x)");
+  plain("sign", "Sign", "1, 0 or -1");
+  plain("sin", "Sin", "sine, x in radians");
+  plain("sinh", "Sinh", "(exp(x) - exp(-x)) / 2");
+  plain("sqrt", "Sqrt", "square root");
+  plain("square", "Square", "x^2");
+  plain("tan", "Tan", "tangent, x in radians");
+  plain("trunc", "Trunc", "x without what follows the point");
+  plain("divide", "Divide", "the first input over the second");
+  plain("equal", "Equal", "1 where the inputs are equal, else 0");
+  plain("floor_divide", "FloorDivide", "floor(x1 / x2)");
+  plain("greater", "Greater", "1 where x1 > x2, else 0");
+  plain("greater_equal", "GreaterEqual", "1 where x1 >= x2, else 0");
+  plain("less", "Less", "1 where x1 < x2, else 0");
+  plain("less_equal", "LessEqual", "1 where x1 <= x2, else 0");
+  plain("logical_and", "LogicalAnd", "1 where neither input is 0, else 0");
+  plain("logical_or", "LogicalOr", "1 where an input is not 0, else 0");
+  plain("logical_xor", "LogicalXor", "1 where one input is not 0, else 0");
+  plain("mod", "Mod", "x1 - x2 floor(x1 / x2)");
+  plain("not_equal", "NotEqual", "1 where the inputs differ, else 0");
+  plain("power", "Power", "x1^x2");
+  plain("where", "Where", "x1 where the first input is not 0, else x2");
+  auto reduction = [&](StringRef name, StringRef className, StringRef doc) {
+    rows.push_back(
+        {name, className, doc,
+         layer({{"axis", Type::Integers, "null",
+                 "axes it runs over, 0 is the batch; default: all "
+                 "of a sample"},
+                {"keepdims", Type::Bool, "false", "they stay, with size 1"}})});
+  };
+  reduction("sum", "Sum", "sum of elements");
+  reduction("mean", "Mean", "mean of elements");
+  reduction("max", "Max", "largest element");
+  reduction("min", "Min", "smallest element");
+  reduction("prod", "Prod", "product of elements");
+  reduction("logsumexp", "Logsumexp", "log(sum(exp(x)))");
+  rows.push_back({"slice", "Slice", "a part of each sample",
+                  layer({{"start_indices", Type::Integers, kRequired,
+                          "its first element, an index for each axis of a "
+                          "sample",
+                          kBorder},
+                         {"shape", Type::Integers, kRequired,
+                          "its size along each axis of a sample", kSize}})});
+  auto place = [&](StringRef name, StringRef className, StringRef doc) {
+    rows.push_back(
+        {name, className, doc,
+         layer({{"axis", Type::Integer, "-1",
+                 "the axis it looks along, 0 is the batch"},
+                {"keepdims", Type::Bool, "false", "it stays, with size 1"}})});
+  };
+  place("argmax", "Argmax", "first place of the largest element");
+  place("argmin", "Argmin", "first place of the smallest element");
+  return rows;
+}
+
 Table plainLayers() {
   return {
       "layer",
@@ -676,6 +756,7 @@ Table plainLayers() {
 Table layers() {
   Table table = plainLayers();
   llvm::append_range(table.entries, imageLayers());
+  llvm::append_range(table.entries, operationLayers());
   return table;
 }
 

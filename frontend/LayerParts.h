@@ -39,6 +39,13 @@ Window convolutionWindow(const Config &config, int rank, const Shape &image);
 Window transposedWindow(const Config &config, const Shape &image);
 Window poolWindow(const Config &config, int rank, const Shape &image);
 
+/// The result has the operand's shape.
+std::string inferSame(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
+/// Operands of one rank, sizes of 1 stretched.
+std::string inferBroadcast(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
+
+/// Functions of keras.ops.
+llvm::ArrayRef<LayerRule> operationLayerRules();
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<LayerRule> imageLayerRules();
 

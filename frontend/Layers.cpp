@@ -169,8 +169,8 @@ mlir::Value sinter::frontend::emitBiasAndActivation(LayerEmitter &e,
   return emitActivation(e, config.config("activation"), x);
 }
 
-/// The result has the operand's shape.
-static std::string inferSame(LayerRecord &layer, ArrayRef<Shape> inputs) {
+std::string sinter::frontend::inferSame(LayerRecord &layer,
+                                        ArrayRef<Shape> inputs) {
   layer.shape = inputs[0];
   return "";
 }
@@ -311,7 +311,8 @@ static mlir::Value emitGaussianNoise(LayerEmitter &e, ValueRange inputs) {
 
 // ---- Merging ----------------------------------------------------------------
 
-static std::string inferBroadcast(LayerRecord &layer, ArrayRef<Shape> inputs) {
+std::string sinter::frontend::inferBroadcast(LayerRecord &layer,
+                                             ArrayRef<Shape> inputs) {
   Shape shape = inputs[0];
   for (const Shape &other : inputs.drop_front()) {
     bool fits = other.size() == shape.size();
@@ -405,7 +406,8 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"minimum", Arity::Many, inferBroadcast, emitBinary<MinimumOp>},
       {"concatenate", Arity::Many, inferConcatenate, emitConcatenate},
   };
-  for (ArrayRef<LayerRule> table : {ArrayRef(rules), imageLayerRules()})
+  for (ArrayRef<LayerRule> table :
+       {ArrayRef(rules), imageLayerRules(), operationLayerRules()})
     for (const LayerRule &rule : table)
       if (rule.name == name)
         return &rule;

@@ -133,14 +133,14 @@ public:
   explicit Reader(Diagnostics &diagnostics) : diagnostics(diagnostics) {}
 
   std::optional<Graph> read(const ::onnx::ModelProto &model);
+  bool readTensor(const ::onnx::TensorProto &proto, const std::string &what,
+                  Constant &result);
 
 private:
   void error(std::string message) {
     diagnostics.error(SourceLoc(), std::move(message));
   }
   void readOpset(const ::onnx::ModelProto &model);
-  bool readTensor(const ::onnx::TensorProto &proto, const std::string &what,
-                  Constant &result);
   Attribute readAttribute(const ::onnx::AttributeProto &proto,
                           const std::string &what);
   void readInitializers(const ::onnx::GraphProto &proto);
@@ -508,9 +508,10 @@ std::optional<Graph> Reader::read(const ::onnx::ModelProto &model) {
   return std::move(graph);
 }
 
-std::optional<Graph>
-sinter::frontend::onnx::readGraph(const std::string &path,
-                                  Diagnostics &diagnostics) {
+/// Reads a message of protobuf; reports what is wrong with the file.
+static bool parseFile(const std::string &path, const char *expected,
+                      google::protobuf::Message &message,
+                      Diagnostics &diagnostics) {
   const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   struct stat status {};
   if (file < 0 || fstat(file, &status) != 0 || !S_ISREG(status.st_mode)) {
@@ -519,22 +520,40 @@ sinter::frontend::onnx::readGraph(const std::string &path,
                                             : "expected a file");
     if (file >= 0)
       close(file);
-    return std::nullopt;
+    return false;
   }
-  ::onnx::ModelProto model;
   bool parsed;
   {
     google::protobuf::io::FileInputStream stream(file);
     google::protobuf::io::CodedInputStream coded(&stream);
     parsed =
-        model.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
+        message.ParseFromCodedStream(&coded) && coded.ConsumedEntireMessage();
   }
   close(file);
-  if (!parsed) {
-    diagnostics.error(SourceLoc(), "expected an ONNX model (a protobuf "
-                                   "message), got a file that is damaged, cut "
-                                   "off or of another kind");
+  if (!parsed)
+    diagnostics.error(SourceLoc(), std::string("expected ") + expected +
+                                       " (a protobuf message), got a file "
+                                       "that is damaged, cut off or of another "
+                                       "kind");
+  return parsed;
+}
+
+std::optional<Graph>
+sinter::frontend::onnx::readGraph(const std::string &path,
+                                  Diagnostics &diagnostics) {
+  ::onnx::ModelProto model;
+  if (!parseFile(path, "an ONNX model", model, diagnostics))
     return std::nullopt;
-  }
   return Reader(diagnostics).read(model);
+}
+
+std::optional<Constant>
+sinter::frontend::onnx::readTensorFile(const std::string &path,
+                                       Diagnostics &diagnostics) {
+  ::onnx::TensorProto proto;
+  Constant tensor;
+  if (!parseFile(path, "an ONNX tensor", proto, diagnostics) ||
+      !Reader(diagnostics).readTensor(proto, "the tensor", tensor))
+    return std::nullopt;
+  return tensor;
 }

@@ -126,6 +126,10 @@ std::string dimsToText(const Dims &dims);
 std::optional<Graph> readGraph(const std::string &path,
                                Diagnostics &diagnostics);
 
+/// Reads a file that holds one tensor (a TensorProto), as ONNX's test data do.
+std::optional<Constant> readTensorFile(const std::string &path,
+                                       Diagnostics &diagnostics);
+
 } // namespace sinter::frontend::onnx
 
 #endif // SINTER_FRONTEND_ONNXFILE_H

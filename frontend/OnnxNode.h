@@ -29,6 +29,7 @@ struct Operand {
   std::string initializer;
   Tensor tensor;
   Order order = Order::AsInFile;
+  bool isInteger = false; // whole numbers in the file; f32 in the layers
 
   bool isConstant() const { return constant != nullptr; }
 };
@@ -36,7 +37,8 @@ struct Operand {
 /// What is built while nodes are read.
 struct Import {
   explicit Import(Diagnostics &diagnostics)
-      : builder("onnx", diagnostics), diagnostics(diagnostics) {}
+      : builder(std::make_unique<ModelBuilder>("onnx", diagnostics)),
+        diagnostics(diagnostics) {}
 
   const Graph *graph = nullptr;
   /// Axes before those of a sample: 1 or 0.
@@ -44,7 +46,7 @@ struct Import {
   /// The file's size of axis 0, where it has one; Reshape nodes repeat it.
   int64_t fileBatch = kBatch;
   /// Infers shapes and checks arguments while the layers come in.
-  ModelBuilder builder;
+  std::unique_ptr<ModelBuilder> builder;
   std::vector<ImportedWeight> weights;
   std::map<std::string, Operand> operands; // by the name of the value
   /// Who needs a value, of those that the output depends on.
@@ -91,6 +93,9 @@ public:
   int64_t opset() const { return import.graph->opset; }
   int64_t lead() const { return import.lead; }
   size_t numInputs() const { return node.inputs.size(); }
+  size_t numResults() const { return node.outputs.size(); }
+  /// Whether the operand is of an integer type.
+  bool isInteger(size_t index) const;
   bool hasInput(size_t index) const;
   /// Only of inputs that are there.
   const Operand &input(size_t index) const;
@@ -126,6 +131,8 @@ public:
   /// The node's result `index`.
   void result(Tensor tensor, Order order = Order::AsInFile, size_t index = 0);
   void result(Operand operand, size_t index = 0);
+  /// Puts another layer behind the first result.
+  void rework(llvm::StringRef layer);
   /// The one node that reads the result, if it is an `op`, and no output of the
   /// graph is in the way.
   const Node *onlyReader(llvm::StringRef op) const;

@@ -149,8 +149,108 @@ static void readHardSigmoid(NodeReader &n) {
   n.result(n.layer(activation("hard_sigmoid"), x), order);
 }
 
-static void readNeg(NodeReader &n) {
-  elementwise(n, Config("rescaling", {{"scale", -1.0}}));
+/// Ops that are an operation of keras.ops under another name.
+static void readUnary(NodeReader &n) {
+  static const std::pair<StringRef, const char *> names[] = {
+      {"Abs", "absolute"},
+      {"Acosh", "arccosh"},
+      {"Asinh", "arcsinh"},
+      {"Atanh", "arctanh"},
+      {"Ceil", "ceil"},
+      {"Cos", "cos"},
+      {"Cosh", "cosh"},
+      {"Erf", "erf"},
+      {"Exp", "exp"},
+      {"Floor", "floor"},
+      {"IsNaN", "isnan"},
+      {"Log", "log"},
+      {"Neg", "negative"},
+      {"Not", "logical_not"},
+      {"Reciprocal", "reciprocal"},
+      {"Round", "round"},
+      {"Sign", "sign"},
+      {"Sin", "sin"},
+      {"Sinh", "sinh"},
+      {"Sqrt", "sqrt"},
+      {"Tan", "tan"},
+  };
+  for (auto [op, layer] : names)
+    if (op == n.op())
+      return elementwise(n, Config(layer));
+}
+
+static void readIsInf(NodeReader &n) {
+  if (!n.integer("detect_positive", 1) || !n.integer("detect_negative", 1))
+    return n.refuse("expected both infinities to be looked for");
+  elementwise(n, Config("isinf"));
+}
+
+static void readSoftsign(NodeReader &n) {
+  elementwise(n, activation("softsign"));
+}
+static void readMish(NodeReader &n) { elementwise(n, activation("mish")); }
+static void readHardSwish(NodeReader &n) {
+  elementwise(n, activation("hard_silu"));
+}
+static void readCelu(NodeReader &n) {
+  elementwise(n,
+              activation(Config("celu", {{"alpha", n.number("alpha", 1.0)}})));
+}
+
+static void readShrink(NodeReader &n) {
+  const double threshold = n.number("lambd", 0.5), bias = n.number("bias", 0);
+  if (bias != 0 && bias != threshold)
+    return n.refuse(
+        formatv("expected bias 0 or lambd, {0}, got {1}", threshold, bias));
+  elementwise(n, activation(Config(bias == 0 ? "hard_shrink" : "soft_shrink",
+                                   {{"threshold", threshold}})));
+}
+
+/// A number that all elements are compared or computed with.
+static Tensor numberLike(NodeReader &n, double number, Tensor like) {
+  Constant value;
+  value.dims = Dims(n.shapeOf(like).size(), 1);
+  value.values = std::vector<float>{static_cast<float>(number)};
+  return n.layer(Config("parameter",
+                        {{"shape", toList(value.dims)}, {"trainable", false}}),
+                 {}, {{"value", value}}, n.op() + "_constant");
+}
+
+static void readThresholdedRelu(NodeReader &n) {
+  const Order order = orderOf(n, 0);
+  Tensor x = n.tensor(0, order);
+  if (!x)
+    return;
+  Tensor above =
+      n.layer(Config("greater"), {x, numberLike(n, n.number("alpha", 1), x)});
+  n.result(n.layer(Config("multiply"), {above, x}), order);
+}
+
+/// Between two numbers, either of which may be missing.
+static void readClip(NodeReader &n) {
+  std::optional<double> low, high;
+  if (n.has("min"))
+    low = n.number("min", 0);
+  if (n.has("max"))
+    high = n.number("max", 0);
+  for (size_t i : {1, 2})
+    if (n.hasInput(i)) {
+      std::optional<double> given = scalar(n, i);
+      if (!given)
+        return n.refuse("expected constant limits");
+      (i == 1 ? low : high) = given;
+    }
+  const Order order = orderOf(n, 0);
+  Tensor x = n.tensor(0, order);
+  if (!x)
+    return;
+  if (low == 0.0 && high == 6.0)
+    return n.result(n.layer(activation("relu6"), x), order);
+  if (low)
+    x = n.layer(Config("maximum"), {x, numberLike(n, *low, x)});
+  if (high && x)
+    x = n.layer(Config("minimum"), {x, numberLike(n, *high, x)});
+  n.result(x, order);
 }
 
 static void readDropout(NodeReader &n) {
@@ -191,8 +291,12 @@ static void readSoftmax(NodeReader &n, Config config) {
     if (*axis == n.lead())
       return n.result(n.layer(config, n.tensor(0, Order::ChannelsLast)),
                       Order::ChannelsLast);
-    return n.refuse("expected the first or last axis of a sample, got axis " +
-                    std::to_string(*axis));
+    // The axis goes last and comes back: an exchange is its own inverse.
+    std::vector<int64_t> exchange = counting(1, rank - n.lead() + 1);
+    std::swap(exchange[*axis - n.lead()], exchange.back());
+    Config permute("permute", {{"dims", toList(exchange)}});
+    Tensor y = n.layer(config, n.layer(permute, n.tensor(0)));
+    return n.result(n.layer(permute, y));
   }
   if (*axis != n.lead())
     return n.refuse("expected axis 1 or the last one, got axis " +
@@ -285,9 +389,62 @@ static void readMul(NodeReader &n) {
   merge(n, "multiply");
 }
 static void readDiv(NodeReader &n) {
+  if (n.isInteger(0)) {
+    merge(n, "divide");
+    return n.rework("trunc");
+  }
   if (auto beside = besideNumber(n); beside && beside->first == 0)
     return rescale(n, 0, 1 / beside->second, 0);
-  n.refuse("expected a number as divisor");
+  merge(n, "divide");
+}
+
+/// Ops of two and three operands that are an operation of keras.ops.
+static void readMerge(NodeReader &n) {
+  static const std::pair<StringRef, StringRef> names[] = {
+      {"And", "logical_and"}, {"Equal", "equal"},
+      {"Greater", "greater"}, {"GreaterOrEqual", "greater_equal"},
+      {"Less", "less"},       {"LessOrEqual", "less_equal"},
+      {"Or", "logical_or"},   {"Where", "where"},
+      {"Xor", "logical_xor"},
+  };
+  for (auto [op, layer] : names)
+    if (op == n.op())
+      return merge(n, layer);
+}
+
+static void readPow(NodeReader &n) {
+  const Order order = orderOf(n, 0);
+  std::optional<double> exponent = scalar(n, 1);
+  if (exponent == 2.0 || exponent == 0.5)
+    return n.result(
+        n.layer(Config(*exponent == 2 ? "square" : "sqrt"), n.tensor(0, order)),
+        order);
+  merge(n, "power");
+  if (n.isInteger(0)) // by logarithms: near a whole number
+    n.rework("round");
+}
+
+static void readMod(NodeReader &n) {
+  if (n.integer("fmod", 0))
+    return n.refuse("fmod 1 is not supported");
+  merge(n, "mod");
+}
+
+static void readPRelu(NodeReader &n) {
+  const Constant *slope = weight(n, 1, "the slope");
+  if (!slope)
+    return;
+  const Order order = orderOf(n, 0);
+  Tensor x = n.tensor(0, order);
+  if (!x)
+    return;
+  const int64_t rank = rankOf(n.dims(0)) - n.lead();
+  // relu(x) - slope relu(-x)
+  Tensor below = n.layer(Config("relu"), n.layer(Config("negative"), x));
+  below = n.layer(Config("multiply"),
+                  {below, n.parameter(n.input(1), rank, order)});
+  n.result(n.layer(Config("subtract"), {n.layer(Config("relu"), x), below}),
+           order);
 }
 static void readSum(NodeReader &n) { merge(n, "add"); }
 static void readMean(NodeReader &n) { merge(n, "average"); }
@@ -686,28 +843,95 @@ static void readGlobalMaxPool(NodeReader &n) {
   readGlobalPool(n, "global_max_pooling");
 }
 
-/// A mean over all axes of space.
-static void readReduceMean(NodeReader &n) {
+/// A mean over all axes of space as global pooling; false: it is another one.
+static bool readPixelMean(NodeReader &n, std::vector<int64_t> axes) {
   const Dims dims = n.dims(0);
   const int64_t rank = rankOf(dims), space = rank - 1 - n.lead();
-  std::optional<std::vector<int64_t>> axes = n.list("axes", 1);
-  if (!axes || space < 1 || space > 2)
-    return n.refuse("expected a mean over the pixels of images");
-  for (int64_t &axis : *axes)
-    axis += axis < 0 ? rank : 0;
-  llvm::sort(*axes);
+  if (n.op() != "ReduceMean" || space < 1 || space > 2)
+    return false;
+  llvm::sort(axes);
   const auto is = [&](int64_t first) {
-    return llvm::equal(*axes, llvm::seq<int64_t>(first, first + space));
+    return llvm::equal(axes, llvm::seq<int64_t>(first, first + space));
   };
   const bool keeps = n.integer("keepdims", 1);
   Config config(ranked("global_average_pooling", space), {{"keepdims", keeps}});
   const Order order = keeps ? kImages : Order::AsInFile;
   if (is(n.lead() + 1)) // (N, C, H, W)
-    return n.result(n.layer(std::move(config), n.tensor(0, kImages)), order);
-  if (is(n.lead())) // (N, H, W, C): as in the file, and channels are last
-    return n.result(n.layer(std::move(config), n.tensor(0)));
-  n.refuse("expected a mean over the pixels of images, got axes " +
-           dimsToText(*axes));
+    n.result(n.layer(std::move(config), n.tensor(0, kImages)), order);
+  else if (is(n.lead())) // (N, H, W, C): as in the file, channels are last
+    n.result(n.layer(std::move(config), n.tensor(0)));
+  else
+    return false;
+  return true;
+}
+
+static void readReduction(NodeReader &n) {
+  struct Steps {
+    StringRef op;
+    const char *before, *reduction, *after; // null: nothing
+  };
+  static const Steps all[] = {
+      {"ReduceL1", "absolute", "sum", nullptr},
+      {"ReduceL2", "square", "sum", "sqrt"},
+      {"ReduceLogSum", nullptr, "sum", "log"},
+      {"ReduceLogSumExp", nullptr, "logsumexp", nullptr},
+      {"ReduceMax", nullptr, "max", nullptr},
+      {"ReduceMean", nullptr, "mean", nullptr},
+      {"ReduceMin", nullptr, "min", nullptr},
+      {"ReduceProd", nullptr, "prod", nullptr},
+      {"ReduceSum", nullptr, "sum", nullptr},
+      {"ReduceSumSquare", "square", "sum", nullptr},
+  };
+  const int64_t rank = rankOf(n.dims(0));
+  std::optional<std::vector<int64_t>> axes = n.list("axes", 1);
+  if (!axes && n.hasInput(1))
+    return n.refuse("expected constant axes");
+  if ((!axes || axes->empty()) && n.integer("noop_with_empty_axes", 0))
+    return passOn(n);
+  if (!axes || axes->empty())
+    axes = counting(0, rank);
+  std::vector<int64_t> positions;
+  for (int64_t &given : *axes) {
+    std::optional<int64_t> axis = n.axisOf(given, rank);
+    if (!axis)
+      return;
+    if (*axis < n.lead())
+      return n.refuse("it runs over the samples of a batch");
+    given = *axis;
+    positions.push_back(*axis + 1 - n.lead());
+  }
+  if (readPixelMean(n, *axes))
+    return;
+  for (const Steps &steps : all) {
+    if (steps.op != n.op())
+      continue;
+    Tensor x = n.tensor(0);
+    if (steps.before)
+      x = n.layer(Config(steps.before), x);
+    if (!positions.empty())
+      x = n.layer(Config(steps.reduction,
+                         {{"axis", toList(positions)},
+                          {"keepdims", n.integer("keepdims", 1) != 0}}),
+                  x);
+    if (steps.after)
+      x = n.layer(Config(steps.after), x);
+    n.result(x);
+  }
+}
+
+static void readArg(NodeReader &n) {
+  const int64_t rank = rankOf(n.dims(0));
+  std::optional<int64_t> axis = n.axisOf(n.integer("axis", 0), rank);
+  if (!axis)
+    return;
+  if (*axis < n.lead())
+    return n.refuse("it runs over the samples of a batch");
+  if (n.integer("select_last_index", 0))
+    return n.refuse("select_last_index 1 is not supported");
+  n.result(n.layer(Config(n.op() == "ArgMax" ? "argmax" : "argmin",
+                          {{"axis", *axis + 1 - n.lead()},
+                           {"keepdims", n.integer("keepdims", 1) != 0}}),
+                   n.tensor(0)));
 }
 
 // ---- Normalisation ----------------------------------------------------------
@@ -874,8 +1098,7 @@ static void readSqueeze(NodeReader &n) {
 static void readTranspose(NodeReader &n) {
   const Dims from = n.dims(0);
   const int64_t rank = rankOf(from);
-  std::vector<int64_t> permutation = n.integers(
-      "perm", reversedAxes(rank));
+  std::vector<int64_t> permutation = n.integers("perm", reversedAxes(rank));
   std::vector<int64_t> sorted = permutation;
   llvm::sort(sorted);
   if (!llvm::equal(sorted, llvm::seq<int64_t>(0, rank)))
@@ -1003,53 +1226,191 @@ static void readSpaceToDepth(NodeReader &n) {
       x));
 }
 
+/// The part of the operand that begins at `starts`, one index an axis of a
+/// sample.
+static Tensor sliced(NodeReader &n, Tensor x,
+                     const std::vector<int64_t> &starts,
+                     const std::vector<int64_t> &shape) {
+  if (!x || n.shapeOf(x) == shape)
+    return x;
+  return n.layer(Config("slice", {{"start_indices", toList(starts)},
+                                  {"shape", toList(shape)}}),
+                 x);
+}
+
+static void readSlice(NodeReader &n) {
+  const Dims from = n.dims(0);
+  std::optional<std::vector<int64_t>> starts = n.list("starts", 1),
+                                      ends = n.list("ends", 2),
+                                      axes = n.list("axes", 3),
+                                      steps = n.list("steps", 4);
+  if (!starts || !ends || starts->size() != ends->size() ||
+      (n.hasInput(3) && !axes) || (n.hasInput(4) && !steps))
+    return n.refuse("expected constant starts, ends, axes and steps");
+  if (!axes)
+    axes = counting(0, static_cast<int64_t>(starts->size()));
+  if (axes->size() != starts->size() ||
+      (steps && steps->size() != starts->size()))
+    return n.refuse("expected an axis and a step for each start");
+  std::vector<int64_t> begin(from.size(), 0), size = from;
+  for (size_t i = 0; i < starts->size(); ++i) {
+    std::optional<int64_t> axis = n.axisOf((*axes)[i], rankOf(from));
+    if (!axis)
+      return;
+    if (*axis < n.lead())
+      return n.refuse("it takes a part of the samples of a batch");
+    if (steps && (*steps)[i] != 1)
+      return n.refuse("expected steps of 1, got " + dimsToText(*steps));
+    const int64_t all = from[*axis];
+    auto clamp = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? at + all : at, 0, all);
+    };
+    begin[*axis] = clamp((*starts)[i]);
+    size[*axis] = clamp((*ends)[i]) - begin[*axis];
+    if (size[*axis] < 1)
+      return n.refuse("expected a part with elements");
+  }
+  begin.erase(begin.begin(), begin.begin() + n.lead());
+  size.erase(size.begin(), size.begin() + n.lead());
+  n.result(sliced(n, n.tensor(0), begin, size));
+}
+
+static void readSplit(NodeReader &n) {
+  const Dims from = n.dims(0);
+  std::optional<int64_t> axis = n.axisOf(n.integer("axis", 0), rankOf(from));
+  if (!axis)
+    return;
+  if (*axis < n.lead())
+    return n.refuse("it splits the samples of a batch");
+  std::optional<std::vector<int64_t>> sizes = n.list("split", 1);
+  if (!sizes && n.hasInput(1))
+    return n.refuse("expected constant sizes");
+  const int64_t parts = static_cast<int64_t>(n.numResults());
+  if (!sizes) {
+    const int64_t size = (from[*axis] + parts - 1) / parts;
+    sizes.emplace(parts, size);
+    sizes->back() = from[*axis] - (parts - 1) * size;
+  }
+  int64_t total = 0;
+  for (int64_t size : *sizes) {
+    if (size < 1 || size > from[*axis])
+      return n.refuse("expected parts with elements, got sizes " +
+                      dimsToText(*sizes));
+    total += size;
+  }
+  if (total != from[*axis] || static_cast<int64_t>(sizes->size()) != parts)
+    return n.refuse("expected sizes of " + std::to_string(parts) +
+                    " parts that add up to " + std::to_string(from[*axis]) +
+                    ", got " + dimsToText(*sizes));
+  std::vector<int64_t> begin(from.size() - n.lead(), 0),
+      size(from.begin() + n.lead(), from.end());
+  for (int64_t part = 0; part < parts; ++part) {
+    size[*axis - n.lead()] = (*sizes)[part];
+    n.result(sliced(n, n.tensor(0), begin, size), Order::AsInFile, part);
+    begin[*axis - n.lead()] += (*sizes)[part];
+  }
+}
+
 // ---- The table --------------------------------------------------------------
 
 ArrayRef<OpRule> onnx::opRules() {
   static const OpRule rules[] = {
+      {"Abs", 1, readUnary},
+      {"Acosh", 1, readUnary},
       {"Add", 2, readAdd},
+      {"And", 2, readMerge},
+      {"ArgMax", 1, readArg},
+      {"ArgMin", 1, readArg},
+      {"Asinh", 1, readUnary},
+      {"Atanh", 1, readUnary},
       {"AveragePool", 1, readAveragePool},
       {"BatchNormalization", 5, readBatchNormalization},
       {"Cast", 1, readCast},
+      {"Ceil", 1, readUnary},
+      {"Celu", 1, readCelu},
+      {"Clip", 1, readClip},
       {"Concat", 1, readConcat},
       {"Conv", 2, readConv},
       {"ConvTranspose", 2, readConvTranspose},
+      {"Cos", 1, readUnary},
+      {"Cosh", 1, readUnary},
       {"DepthToSpace", 1, readDepthToSpace},
       {"Div", 2, readDiv},
       {"Dropout", 1, readDropout},
       {"Elu", 1, readElu},
+      {"Equal", 2, readMerge},
+      {"Erf", 1, readUnary},
+      {"Exp", 1, readUnary},
       {"Flatten", 1, readFlatten},
+      {"Floor", 1, readUnary},
       {"Gather", 2, readGather},
       {"Gelu", 1, readGelu},
       {"Gemm", 2, readGemm},
       {"GlobalAveragePool", 1, readGlobalAveragePool},
       {"GlobalMaxPool", 1, readGlobalMaxPool},
+      {"Greater", 2, readMerge},
+      {"GreaterOrEqual", 2, readMerge},
       {"HardSigmoid", 1, readHardSigmoid},
+      {"HardSwish", 1, readHardSwish},
       {"Identity", 1, passOn},
+      {"IsInf", 1, readIsInf},
+      {"IsNaN", 1, readUnary},
       {"LeakyRelu", 1, readLeakyRelu},
+      {"Less", 2, readMerge},
+      {"LessOrEqual", 2, readMerge},
+      {"Log", 1, readUnary},
       {"LogSoftmax", 1, readLogSoftmax},
       {"MatMul", 2, readMatMul},
       {"Max", 1, readMax},
       {"MaxPool", 1, readMaxPool},
       {"Mean", 1, readMean},
       {"Min", 1, readMin},
+      {"Mish", 1, readMish},
+      {"Mod", 2, readMod},
       {"Mul", 2, readMul},
-      {"Neg", 1, readNeg},
+      {"Neg", 1, readUnary},
+      {"Not", 1, readUnary},
+      {"Or", 2, readMerge},
+      {"PRelu", 2, readPRelu},
       {"Pad", 1, readPad},
-      {"ReduceMean", 1, readReduceMean},
+      {"Pow", 2, readPow},
+      {"Reciprocal", 1, readUnary},
+      {"ReduceL1", 1, readReduction},
+      {"ReduceL2", 1, readReduction},
+      {"ReduceLogSum", 1, readReduction},
+      {"ReduceLogSumExp", 1, readReduction},
+      {"ReduceMax", 1, readReduction},
+      {"ReduceMean", 1, readReduction},
+      {"ReduceMin", 1, readReduction},
+      {"ReduceProd", 1, readReduction},
+      {"ReduceSum", 1, readReduction},
+      {"ReduceSumSquare", 1, readReduction},
       {"Relu", 1, readRelu},
       {"Reshape", 1, readReshape},
+      {"Round", 1, readUnary},
       {"Selu", 1, readSelu},
+      {"Shrink", 1, readShrink},
       {"Sigmoid", 1, readSigmoid},
+      {"Sign", 1, readUnary},
+      {"Sin", 1, readUnary},
+      {"Sinh", 1, readUnary},
+      {"Slice", 1, readSlice},
       {"Softmax", 1, readSoftmax},
       {"Softplus", 1, readSoftplus},
+      {"Softsign", 1, readSoftsign},
       {"SpaceToDepth", 1, readSpaceToDepth},
+      {"Split", 1, readSplit},
+      {"Sqrt", 1, readUnary},
       {"Squeeze", 1, readSqueeze},
       {"Sub", 2, readSub},
       {"Sum", 1, readSum},
+      {"Tan", 1, readUnary},
       {"Tanh", 1, readTanh},
+      {"ThresholdedRelu", 1, readThresholdedRelu},
       {"Transpose", 1, readTranspose},
       {"Unsqueeze", 1, readUnsqueeze},
+      {"Where", 3, readMerge},
+      {"Xor", 2, readMerge},
   };
   return rules;
 }

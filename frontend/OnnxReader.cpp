@@ -50,7 +50,7 @@ static Dims toFileOrder(Dims sample) {
 Dims Import::dimsOf(const Operand &operand) const {
   if (operand.isConstant())
     return operand.constant->dims;
-  Dims sample = builder.layers()[operand.tensor.layer()].shape;
+  Dims sample = builder->layers()[operand.tensor.layer()].shape;
   if (operand.order == Order::ChannelsLast)
     sample = toFileOrder(std::move(sample));
   if (lead == 1)
@@ -64,7 +64,7 @@ Tensor Import::inOrder(const Operand &operand, Order order) {
   Tensor &known = reordered[{operand.tensor.layer(), order}];
   if (known)
     return known;
-  const LayerRecord &record = builder.layers()[operand.tensor.layer()];
+  const LayerRecord &record = builder->layers()[operand.tensor.layer()];
   const Shape shape = record.shape;
   const int64_t rank = static_cast<int64_t>(shape.size());
   Dims dims = counting(1, rank + 1);
@@ -84,7 +84,7 @@ Tensor Import::inOrder(const Operand &operand, Order order) {
   config.args.push_back(moves ? Argument{"dims", toList(dims)}
                               : Argument{"target_shape", toList(target)});
   config.args.push_back({"name", freshName(record.name + suffix)});
-  return known = builder.layer(config, operand.tensor);
+  return known = builder->layer(config, operand.tensor);
 }
 
 // ---- NodeReader: attributes -------------------------------------------------
@@ -155,7 +155,7 @@ std::optional<std::vector<int64_t>> NodeReader::list(StringRef attribute,
 // ---- NodeReader: layers -----------------------------------------------------
 
 const Shape &NodeReader::shapeOf(Tensor tensor) const {
-  return import.builder.layers()[tensor.layer()].shape;
+  return import.builder->layers()[tensor.layer()].shape;
 }
 
 Tensor NodeReader::tensor(size_t index, Order order) {
@@ -184,7 +184,7 @@ Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
     wanted = node.name.empty() ? config.name : node.name;
   const std::string name = import.freshName(wanted);
   config.args.push_back({"name", name});
-  Tensor result = import.builder.layer(std::move(config), inputs);
+  Tensor result = import.builder->layer(std::move(config), inputs);
   if (result)
     for (LayerWeight &weight : weights)
       import.weights.push_back({name + "/" + weight.parameter,
@@ -228,7 +228,19 @@ void NodeReader::result(Tensor tensor, Order order, size_t index) {
   operand.order = order;
   result(std::move(operand), index);
 }
+void NodeReader::rework(StringRef layer) {
+  const Operand made = import.operands[node.outputs[0]];
+  result(this->layer(Config(layer.str()), made.tensor), made.order);
+}
+bool NodeReader::isInteger(size_t index) const {
+  const Operand &operand = input(index);
+  return operand.isConstant() ? !operand.constant->isFloat()
+                              : operand.isInteger;
+}
 void NodeReader::result(Operand operand, size_t index) {
+  // Arithmetic keeps whole numbers whole; a quotient's rule says so itself.
+  for (size_t i = 0; i < numInputs() && !operand.isInteger; ++i)
+    operand.isInteger = hasInput(i) && isInteger(i);
   import.operands[node.outputs[index]] = std::move(operand);
 }
 
@@ -278,17 +290,20 @@ public:
     import.lead = lead;
   }
 
-  /// Nothing after errors or offenders.
-  std::optional<ImportedModel> read();
+  /// False after errors or offenders.
+  bool read();
   const std::vector<Offender> &offenders() const { return import.offenders; }
+  OnnxNetwork take(std::unique_ptr<Diagnostics> reports) {
+    return {std::move(reports), std::move(import.builder),
+            std::move(import.weights), import.lead == 1};
+  }
 
 private:
-  bool readInput();
+  bool readInput(const Port &port);
   void findReaders();
   void readNode(const Node &node);
   bool fold(const Node &node);
   bool finish();
-  ImportedModel model() const;
 
   const Graph &graph;
   Import import;
@@ -296,45 +311,37 @@ private:
 };
 } // namespace
 
-bool GraphReader::readInput() {
+bool GraphReader::readInput(const Port &port) {
   auto error = [&](std::string message) {
     import.diagnostics.error(SourceLoc(), std::move(message));
     return false;
   };
-  auto names = [](const std::vector<Port> &ports) {
-    std::string text;
-    for (const Port &port : ports)
-      text += (text.empty() ? "'" : ", '") + printable(port.name) + "'";
-    return text;
-  };
-  if (graph.inputs.size() != 1)
-    return error("expected a graph with one input, got " +
-                 (graph.inputs.empty() ? "none" : names(graph.inputs)));
-  if (graph.outputs.size() != 1)
-    return error("expected a graph with one output, got " +
-                 names(graph.outputs));
-  const Port &port = graph.inputs.front();
   const std::string what = "input '" + printable(port.name) + "': ";
+  // Integers and truth values are f32 in the network: exact up to 2^24.
   if (port.type != ElementType::Float && port.type != ElementType::Int64 &&
-      port.type != ElementType::Int32)
-    return error(what + "expected float32, int32 or int64, got " +
+      port.type != ElementType::Int32 && port.type != ElementType::Bool)
+    return error(what + "expected float32, int32, int64 or bool, got " +
                  nameOf(port.type));
-  if (!port.dims || port.dims->empty())
+  if (!port.dims || static_cast<int64_t>(port.dims->size()) < import.lead)
     return error(what + "expected a shape with at least one size, got " +
                  (port.dims ? "none" : "no shape"));
   Shape shape(port.dims->begin() + import.lead, port.dims->end());
-  if (import.lead == 1)
+  if (import.lead == 1) {
+    if (import.operands.size() > 0 && import.fileBatch != port.dims->front())
+      return error(what + "expected as many samples as in the first input");
     import.fileBatch = port.dims->front();
-  else if (port.dims->front() == kBatch)
+  } else if (llvm::is_contained(*port.dims, kBatch)) {
     return error(what + "expected a size for every axis, got " +
                  dimsToText(*port.dims));
+  }
   if (shape.empty())
     shape = {1};
   if (llvm::any_of(shape, [](int64_t size) { return size < 1; }))
     return error(what + "expected a size for every axis but the first, got " +
                  dimsToText(*port.dims));
   Operand operand;
-  operand.tensor = import.builder.layer(
+  operand.isInteger = port.type != ElementType::Float;
+  operand.tensor = import.builder->layer(
       Config("input",
              {{"shape", toList(shape)}, {"name", import.freshName(port.name)}}),
       {});
@@ -453,52 +460,39 @@ void GraphReader::readNode(const Node &node) {
     reader.refuse("its operands are not of a form that is supported");
 }
 
-/// The output in the file's order, as the last layer.
+/// The outputs in the file's order; a single one as the last layer.
 bool GraphReader::finish() {
-  const Operand &operand = import.operands.at(graph.outputs.front().name);
-  if (operand.isConstant()) {
-    import.diagnostics.error(SourceLoc(),
-                             "expected an output that depends on the input, "
-                             "got a constant");
-    return false;
+  std::vector<Tensor> outputs;
+  for (const Port &port : graph.outputs) {
+    const Operand &operand = import.operands.at(port.name);
+    if (operand.isConstant()) {
+      import.diagnostics.error(SourceLoc(),
+                               "expected output '" + printable(port.name) +
+                                   "' to depend on the input, got a constant");
+      return false;
+    }
+    outputs.push_back(import.inOrder(operand, Order::AsInFile));
+    if (!outputs.back())
+      return false;
   }
-  Tensor output = import.inOrder(operand, Order::AsInFile);
-  if (output && output.layer() + 1 != import.builder.layers().size())
-    output = import.builder.layer(
+  // Layers behind an output, and inputs as outputs.
+  const bool isLast = outputs.size() == 1 &&
+                      outputs[0].layer() + 1 == import.builder->layers().size();
+  if (isLast && import.builder->layers().size() > 1)
+    return true;
+  for (Tensor &output : outputs)
+    output = import.builder->layer(
         Config("activation", {{"activation", Config("linear")},
                               {"name", import.freshName("output")}}),
         output);
-  return static_cast<bool>(output);
+  import.builder->setOutputs(outputs);
+  return llvm::all_of(outputs, [](Tensor output) { return bool(output); });
 }
 
-ImportedModel GraphReader::model() const {
-  ImportedModel model;
-  model.name = toModelName(graph.name.empty() ? "model" : graph.name);
-  model.format = formatv("ONNX, operator set {0}", graph.opset);
-  if (!graph.producer.empty())
-    model.format += ", by " + printable(graph.producer);
-  ArrayRef<LayerRecord> records = import.builder.layers();
-  model.input = records.front().config;
-  for (const LayerRecord &record : records.drop_front()) {
-    Config config = record.config;
-    Value::List inputs;
-    for (Tensor input : record.inputs)
-      inputs.push_back(records[input.layer()].name);
-    const size_t own = static_cast<size_t>(&record - records.data());
-    const bool isChain =
-        record.inputs.size() == 1 && record.inputs[0].layer() + 1 == own;
-    for (Argument &argument : config.args)
-      if (argument.name == "inputs" && !isChain && !inputs.empty())
-        argument.value = Value(inputs);
-    model.layers.push_back(std::move(config));
-  }
-  model.weights = import.weights;
-  return model;
-}
-
-std::optional<ImportedModel> GraphReader::read() {
-  if (!readInput())
-    return std::nullopt;
+bool GraphReader::read() {
+  for (const Port &input : graph.inputs)
+    if (!readInput(input))
+      return false;
   for (const auto &[name, constant] : graph.initializers) {
     Operand operand;
     operand.constant = std::make_shared<Constant>(constant);
@@ -513,9 +507,60 @@ std::optional<ImportedModel> GraphReader::read() {
     }
     readNode(node);
   }
-  if (!import.offenders.empty() || import.diagnostics.hasErrors() || !finish())
-    return std::nullopt;
-  return model();
+  return import.offenders.empty() && !import.diagnostics.hasErrors() &&
+         finish();
+}
+
+std::optional<OnnxNetwork>
+sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
+  // First with samples along the first axis; what goes wrong is told of this
+  // reading.
+  auto first = std::make_unique<Diagnostics>(diagnostics.fileName().str()),
+       second = std::make_unique<Diagnostics>(diagnostics.fileName().str());
+  GraphReader samples(graph, 1, *first);
+  if (samples.read())
+    return samples.take(std::move(first));
+  GraphReader whole(graph, 0, *second);
+  if (whole.read()) {
+    diagnostics.warning(
+        SourceLoc(), "the first axis of the input is not a batch of samples "
+                     "that the graph treats alike; a whole input is taken as "
+                     "one sample");
+    return whole.take(std::move(second));
+  }
+  // The causes: of both readings, those that are left when sizes are no matter.
+  const bool wholeIsCloser =
+      !whole.offenders().empty() &&
+      whole.offenders().size() <= samples.offenders().size();
+  diagnostics.absorb(wholeIsCloser ? *second : *first, "");
+  reportOffenders(wholeIsCloser ? whole.offenders() : samples.offenders(),
+                  diagnostics);
+  return std::nullopt;
+}
+
+static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
+  ImportedModel model;
+  model.name = toModelName(graph.name.empty() ? "model" : graph.name);
+  model.format = formatv("ONNX, operator set {0}", graph.opset);
+  if (!graph.producer.empty())
+    model.format += ", by " + printable(graph.producer);
+  ArrayRef<LayerRecord> records = network.builder->layers();
+  model.input = records.front().config;
+  for (const LayerRecord &record : records.drop_front()) {
+    Config config = record.config;
+    Value::List inputs;
+    for (Tensor input : record.inputs)
+      inputs.push_back(records[input.layer()].name);
+    const size_t own = static_cast<size_t>(&record - records.data());
+    const bool isChain =
+        record.inputs.size() == 1 && record.inputs[0].layer() + 1 == own;
+    for (Argument &argument : config.args)
+      if (argument.name == "inputs" && !isChain && !inputs.empty())
+        argument.value = Value(inputs);
+    model.layers.push_back(std::move(config));
+  }
+  model.weights = std::move(network.weights);
+  return model;
 }
 
 std::optional<ImportedModel>
@@ -525,22 +570,22 @@ sinter::frontend::readOnnx(const std::string &path, Diagnostics &diagnostics) {
     return std::nullopt;
   if (graph->name.empty())
     graph->name = llvm::sys::path::stem(path).str();
-  // First with samples along the first axis; what goes wrong is told of this
-  // reading.
-  Diagnostics first(path), second(path);
-  GraphReader samples(*graph, 1, first);
-  if (std::optional<ImportedModel> model = samples.read())
-    return model;
-  GraphReader whole(*graph, 0, second);
-  if (std::optional<ImportedModel> model = whole.read()) {
-    diagnostics.warning(
-        SourceLoc(),
-        "the first axis of input '" + printable(graph->inputs[0].name) +
-            "' is not a batch of samples that the graph treats alike; all of " +
-            dimsToText(*graph->inputs[0].dims) + " is taken as one sample");
-    return model;
+  auto names = [](const std::vector<Port> &ports) {
+    std::string text;
+    for (const Port &port : ports)
+      text += (text.empty() ? "'" : ", '") + printable(port.name) + "'";
+    return text.empty() ? "none" : text;
+  };
+  if (graph->inputs.size() != 1 || graph->outputs.size() != 1) {
+    diagnostics.error(SourceLoc(),
+                      "expected a graph with one input and one output, got "
+                      "inputs " +
+                          names(graph->inputs) + " and outputs " +
+                          names(graph->outputs));
+    return std::nullopt;
   }
-  diagnostics.absorb(first, "");
-  reportOffenders(samples.offenders(), diagnostics);
-  return std::nullopt;
+  std::optional<OnnxNetwork> network = buildOnnx(*graph, diagnostics);
+  if (!network)
+    return std::nullopt;
+  return toImported(*graph, std::move(*network));
 }

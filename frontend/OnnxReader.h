@@ -3,8 +3,24 @@
 #define SINTER_FRONTEND_ONNXREADER_H
 
 #include "frontend/ImportedModel.h"
+#include "frontend/OnnxFile.h"
 
 namespace sinter::frontend {
+
+/// A graph as layers.
+struct OnnxNetwork {
+  std::unique_ptr<Diagnostics> reports; // of the builder
+  std::unique_ptr<ModelBuilder> builder;
+  std::vector<ImportedWeight> weights;
+  /// Whether axis 0 of inputs and outputs is the batch; else a whole input is
+  /// one sample.
+  bool hasBatch;
+};
+
+/// Turns the graph into layers. Reports what cannot be taken over, every node
+/// by name.
+std::optional<OnnxNetwork> buildOnnx(const onnx::Graph &graph,
+                                     Diagnostics &diagnostics);
 
 /// Reads an ONNX file into layers of the catalog. The first axis of the input
 /// is the batch, whatever size the file gives it; a graph that mixes samples is
