@@ -77,7 +77,13 @@ int sinter::frontend::exportCommand(const Options &options) {
   }
   const ExportSource source{file.spec(), file.model(), weights,
                             options.scaledInput};
-  if (exportModel(source, options.output, file.diagnostics()))
+  switch (exportModel(source, options.output, file.diagnostics())) {
+  case ExportResult::Done:
     return kDone;
-  return kWrongInput;
+  case ExportResult::Refused:
+    return kWrongInput;
+  case ExportResult::NotWritten:
+    break;
+  }
+  return kFailed;
 }

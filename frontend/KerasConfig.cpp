@@ -427,6 +427,10 @@ std::optional<Config> KerasConfigReader::optimizer(const Json &value) {
   std::optional<Config> result = named(Kind::Optimizer, value);
   if (!result)
     return std::nullopt;
+  // Before it was an argument, the sum began at 0.
+  if (result->name == "adagrad" && isKeras2() &&
+      !result->find("initial_accumulator_value"))
+    result->args.push_back({"initial_accumulator_value", 0.0});
   // Off, in Keras 2's spelling.
   llvm::erase_if(result->args, [](const Argument &argument) {
     const bool *flag = argument.value.getIf<bool>();

@@ -46,10 +46,11 @@ static StringRef variableOf(const Parameter &parameter) {
   return StringRef(parameter.name).rsplit('/').second;
 }
 
-static bool reportFull(const std::string &path, Diagnostics &diagnostics) {
+static ExportResult reportFull(const std::string &path,
+                               Diagnostics &diagnostics) {
   diagnostics.error({}, "cannot write " + path +
                             ": libhdf5 cannot hold the model in memory");
-  return false;
+  return ExportResult::NotWritten;
 }
 
 // ---- HDF5
@@ -85,13 +86,13 @@ static void addLayerGroups(const ExportSource &source, Hdf5Writer &file) {
   file.text(root, "keras_version", kKerasVersion);
 }
 
-bool sinter::frontend::exportKerasHdf5(const ExportSource &source,
-                                       const std::string &path,
-                                       Diagnostics &diagnostics) {
+ExportResult sinter::frontend::exportKerasHdf5(const ExportSource &source,
+                                               const std::string &path,
+                                               Diagnostics &diagnostics) {
   std::optional<OrderedJson> network =
       networkOf(source, KerasDialect::Hdf5, diagnostics);
   if (!network)
-    return false;
+    return ExportResult::Refused;
   Hdf5Writer file;
   file.text("/", "backend", "tensorflow");
   file.text("/", "keras_version", kKerasVersion);
@@ -103,7 +104,8 @@ bool sinter::frontend::exportKerasHdf5(const ExportSource &source,
   std::string bytes = file.bytes();
   if (bytes.empty())
     return reportFull(path, diagnostics);
-  return writeFile(path, bytes, diagnostics);
+  return writeFile(path, bytes, diagnostics) ? ExportResult::Done
+                                             : ExportResult::NotWritten;
 }
 
 // ---- Archives
@@ -128,13 +130,13 @@ static std::string archivedWeights(const ExportSource &source) {
   return file.bytes();
 }
 
-bool sinter::frontend::exportKerasArchive(const ExportSource &source,
-                                          const std::string &path,
-                                          Diagnostics &diagnostics) {
+ExportResult sinter::frontend::exportKerasArchive(const ExportSource &source,
+                                                  const std::string &path,
+                                                  Diagnostics &diagnostics) {
   std::optional<OrderedJson> network =
       networkOf(source, KerasDialect::Archive, diagnostics);
   if (!network)
-    return false;
+    return ExportResult::Refused;
   if (source.spec.loss && source.spec.optimizer)
     (*network)["compile_config"] =
         toKerasTraining(source.spec, KerasDialect::Archive);
@@ -151,7 +153,8 @@ bool sinter::frontend::exportKerasArchive(const ExportSource &source,
       writeZip(path, {{"metadata.json", toText(metadata)},
                       {"config.json", toText(*network)},
                       {"model.weights.h5", std::move(weights)}});
-  if (!wrong.empty())
-    diagnostics.error({}, "cannot write " + path + ": " + wrong);
-  return wrong.empty();
+  if (wrong.empty())
+    return ExportResult::Done;
+  diagnostics.error({}, "cannot write " + path + ": " + wrong);
+  return ExportResult::NotWritten;
 }

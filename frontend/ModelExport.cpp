@@ -48,21 +48,22 @@ static std::string toNpy(const ImportedWeight &weight) {
   return bytes;
 }
 
-bool sinter::frontend::exportNpz(const ExportSource &source,
-                                 const std::string &path,
-                                 Diagnostics &diagnostics) {
+ExportResult sinter::frontend::exportNpz(const ExportSource &source,
+                                         const std::string &path,
+                                         Diagnostics &diagnostics) {
   std::vector<ZipEntry> entries;
   for (const ImportedWeight &weight : source.weights)
     entries.push_back({weight.name + ".npy", toNpy(weight)});
   std::string wrong = writeZip(path, entries);
-  if (!wrong.empty())
-    diagnostics.error({}, "cannot write " + path + ": " + wrong);
-  return wrong.empty();
+  if (wrong.empty())
+    return ExportResult::Done;
+  diagnostics.error({}, "cannot write " + path + ": " + wrong);
+  return ExportResult::NotWritten;
 }
 
-bool sinter::frontend::exportModel(const ExportSource &source,
-                                   const std::string &path,
-                                   Diagnostics &diagnostics) {
+ExportResult sinter::frontend::exportModel(const ExportSource &source,
+                                           const std::string &path,
+                                           Diagnostics &diagnostics) {
   StringRef name = path;
   if (name.ends_with(".npz"))
     return exportNpz(source, path, diagnostics);
@@ -75,5 +76,5 @@ bool sinter::frontend::exportModel(const ExportSource &source,
   diagnostics.error({}, "--output: expected a file name that ends in .h5, "
                         ".keras, .npz or .onnx, got '" +
                             printable(path) + "'");
-  return false;
+  return ExportResult::Refused;
 }

@@ -15,24 +15,32 @@ struct ExportSource {
   bool scaledInput = false;
 };
 
-/// Writes `path` in the form that its ending says (.h5, .keras, .npz, .onnx).
-/// False after reporting; then a file that was there before is as it was.
-bool exportModel(const ExportSource &source, const std::string &path,
-                 Diagnostics &diagnostics);
+/// Anything but Done has been reported.
+enum class ExportResult {
+  Done,
+  Refused,    // the form cannot hold this model, or there is no such form
+  NotWritten, // the disk is full, ...
+};
+
+/// Writes `path` in the form that its ending says (.h5, .keras, .npz, .onnx). After a
+/// failure a file that was there before is as it was.
+ExportResult exportModel(const ExportSource &source, const std::string &path,
+                         Diagnostics &diagnostics);
 
 /// Replaces the file `path` in one step. False after reporting.
 bool writeFile(const std::string &path, llvm::StringRef bytes,
                Diagnostics &diagnostics);
 
 // The forms, each in its own file.
-bool exportKerasHdf5(const ExportSource &source, const std::string &path,
-                     Diagnostics &diagnostics);
-bool exportKerasArchive(const ExportSource &source, const std::string &path,
+ExportResult exportKerasHdf5(const ExportSource &source,
+                             const std::string &path, Diagnostics &diagnostics);
+ExportResult exportKerasArchive(const ExportSource &source,
+                                const std::string &path,
+                                Diagnostics &diagnostics);
+ExportResult exportOnnx(const ExportSource &source, const std::string &path,
                         Diagnostics &diagnostics);
-bool exportOnnx(const ExportSource &source, const std::string &path,
-                Diagnostics &diagnostics);
-bool exportNpz(const ExportSource &source, const std::string &path,
-               Diagnostics &diagnostics);
+ExportResult exportNpz(const ExportSource &source, const std::string &path,
+                       Diagnostics &diagnostics);
 
 } // namespace sinter::frontend
 

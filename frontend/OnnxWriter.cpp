@@ -90,10 +90,13 @@ std::optional<std::string> sinter::frontend::writeOnnx(
   return file;
 }
 
-bool sinter::frontend::exportOnnx(const ExportSource &source,
-                                  const std::string &path,
-                                  Diagnostics &diagnostics) {
+ExportResult sinter::frontend::exportOnnx(const ExportSource &source,
+                                          const std::string &path,
+                                          Diagnostics &diagnostics) {
   auto bytes = writeOnnx(source.model, source.weights,
                          {source.scaledInput, SINTER_VERSION}, diagnostics);
-  return bytes && writeFile(path, *bytes, diagnostics);
+  if (!bytes)
+    return ExportResult::Refused;
+  return writeFile(path, *bytes, diagnostics) ? ExportResult::Done
+                                              : ExportResult::NotWritten;
 }

@@ -120,7 +120,8 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
 }
 
 std::string Session::recipe() {
-  return writeRecipe(spec->spec(), spec->model().target()) +
-         summaryRecipe(spec->model()) +
+  // A model file may come without a loss; then there are no targets.
+  const Target target = spec->spec().loss ? spec->model().target() : Target{};
+  return writeRecipe(spec->spec(), target) + summaryRecipe(spec->model()) +
          llvm::formatv("model.fingerprint={0:x-16}\n", fingerprint).str();
 }

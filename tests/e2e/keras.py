@@ -435,6 +435,60 @@ train: {batch_size: 2}
                 e2e.product(sizes))])
         return e2e.write_safetensors(e2e.scratch("random.safetensors"), tensors)
 
+    def test_spellings_of_keras_2(self):
+        """Forms that files of TensorFlow 1.x to Keras 2.15 have."""
+        model = {"class_name": "Sequential", "config": [
+            {"class_name": "Conv1D", "config": {
+                "name": "conv", "batch_input_shape": [None, 9, 2], "filters": 3,
+                "kernel_size": [3], "strides": [2], "padding": "valid",
+                "dilation_rate": [1], "data_format": "channels_last",
+                "groups": 1, "dtype": "float32"}},
+            {"class_name": "BatchNormalizationV1", "config": {
+                "name": "norm", "axis": [2], "momentum": 0.99, "fused": None,
+                "renorm": False, "virtual_batch_size": None}},
+            {"class_name": "LeakyReLU", "config": {
+                "name": "leak", "alpha": 0.30000001192092896}},
+            {"class_name": "MaxPooling1D", "config": {
+                "name": "pool", "pool_size": [2], "strides": [2],
+                "padding": "valid", "data_format": "channels_last"}},
+            {"class_name": "Flatten", "config": {"name": "flat"}},
+            dict(zip(["class_name", "config"], dense(
+                "out", kernel_initializer={"class_name": "VarianceScaling",
+                                           "config": {"scale": 2.0, "seed": 1,
+                                                      "mode": "fan_in",
+                                                      "distribution": "normal"}},
+                kernel_regularizer={"class_name": "L1L2", "config": {
+                    "l1": 0.0, "l2": 0.009999999776482582}})))]}
+        ramp = self.maker.ramp
+        path = self.maker.whole("two.h5", model, {
+            "conv": {"conv/kernel:0": ramp(3, 2, 3), "conv/bias:0": ramp(3)},
+            "norm": {f"norm/{name}:0": ramp(3) for name in (
+                "gamma", "beta", "moving_mean", "moving_variance")},
+            "leak": {}, "pool": {}, "flat": {},
+            "out": {"out/kernel:0": ramp(6, 3), "out/bias:0": ramp(3)}},
+            version="2.2.4-tf", training_config={
+                "loss": {"class_name": "SparseCategoricalCrossentropy",
+                         "config": {"reduction": "auto", "from_logits": True,
+                                    "name": "sparse_categorical_crossentropy"}},
+                "metrics": [[{"class_name": "MeanMetricWrapper", "config": {
+                    "name": "accuracy", "dtype": "float32",
+                    "fn": "sparse_categorical_accuracy"}}]],
+                "optimizer_config": {"class_name": "RMSprop", "config": {
+                    "lr": 0.0010000000474974513, "rho": 0.8999999761581421,
+                    "decay": 0.0, "epsilon": 1e-07}}})
+        spec, weights = import_model(path, "two")
+        self.assertEqual(without_comments(spec), [
+            "model: two", "input: {shape: [9, 2]}", "layers:",
+            "  - conv1d: {filters: 3, kernel_size: 3, strides: 2, name: conv}",
+            "  - batch_normalization: {name: norm}",
+            "  - leaky_relu: {name: leak}", "  - max_pooling1d: {name: pool}",
+            "  - flatten: {name: flat}",
+            "  - dense: {units: 3, kernel_initializer: he_normal, "
+            "kernel_regularizer: l2, name: out}",
+            "loss: {sparse_categorical_crossentropy: {from_logits: true}}",
+            "optimizer: rmsprop", "metrics: [accuracy]", ""])
+        self.assertEqual(len(weights), 8)
+
     def test_npz(self):
         numpy = self.maker.numpy
         self.check(self.maker.simple("npz.h5"))
