@@ -105,6 +105,12 @@ static std::string defaultOf(const ArgInfo &info) {
   return writeValue(info, value);
 }
 
+/// Whether people write the main argument without its name: `dropout: 0.3`, but
+/// `adam: {learning_rate: 0.01}`.
+static bool isTerse(Kind kind) {
+  return kind != Kind::Loss && kind != Kind::Optimizer && kind != Kind::Metric;
+}
+
 static std::string writeArguments(const Config &config, Kind kind) {
   const EntryInfo &entry = *tableOf(kind).find(config.name);
   std::string text, only;
@@ -116,7 +122,7 @@ static std::string writeArguments(const Config &config, Kind kind) {
       continue;
     text += (count++ ? ", " : "") + argument.name + ": " + value;
     // `dense: 10` says less than `dense: {units: 10}`.
-    if (&info == entry.mainArg() && info.type != Type::Integer)
+    if (&info == entry.mainArg() && info.type != Type::Integer && isTerse(kind))
       only = value;
   }
   // A map would be read as the arguments, not as the value of the main one.

@@ -403,7 +403,6 @@ optimizer: {sgd: {learning_rate: {exponential_decay: {
   initial_learning_rate: 0.1, decay_steps: 100, decay_rate: 0.9}},
   momentum: 0.9, nesterov: true, clipnorm: 1}}
 metrics: [accuracy, {top_k_categorical_accuracy: {k: 3, name: top3}}]
-train: {batch_size: 2}
 """)
         weights = self.random_weights(spec)
         one = e2e.scratch("wide.h5")
