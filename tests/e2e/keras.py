@@ -186,6 +186,17 @@ train: {{epochs: 1, batch_size: 32, seed: 1}}
         self.assertEqual(outline(copy), outline(source))
 
 
+class Sample(unittest.TestCase):
+    def test_the_file_answers_before_any_training(self):
+        data = e2e.data_dir("mnist")
+        program = e2e.scratch("digits")
+        spec = e2e.sample("keras_in_keras_out/model.yaml")
+        sinter("compile", spec, "-o", program)
+        result = json.loads(e2e.run(program, "evaluate", "--data", data,
+                                    "--json"))
+        self.assertGreater(result["accuracy"], 0.992)
+
+
 # ---- Files made here -----------------------------------------------------------
 
 
