@@ -1,10 +1,11 @@
 // Hdf5File.cpp - starts the child that reads, and receives its records.
 //
 // The child sees the file as /proc/self/fd/N. Its limits grow with the file:
-// what can be in a file of n bytes is read in 5 s plus a second for each 20 MB,
-// and takes at most 64 MiB plus 64 n (weights hardly compress; a file that
-// claims more is damaged, or a bomb). The parent never trusts a length either:
-// it stops at the same sum.
+// what can be in a file of n bytes is read in 3 s of work plus a second for
+// each 20 MB, and takes at most 32 MiB plus 16 n (weights hardly compress; a
+// file that claims more is damaged, or a bomb). The parent never trusts a
+// length either: it stops at the same sum, and it watches the child's memory,
+// because an address space limit is of no use under a sanitizer.
 //
 // Known weakness: /proc must be there, so this is for Linux.
 #include "frontend/Hdf5File.h"
@@ -15,6 +16,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <optional>
@@ -55,14 +57,33 @@ Hdf5Content::list(const std::string &path, const std::string &attribute) {
   return it == attributes.end() ? nullptr : &it->second;
 }
 
+/// Bytes of a process: field 0 is its address space, 1 what is in memory.
+static uint64_t pagesOf(pid_t process, int field) {
+  char text[128];
+  const std::string path = "/proc/" + std::to_string(process) + "/statm";
+  int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ssize_t size = file < 0 ? 0 : read(file, text, sizeof text - 1);
+  if (file >= 0)
+    close(file);
+  text[size > 0 ? size : 0] = 0;
+  char *next = text;
+  uint64_t pages = 0;
+  for (int i = 0; i <= field; ++i)
+    pages = std::strtoull(next, &next, 10);
+  return pages * static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
 namespace {
 
 /// Takes records off the pipe. Each function is false after an error, which is
 /// in error().
 class Receiver {
 public:
-  Receiver(int pipe, const Hdf5Limits &limits, Clock::time_point deadline)
-      : pipe(pipe), limits(limits), deadline(deadline) {}
+  /// Gives up at `deadline`, or when `child` has more than `memory` bytes.
+  Receiver(int pipe, const Hdf5Limits &limits, Clock::time_point deadline,
+           pid_t child, uint64_t memory)
+      : pipe(pipe), limits(limits), deadline(deadline), child(child),
+        memory(memory) {}
 
   bool receive(Hdf5Content &content);
   bool timedOut() const { return late; }
@@ -82,7 +103,9 @@ private:
 
   int pipe;
   Hdf5Limits limits;
-  Clock::time_point deadline;
+  Clock::time_point deadline, lastLook;
+  pid_t child;
+  uint64_t memory;
   std::vector<char> buffer;
   size_t used = 0;
   uint64_t records = 0, bytes = 0;
@@ -93,18 +116,20 @@ private:
 } // namespace
 
 bool Receiver::fill() {
-  auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-      deadline - Clock::now());
+  const auto glance = std::chrono::milliseconds(10);
   pollfd ready{pipe, POLLIN, 0};
-  int count = 0;
-  while (left.count() > 0 &&
-         (count = poll(&ready, 1, static_cast<int>(left.count()))) < 0 &&
-         errno == EINTR)
-    left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline -
-                                                                 Clock::now());
-  if (count <= 0) {
-    late = true;
-    return false;
+  for (int count = 0; count <= 0;) {
+    count = poll(&ready, 1, static_cast<int>(glance.count()));
+    if (count < 0 && errno != EINTR)
+      return false;
+    const Clock::time_point now = Clock::now();
+    if (now - lastLook >= glance) {
+      lastLook = now;
+      late = now >= deadline;
+      excess = pagesOf(child, 1) > memory;
+      if (late || excess)
+        return false;
+    }
   }
   buffer.resize(1 << 16);
   ssize_t got = 0;
@@ -220,16 +245,8 @@ static void limitMemory(uint64_t bytes) {
 #if defined(__SANITIZE_ADDRESS__)
   (void)bytes; // the sanitizer reserves terabytes of address space
 #else
-  uint64_t have = 0; // pages that this process has mapped
-  char text[64];
-  int file = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  ssize_t size = file < 0 ? 0 : read(file, text, sizeof text - 1);
-  if (size > 0) {
-    text[size] = 0;
-    have = std::strtoull(text, nullptr, 10) *
-           static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
-  }
-  const rlimit limit = {have + bytes, have + bytes};
+  const rlim_t most = pagesOf(getpid(), 0) + bytes;
+  const rlimit limit = {most, most};
   setrlimit(RLIMIT_AS, &limit);
 #endif
 }
@@ -277,8 +294,10 @@ sinter::frontend::readHdf5(int descriptor,
     return Hdf5Error{"expected a regular file"};
   const auto size = static_cast<uint64_t>(status.st_size);
   Hdf5Limits limits;
-  limits.bytes = std::min<uint64_t>((64u << 20) + 64 * size, 16ull << 30);
-  const auto seconds = static_cast<unsigned>(5 + size / (20u << 20));
+  limits.bytes = std::min<uint64_t>((32u << 20) + 16 * size, 16ull << 30);
+  const auto seconds = static_cast<unsigned>(3 + size / (20u << 20));
+
+  const uint64_t memory = (128u << 20) + 2 * limits.bytes;
 
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) != 0)
@@ -286,17 +305,19 @@ sinter::frontend::readHdf5(int descriptor,
   pid_t child = fork();
   if (child == 0) {
     close(ends[0]);
-    runChild(descriptor, skipped, limits, (256u << 20) + 2 * limits.bytes,
-             seconds, ends[1]);
+    runChild(descriptor, skipped, limits, memory, seconds, ends[1]);
   }
   close(ends[1]);
   if (child < 0) {
     close(ends[0]);
     return Hdf5Error{std::string("no process: ") + std::strerror(errno)};
   }
-  // A busy machine gives the child less than its share of time.
+  // A busy machine gives the child less than its share of time, and a slow disk
+  // keeps it waiting.
+  const auto patience = static_cast<int64_t>(seconds + 3 + size / (2u << 20));
   Receiver receiver(ends[0], limits,
-                    Clock::now() + std::chrono::seconds(seconds + 3));
+                    Clock::now() + std::chrono::seconds(patience), child,
+                    pagesOf(getpid(), 1) + memory);
   Hdf5Content content;
   const bool ok = receiver.receive(content);
   close(ends[0]);

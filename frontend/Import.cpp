@@ -32,8 +32,9 @@ int sinter::frontend::importCommand(const Options &options) {
       importModel(options.spec, {options.weights}, diagnostics);
   if (!model)
     return finish(diagnostics, kWrongInput);
-  if (std::error_code error =
-          llvm::sys::fs::create_directories(options.output)) {
+  if (std::error_code error = llvm::sys::fs::create_directories(
+          options.output, /*IgnoreExisting=*/true,
+          llvm::sys::fs::perms::all_all)) {
     diagnostics.error({}, "cannot make the folder " + options.output + ": " +
                               error.message());
     return finish(diagnostics, kFailed);

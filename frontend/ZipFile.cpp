@@ -1,7 +1,7 @@
 // ZipFile.cpp - archives by libzip.
 //
 // An entry may claim any size, and compressed zeros may become any size: what
-// comes out is counted while it is read, and stops at 64 MiB plus 64 times the
+// comes out is counted while it is read, and stops at 32 MiB plus 16 times the
 // archive. Entries with equal names are refused: which one is meant?
 #include "frontend/ZipFile.h"
 
@@ -62,7 +62,7 @@ ZipFile::ZipFile(const std::string &path) {
   struct stat status = {};
   stat(path.c_str(), &status);
   most = std::min<uint64_t>(
-      (64u << 20) + 64 * static_cast<uint64_t>(status.st_size), 16ull << 30);
+      (32u << 20) + 16 * static_cast<uint64_t>(status.st_size), 16ull << 30);
   std::set<std::string> names;
   for (zip_int64_t i = 0; i < zip_get_num_entries(archive, 0); ++i) {
     const char *name =
