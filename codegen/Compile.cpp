@@ -227,7 +227,7 @@ LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
 }
 
 LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,
-                           TimingScope &timing) {
+                           TimingScope &timing, ModelRecord *learned) {
   Location loc = planned.getLoc();
   FailureOr<TargetInfo> target =
       createTarget(loc, options.targetCpu, options.targetTriple);
@@ -243,6 +243,8 @@ LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,
   if (failed(record))
     return failure();
   lowering.stop();
+  if (learned)
+    *learned = *record;
   if (options.emit == EmitKind::MLIR)
     return writeFile(loc, options.output, [&](llvm::raw_pwrite_stream &out) {
       planned.print(out);

@@ -46,10 +46,12 @@ struct CompileOptions {
 };
 
 /// Compiles the model of `planned`, a module at the planned stage, which is
-/// used up. Errors go to the context's diagnostics.
+/// used up. Errors go to the context's diagnostics; what lowering learned goes
+/// to `record`, if it is given.
 mlir::LogicalResult compileModel(mlir::ModuleOp planned,
                                  const CompileOptions &options,
-                                 mlir::TimingScope &timing);
+                                 mlir::TimingScope &timing,
+                                 ModelRecord *record = nullptr);
 
 /// The second half of compileModel: `loops` and `record` as lowerToLoops leaves
 /// them.

@@ -2,6 +2,7 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "ir/Tuning.h"
 #include "passes/Names.h"
 #include "passes/Schedule.h"
 
@@ -39,6 +40,34 @@ KernelEmitter::KernelEmitter(KernelOp kernel, const ModelLayout &layout,
   });
   index(0);
   index(1);
+}
+
+//===----------------------------------------------------------------------===//
+// Choices
+//===----------------------------------------------------------------------===//
+
+/// "13x2"
+static std::string textOf(const KernelEmitter::Numbers &numbers) {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  llvm::interleave(numbers, stream, "x");
+  return text;
+}
+
+KernelEmitter::Numbers KernelEmitter::choose(Operation *op, StringRef knob,
+                                             ArrayRef<Numbers> ranked) {
+  ChoiceRecord record;
+  record.key = tuningKey(op, layout.batchBound, oneSample);
+  record.knob = knob.str();
+  for (const Numbers &numbers : ranked)
+    record.values.push_back(textOf(numbers));
+  auto found =
+      llvm::find(record.values, tunedValue(kernel, record.key, knob).str());
+  if (found != record.values.end())
+    record.chosen = found - record.values.begin();
+  size_t chosen = record.chosen;
+  choices.push_back(std::move(record));
+  return ranked[chosen];
 }
 
 //===----------------------------------------------------------------------===//

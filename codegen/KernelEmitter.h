@@ -23,6 +23,7 @@
 
 #include "codegen/KernelFrame.h"
 #include "codegen/Lowering.h"
+#include "codegen/ModelRecord.h"
 #include "ir/SinterDialect.h"
 #include "ir/Window.h"
 
@@ -79,6 +80,17 @@ public:
   const bool oneSample;
 
   int64_t lanes() const { return layout.target.lanes; }
+
+  // ---- Choices
+  /// Numbers like a tile's sides.
+  using Numbers = llvm::SmallVector<int64_t, 3>;
+  /// One of `ranked`, what is possible for `knob` of the kernel whose work is
+  /// `op`: the one that a tuning file names (ir/Tuning.h), else the first. All
+  /// are remembered. `ranked` depends on what tuningKey says of `op` and on
+  /// nothing else.
+  Numbers choose(mlir::Operation *op, llvm::StringRef knob,
+                 llvm::ArrayRef<Numbers> ranked);
+  std::vector<ChoiceRecord> takeChoices() { return std::move(choices); }
 
   // ---- Memory
   /// A tensor of the function as a memref: (features..., padded batch) if
@@ -239,6 +251,7 @@ private:
 
   mlir::Value call;
   const KernelFrame *frame;
+  std::vector<ChoiceRecord> choices;
   Lanes lanesMode = Lanes::None;
   mlir::Value sample, mask;
   int64_t width;

@@ -446,22 +446,20 @@ int64_t ConvNest::build() {
     return lowerDepthwise(e, op, conv, source, filter, transposed);
   int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
   int64_t vectors = e.layout.padded() / e.lanes();
-  Tile tile = chooseTile(rowsOfGroup, vectors, e.layout.target);
-  while (vectors % tile.vectors)
-    --tile.vectors;
-  tileRows = tile.rows;
-  tileVectors = tile.vectors;
+  const WindowAxis &across = conv.window[1];
+  auto [from, to] = inside(across);
+  std::vector<KernelEmitter::Numbers> tiles;
+  for (ConvTile tile :
+       rankConvTiles(rowsOfGroup, vectors, to - from, e.layout.target))
+    tiles.push_back({tile.rows, tile.vectors, tile.pixels});
+  KernelEmitter::Numbers tile = e.choose(op, "tile", tiles);
+  tileRows = tile[0];
+  tileVectors = tile[1];
+  tilePixels = tile[2];
   // Random numbers come in blocks of four rows.
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   if (!random.empty() && tileRows > 4)
     tileRows -= tileRows % 4;
-  // Pixels share broadcasts and hide latency where the tile alone is small.
-  int64_t room = e.layout.target.registers - 2;
-  const WindowAxis &across = conv.window[1];
-  auto [from, to] = inside(across);
-  while (tileRows * tileVectors * tilePixels < 10 && tilePixels < to - from &&
-         (tileRows + 1) * tileVectors * (tilePixels + 1) <= room)
-    ++tilePixels;
 
   tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
   lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;

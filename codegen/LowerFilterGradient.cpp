@@ -50,7 +50,7 @@ constexpr int64_t kQuad = 4;
 class FilterGradientNest {
 public:
   FilterGradientNest(KernelEmitter &e, Conv2dFilterGradientOp op)
-      : e(e), conv(convolutionOf(op)) {}
+      : e(e), op(op), conv(convolutionOf(op)) {}
 
   int64_t build();
 
@@ -97,6 +97,7 @@ private:
   }
 
   KernelEmitter &e;
+  Conv2dFilterGradientOp op;
   Convolution conv;
   Value x, dy, dw; // (features, lanes), (features, lanes), flat
   FilterTile tile{1, 1};
@@ -429,14 +430,21 @@ int64_t FilterGradientNest::build() {
   // Wider rows in equal parts.
   int64_t parts = (across.taps + kWidest - 1) / kWidest;
   tapsAtOnce = (across.taps + parts - 1) / parts;
-  tile = chooseFilterTile(conv.channels, conv.filters, tapsAtOnce,
-                          e.layout.target);
+  constexpr int64_t enough = 8; // units for many threads
+  tile = chooseFilterTile(
+      e, op,
+      rankFilterTiles(conv.channels, conv.filters, tapsAtOnce, conv.channels,
+                      e.layout.target),
+      [&](FilterTile tile) {
+        return (conv.channels + tile.channels - 1) / tile.channels *
+               ((conv.filters + tile.filters - 1) / tile.filters);
+      },
+      enough);
   channelTiles = (conv.channels + tile.channels - 1) / tile.channels;
   filterTiles = (conv.filters + tile.filters - 1) / tile.filters;
 
-  // Enough units for many threads, and with them as few bytes as possible: each
-  // band of filters reads the image, each band of channels the gradient.
-  constexpr int64_t enough = 8;
+  // Enough units, and with them as few bytes as possible: each band of filters
+  // reads the image, each band of channels the gradient.
   double imageBytes =
       static_cast<double>(conv.channels) * down.pixels * across.pixels;
   double resultBytes =
@@ -465,6 +473,11 @@ int64_t FilterGradientNest::build() {
       across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
   rowsAtOnce =
       std::clamp<int64_t>((worthwhile + row - 1) / row, 1, down.windows());
+  std::vector<KernelEmitter::Numbers> rows = {{rowsAtOnce}};
+  for (int64_t other : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
+    if (other <= down.windows() && other != rowsAtOnce)
+      rows.push_back({other});
+  rowsAtOnce = e.choose(op, "rows", rows)[0];
 
   int64_t turns = channelTiles / channelBands * down.taps;
   fetchesOfFilters = 1;

@@ -81,10 +81,16 @@ FailureOr<int64_t> MatmulNest::build() {
   int64_t inner = tensorTypeOf(matmul.getA()).getDimSize(1);
   int64_t rows = result.getDimSize(1);
   int64_t vectors = e.layout.padded() / e.lanes();
-  tile = chooseTile(rows, vectors, e.layout.target);
-  // Samples are padded to whole tiles of vectors, or the tile is one vector.
-  while (vectors % tile.vectors)
-    --tile.vectors;
+  double cycles =
+      static_cast<double>(rows) * inner * vectors; // one FMA a cycle
+  // Samples are padded to whole tiles of vectors.
+  tile = chooseTile(
+      e, matmul, rankTiles(rows, vectors, e.layout.target, /*dividing=*/true),
+      [&](Tile tile) {
+        int64_t units =
+            (rows + tile.rows - 1) / tile.rows * (vectors / tile.vectors);
+        return chooseTasks(units, cycles);
+      });
   // Random numbers come in blocks of four rows.
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   if (!random.empty() && tile.rows > 4)
@@ -95,8 +101,6 @@ FailureOr<int64_t> MatmulNest::build() {
   sampleTiles = e.layout.padded() / (tile.vectors * e.lanes());
   int64_t unitsPerPart = rowTiles * sampleTiles;
   int64_t units = unitsPerPart * static_cast<int64_t>(parts.size());
-  double cycles =
-      static_cast<double>(rows) * inner * vectors; // one FMA a cycle
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Samples);

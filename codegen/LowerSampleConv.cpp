@@ -57,7 +57,9 @@ public:
   int64_t build();
 
 private:
-  void chooseTile();
+  void chooseTile(double cycles);
+  /// Blocks of filters, of rows or of whole images.
+  int64_t unitsOf(int64_t tileVectors, bool whole) const;
   SmallVector<TileRun> findRuns() const;
   void buildUnit(ArrayRef<VectorPiece> pieces);
   void buildTile(Value column, const TileRun &run,
@@ -102,21 +104,54 @@ private:
 };
 } // namespace
 
-void SampleConv::chooseTile() {
+int64_t SampleConv::unitsOf(int64_t tileVectors, bool whole) const {
+  auto vectors = static_cast<int64_t>(pieces.size());
+  int64_t groups = isDepthwise ? 1 : conv.groups;
+  int64_t blocks = (vectors + tileVectors - 1) / tileVectors;
+  return groups * blocks * (whole ? 1 : down.windows());
+}
+
+void SampleConv::chooseTile(double cycles) {
   int64_t width = across.windows(), height = down.windows();
   int64_t filterBytes = 4 * featureCount(tensorTypeOf(conv.filter));
   bool isStreamed = filterBytes > (1 << 19);
-  double rowCost, imageCost;
-  tile = chooseSampleTile(width, pieces, isStreamed, e.layout.target, &rowCost);
-  if (2 * width * height > e.layout.target.registers)
-    return;
-  SampleTile image = chooseSampleTile(width * height, pieces, isStreamed,
-                                      e.layout.target, &imageCost);
-  if (image.pixels == width * height &&
-      imageCost <= rowCost * static_cast<double>(height)) {
-    tile = image;
-    wholeImage = true;
+  struct Candidate {
+    double cost;
+    KernelEmitter::Numbers numbers;
+  };
+  std::vector<Candidate> candidates;
+  for (auto [cost, other] :
+       rankSampleTiles(width, pieces, isStreamed, e.layout.target))
+    candidates.push_back(
+        {cost * static_cast<double>(height), {other.pixels, other.vectors, 0}});
+  // A small image may be one tile, if that is the best of its tiles.
+  if (2 * width * height <= e.layout.target.registers) {
+    bool isBest = true;
+    for (auto [cost, other] :
+         rankSampleTiles(width * height, pieces, isStreamed, e.layout.target)) {
+      Candidate image{cost, {other.pixels, other.vectors, 1}};
+      if (other.pixels == width * height)
+        candidates.insert(isBest && cost <= candidates.front().cost
+                              ? candidates.begin()
+                              : candidates.end(),
+                          image);
+      isBest = false;
+    }
   }
+  std::stable_sort(
+      candidates.begin() + 1, candidates.end(),
+      [](const Candidate &a, const Candidate &b) { return a.cost < b.cost; });
+  auto tasksOf = [&](const KernelEmitter::Numbers &numbers) {
+    return chooseSampleTasks(unitsOf(numbers[1], numbers[2]), cycles);
+  };
+  int64_t least = tasksOf(candidates.front().numbers);
+  std::vector<KernelEmitter::Numbers> tiles;
+  for (const Candidate &candidate : candidates)
+    if (tasksOf(candidate.numbers) >= least)
+      tiles.push_back(candidate.numbers);
+  KernelEmitter::Numbers chosen = e.choose(op, "tile", tiles);
+  tile = {chosen[0], chosen[1]};
+  wholeImage = chosen[2];
 }
 
 bool SampleConv::covers(int64_t pixel, int64_t tap) const {
@@ -298,17 +333,17 @@ int64_t SampleConv::build() {
   source = e.memory(conv.image, /*flat=*/true);
   filter = e.weights(conv.filter);
   pieces = splitInVectors(filters, e.layout.target);
-  chooseTile();
-
   auto vectors = static_cast<int64_t>(pieces.size());
+  double cycles = static_cast<double>(down.windows() * across.windows()) *
+                  groups * vectors * (isDepthwise ? 1 : conv.channels) *
+                  down.taps * across.taps;
+  chooseTile(cycles);
+
   int64_t blocks = (vectors + tile.vectors - 1) / tile.vectors;
   int64_t size = (vectors + blocks - 1) / blocks;
   blocks = (vectors + size - 1) / size;
   int64_t rows = wholeImage ? 1 : down.windows();
   int64_t units = groups * blocks * rows;
-  double cycles = static_cast<double>(down.windows() * across.windows()) *
-                  groups * vectors * (isDepthwise ? 1 : conv.channels) *
-                  down.taps * across.taps;
   int64_t tasks = chooseSampleTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);

@@ -35,6 +35,8 @@ public:
   int64_t build();
 
 private:
+  int64_t chooseSize(int64_t usual, int64_t vectors, int64_t most,
+                     double cycles);
   void buildBlock(Value first, ArrayRef<VectorPiece> pieces);
   SmallVector<Value> accumulate(Value first, ArrayRef<VectorPiece> pieces);
 
@@ -44,6 +46,22 @@ private:
   int64_t inner = 0, units = 0;
 };
 } // namespace
+
+/// Vectors of a block: `usual`, or, without fewer tasks, another number.
+int64_t SampleMatmul::chooseSize(int64_t usual, int64_t vectors, int64_t most,
+                                 double cycles) {
+  auto tasksOf = [&](int64_t size) {
+    return chooseSampleTasks((vectors + size - 1) / size, cycles);
+  };
+  std::vector<KernelEmitter::Numbers> sizes = {{usual}};
+  for (int64_t size = 1; size <= std::min(most, vectors); ++size)
+    if (size != usual && tasksOf(size) >= tasksOf(usual))
+      sizes.push_back({size});
+  std::stable_sort(sizes.begin(), sizes.end(), [&](auto &a, auto &b) {
+    return std::abs(a[0] - usual) < std::abs(b[0] - usual);
+  });
+  return e.choose(matmul, "vectors", sizes)[0];
+}
 
 int64_t SampleMatmul::build() {
   inner = tensorTypeOf(matmul.getA()).getDimSize(1);
@@ -58,7 +76,8 @@ int64_t SampleMatmul::build() {
   int64_t most = std::min<int64_t>(e.layout.target.registers - 4, 14);
   int64_t blocks =
       std::max((vectors + most - 1) / most, chooseSampleTasks(vectors, cycles));
-  int64_t size = (vectors + blocks - 1) / blocks;
+  int64_t size =
+      chooseSize((vectors + blocks - 1) / blocks, vectors, most, cycles);
   blocks = (vectors + size - 1) / size;
   int64_t tasks = chooseSampleTasks(blocks, cycles);
 

@@ -92,16 +92,20 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
   int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
-  tile = chooseTile(rows, vectors, e.layout.target);
+  // Arithmetic, and some sixteen cycles a vector for the epilogue.
+  double cycles =
+      static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
+  tile = chooseTile(
+      e, matmul, rankTiles(rows, vectors, e.layout.target), [&](Tile tile) {
+        // Fewer rows may be all that units are made of.
+        return chooseTasks((rows + tile.rows - 1) / tile.rows, cycles);
+      });
 
   int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
   int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
   bool byColumns = groups > 1 && !forwardIsInParts(e.kernel);
   int64_t units = byColumns ? groups * rowTiles : rowTiles;
-  // Arithmetic, and some sixteen cycles a vector for the epilogue.
-  double cycles =
-      static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);

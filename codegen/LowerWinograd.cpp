@@ -440,8 +440,9 @@ void WinogradNest::buildUnit(Value tileRow) {
 }
 
 int64_t WinogradNest::build() {
-  tile =
-      chooseTile(conv.filters, tiling.columns() / e.lanes(), e.layout.target);
+  tile = chooseTile(
+      e, op,
+      rankTiles(conv.filters, tiling.columns() / e.lanes(), e.layout.target));
   int64_t sampleTiles = tiling.units / tiling.tilesDown;
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
   e.loop(low, high, 1, [&](Value unit) {

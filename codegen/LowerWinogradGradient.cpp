@@ -372,9 +372,11 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
 }
 
 int64_t WinogradGradientNest::build() {
-  tile = chooseFilterTile(conv.channels, tiling.filters, /*taps=*/1,
-                          e.layout.target);
-  tile.channels = std::min(tile.channels, WinogradGradientTiling::maxChannels);
+  tile = chooseFilterTile(
+      e, op,
+      rankFilterTiles(conv.channels, tiling.filters, /*taps=*/1,
+                      WinogradGradientTiling::maxChannels, e.layout.target),
+      /*unitsOf=*/[](FilterTile) { return 1; }, /*enough=*/1);
   vectors = arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
                                    e.index(e.lanes()));
   columns = e.mul(vectors, e.lanes());

@@ -10,6 +10,7 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "ir/Tuning.h"
 #include "ir/Window.h"
 #include "passes/Names.h"
 #include "passes/Schedule.h"
@@ -176,6 +177,46 @@ static int64_t productsOf(Operation *op) {
   return conv.products();
 }
 
+/// Direct or Winograd? Passes chose; the costs are in the kernel of the
+/// products and in those that transform filters for it or take a gradient from
+/// it.
+static void recordAlgorithms(KernelOp kernel, KernelRecord &record) {
+  auto add = [&](Operation *op, double share) {
+    std::string key = algorithmKey(op);
+    if (key.empty())
+      return;
+    bool isWinograd = isa<WinogradConv2dOp, WinogradFilterGradientOp>(op);
+    record.choices.push_back({key,
+                              tuning::algorithm.str(),
+                              {tuning::direct.str(), tuning::winograd.str()},
+                              isWinograd ? size_t(1) : size_t(0),
+                              share});
+  };
+  auto opOf = [](Value stored) -> Operation * {
+    auto producer = stored.getDefiningOp<KernelOp>();
+    if (!producer)
+      return nullptr;
+    auto number = cast<OpResult>(stored).getResultNumber();
+    return producer.getYield().getValues()[number].getDefiningOp();
+  };
+  for (Operation &op : kernel.getBody().front()) {
+    add(&op, 1);
+    if (!isa<WinogradFilterOp>(op))
+      continue;
+    SmallVector<Operation *> users;
+    for (auto [inside, outside] :
+         llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
+      if (inside == op.getResult(0))
+        llvm::append_range(users, outside.getUsers());
+    for (Operation *user : users)
+      add(user, 1.0 / static_cast<double>(users.size()));
+  }
+  for (Value captured : kernel.getCaptured())
+    if (Operation *op = opOf(storageOf(captured));
+        isa_and_nonnull<Conv2dFilterGradientOp, WinogradFilterGradientOp>(op))
+      add(op, 1);
+}
+
 /// Arithmetic and memory traffic, as fixed + per sample.
 static void recordWork(KernelOp kernel, KernelRecord &record) {
   auto count = [](RankedTensorType type, int64_t times, int64_t &fixed,
@@ -278,6 +319,7 @@ private:
     SmallVector<KernelOp> kernels;
     func::FuncOp function; // where there are several: their code, once made
     int64_t tasks = 0;
+    std::vector<ChoiceRecord> choices;
   };
   std::vector<Form> forms;
   llvm::DenseMap<Operation *, size_t> formOf;
@@ -319,6 +361,7 @@ func::FuncOp ModelLowering::declare(StringRef name, ArrayRef<Type> arguments,
 
 static FailureOr<int64_t> emitNest(KernelOp kernel, const ModelLayout &layout,
                                    func::FuncOp function,
+                                   std::vector<ChoiceRecord> &choices,
                                    const KernelFrame *frame = nullptr) {
   KernelEmitter emitter(kernel, layout, function, frame);
   KernelLowering lower = findLowering(kernel.getKind(), emitter.oneSample);
@@ -329,6 +372,7 @@ static FailureOr<int64_t> emitNest(KernelOp kernel, const ModelLayout &layout,
   FailureOr<int64_t> tasks = lower(emitter);
   if (succeeded(tasks))
     func::ReturnOp::create(emitter.b);
+  choices = emitter.takeChoices();
   return tasks;
 }
 
@@ -350,7 +394,8 @@ FailureOr<int64_t> ModelLowering::lowerShared(KernelOp kernel,
         (model.getSymName() + "_shared" + std::to_string(number)).str();
     form.function = declare(symbol, arguments, builder.getFusedLoc(locations));
     form.function.setPrivate();
-    FailureOr<int64_t> tasks = emitNest(kernel, layout, form.function, &frame);
+    FailureOr<int64_t> tasks =
+        emitNest(kernel, layout, form.function, form.choices, &frame);
     if (failed(tasks))
       return failure();
     form.tasks = *tasks;
@@ -371,9 +416,11 @@ FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
   func::FuncOp function =
       declare(symbol, {pointer, builder.getI64Type()}, kernel.getLoc());
   function.setPrivate();
-  bool isAlone = forms[formOf.lookup(kernel)].kernels.size() == 1;
-  FailureOr<int64_t> tasks = isAlone ? emitNest(kernel, layout, function)
-                                     : lowerShared(kernel, function);
+  Form &form = forms[formOf.lookup(kernel)];
+  bool isAlone = form.kernels.size() == 1;
+  FailureOr<int64_t> tasks =
+      isAlone ? emitNest(kernel, layout, function, form.choices)
+              : lowerShared(kernel, function);
   if (failed(tasks))
     return failure();
 
@@ -383,6 +430,9 @@ FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
   result.symbol = std::move(symbol);
   result.tasks = *tasks;
   recordWork(kernel, result);
+  result.choices = form.choices;
+  if (!kernel->getParentOfType<func::FuncOp>()->hasAttr(names::oneSample))
+    recordAlgorithms(kernel, result);
   return result;
 }
 

@@ -23,6 +23,16 @@ struct TensorRecord {
   std::vector<int64_t> shape; // shape[0] == -1: batched
 };
 
+/// A decision that was made for a kernel, see ir/Tuning.h.
+struct ChoiceRecord {
+  std::string key, knob;
+  std::vector<std::string> values; // that are possible, the default first
+  size_t chosen = 0;               // which of them
+  /// How much of the kernel's time depends on it: of a filter's transform a
+  /// part for each of its users.
+  double share = 1;
+};
+
 struct KernelRecord {
   std::string name;   // layer and ops, for people
   std::string kind;   // "matmul", "weight_gradient", "sweep", ...
@@ -30,6 +40,7 @@ struct KernelRecord {
   int64_t tasks = 1;
   int64_t flopsFixed = 0, flopsPerSample = 0;
   int64_t bytesFixed = 0, bytesPerSample = 0;
+  std::vector<ChoiceRecord> choices;
 };
 
 /// An intermediate's place in the arena and its life, counted in kernels.

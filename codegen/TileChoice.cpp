@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 
+using namespace mlir;
 using namespace sinter;
 
 static double tileCost(int64_t rows, int64_t vectors) {
@@ -37,21 +38,41 @@ static double totalCost(int64_t rows, int64_t vectors, Tile tile) {
   return cost;
 }
 
-Tile sinter::chooseTile(int64_t rows, int64_t vectors,
-                        const TargetShape &target) {
-  Tile best{1, 1};
-  double bestCost = totalCost(rows, vectors, best);
+/// In the order of their costs; equal ones in that of `tiles`.
+template <typename T>
+static std::vector<T> sortedByCost(std::vector<std::pair<double, T>> tiles) {
+  llvm::stable_sort(
+      tiles, [](const auto &a, const auto &b) { return a.first < b.first; });
+  return std::vector<T>(llvm::make_second_range(tiles).begin(),
+                        llvm::make_second_range(tiles).end());
+}
+
+std::vector<Tile> sinter::rankTiles(int64_t rows, int64_t vectors,
+                                    const TargetShape &target, bool dividing) {
+  std::vector<std::pair<double, Tile>> tiles;
   for (int64_t v = 1; v <= std::min<int64_t>(vectors, 4); ++v)
     for (int64_t r = 1; r <= rows; ++r) {
       if (r * v + v + 1 > target.registers)
         break;
-      double cost = totalCost(rows, vectors, {r, v});
-      if (cost < bestCost) {
-        best = {r, v};
-        bestCost = cost;
-      }
+      if (!dividing || vectors % v == 0)
+        tiles.push_back({totalCost(rows, vectors, {r, v}), {r, v}});
     }
-  return best;
+  return sortedByCost(std::move(tiles));
+}
+
+Tile sinter::chooseTile(int64_t rows, int64_t vectors,
+                        const TargetShape &target) {
+  return rankTiles(rows, vectors, target).front();
+}
+
+Tile sinter::chooseTile(KernelEmitter &e, Operation *op, ArrayRef<Tile> ranked,
+                        llvm::function_ref<int64_t(Tile)> tasksOf) {
+  std::vector<KernelEmitter::Numbers> possible;
+  for (Tile tile : ranked)
+    if (!tasksOf || tasksOf(tile) >= tasksOf(ranked.front()))
+      possible.push_back({tile.rows, tile.vectors});
+  KernelEmitter::Numbers chosen = e.choose(op, "tile", possible);
+  return {chosen[0], chosen[1]};
 }
 
 Tile sinter::choosePackedTile(int64_t rows, int64_t vectors,
@@ -81,8 +102,10 @@ static double filterTileCost(int64_t channels, int64_t filters, int64_t taps) {
          0.5;
 }
 
-FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
-                                    int64_t taps, const TargetShape &target) {
+std::vector<FilterTile> sinter::rankFilterTiles(int64_t channels,
+                                                int64_t filters, int64_t taps,
+                                                int64_t mostChannels,
+                                                const TargetShape &target) {
   auto total = [&](FilterTile tile) {
     double cost = 0;
     int64_t fullC = channels / tile.channels, restC = channels % tile.channels;
@@ -98,21 +121,75 @@ FilterTile sinter::chooseFilterTile(int64_t channels, int64_t filters,
   };
   // Sums of four filters are added to memory at a time.
   constexpr int64_t quad = 4;
-  FilterTile best{1, 1};
-  double bestCost = total(best);
-  for (int64_t c = 1; c <= channels; ++c)
+  std::vector<std::pair<double, FilterTile>> tiles = {{total({1, 1}), {1, 1}}};
+  for (int64_t c = 1; c <= std::min(channels, mostChannels); ++c)
     for (int64_t f = 1; f <= filters; ++f) {
       if (c * f * taps + std::min(f, c * taps) + 2 > target.registers)
         break;
-      if (f % quad && f != filters)
-        continue;
-      double cost = total({c, f});
-      if (cost < bestCost) {
-        best = {c, f};
-        bestCost = cost;
-      }
+      if ((f % quad == 0 || f == filters) && c * f > 1)
+        tiles.push_back({total({c, f}), {c, f}});
     }
-  return best;
+  return sortedByCost(std::move(tiles));
+}
+
+FilterTile sinter::chooseFilterTile(
+    KernelEmitter &e, Operation *op, ArrayRef<FilterTile> ranked,
+    llvm::function_ref<int64_t(FilterTile)> unitsOf, int64_t enough) {
+  int64_t least = std::min(enough, unitsOf(ranked.front()));
+  std::vector<KernelEmitter::Numbers> possible;
+  for (FilterTile tile : ranked)
+    if (unitsOf(tile) >= least)
+      possible.push_back({tile.channels, tile.filters});
+  KernelEmitter::Numbers chosen = e.choose(op, "tile", possible);
+  return {chosen[0], chosen[1]};
+}
+
+/// A step of P pixels issues P R V multiply-adds, P V loads and R broadcasts.
+static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels) {
+  constexpr int64_t latency = 8;
+  return std::max({rows * vectors * pixels, rows + vectors * pixels, latency}) +
+         0.5;
+}
+
+std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
+                                            int64_t pixels,
+                                            const TargetShape &target) {
+  // First the best tile of one pixel. Pixels share broadcasts and hide latency
+  // where the tile alone is small.
+  std::vector<Tile> ofPixel =
+      rankTiles(rows, vectors, target, /*dividing=*/true);
+  ConvTile first{ofPixel.front().rows, ofPixel.front().vectors, 1};
+  int64_t room = target.registers - 2;
+  while (first.rows * first.vectors * first.pixels < 10 &&
+         first.pixels < pixels &&
+         (first.rows + 1) * first.vectors * (first.pixels + 1) <= room)
+    ++first.pixels;
+
+  std::vector<std::pair<double, ConvTile>> tiles;
+  auto cost = [&](const ConvTile &tile) {
+    int64_t wholeRows = rows / tile.rows, restRows = rows % tile.rows;
+    int64_t wholePixels = pixels / tile.pixels;
+    int64_t restPixels = pixels % tile.pixels;
+    auto row = [&](int64_t count) {
+      double sum = wholePixels * convTileCost(count, tile.vectors, tile.pixels);
+      if (restPixels)
+        sum += convTileCost(count, tile.vectors, restPixels);
+      return sum;
+    };
+    double sum = wholeRows * row(tile.rows) + (restRows ? row(restRows) : 0);
+    return sum * static_cast<double>(vectors / tile.vectors);
+  };
+  for (Tile tile : ofPixel)
+    for (int64_t p = 1; p <= std::max<int64_t>(pixels, 1); ++p) {
+      if (tile.rows * tile.vectors * p + tile.vectors * p + 1 >
+          target.registers)
+        break;
+      ConvTile conv{tile.rows, tile.vectors, p};
+      bool isFirst = conv.rows == first.rows && conv.vectors == first.vectors &&
+                     conv.pixels == first.pixels;
+      tiles.push_back({isFirst ? -1 : cost(conv), conv});
+    }
+  return sortedByCost(std::move(tiles));
 }
 
 static int64_t shareOut(int64_t units, double cycles, double worthwhile) {
@@ -164,10 +241,9 @@ static double sampleStepCost(int64_t pixels, int64_t vectors, double width,
   return std::max({static_cast<double>(pixels) * width, loads, latency}) + 0.5;
 }
 
-SampleTile sinter::chooseSampleTile(int64_t pixels,
-                                    llvm::ArrayRef<VectorPiece> filters,
-                                    bool isStreamed, const TargetShape &target,
-                                    double *cost) {
+std::vector<std::pair<double, SampleTile>>
+sinter::rankSampleTiles(int64_t pixels, ArrayRef<VectorPiece> filters,
+                        bool isStreamed, const TargetShape &target) {
   auto count = static_cast<int64_t>(filters.size());
   auto total = [&](SampleTile tile) {
     double sum = 0;
@@ -184,18 +260,14 @@ SampleTile sinter::chooseSampleTile(int64_t pixels,
     }
     return sum;
   };
-  SampleTile best{1, 1};
-  double bestCost = total(best);
+  std::vector<std::pair<double, SampleTile>> tiles;
   for (int64_t v = 1; v <= count; ++v)
     for (int64_t p = 1; p <= pixels; ++p) {
       if (p * v + v + (v > 1 ? 1 : 0) > target.registers)
         break;
-      if (double other = total({p, v}); other < bestCost) {
-        best = {p, v};
-        bestCost = other;
-      }
+      tiles.push_back({total({p, v}), {p, v}});
     }
-  if (cost)
-    *cost = bestCost;
-  return best;
+  llvm::stable_sort(
+      tiles, [](const auto &a, const auto &b) { return a.first < b.first; });
+  return tiles;
 }

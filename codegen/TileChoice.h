@@ -19,6 +19,18 @@ struct Tile {
 /// ragged edges included.
 Tile chooseTile(int64_t rows, int64_t vectors, const TargetShape &target);
 
+/// All tiles that fit, chooseTile's first. `dividing`: only those whose vectors
+/// divide the result's.
+std::vector<Tile> rankTiles(int64_t rows, int64_t vectors,
+                            const TargetShape &target, bool dividing = false);
+
+/// One of `ranked`, knob "tile" of the kernel whose work is `op`. Where
+/// `tasksOf` says how many tasks that makes, none that makes fewer than the
+/// first.
+Tile chooseTile(KernelEmitter &e, mlir::Operation *op,
+                llvm::ArrayRef<Tile> ranked,
+                llvm::function_ref<int64_t(Tile)> tasksOf = nullptr);
+
 /// The tile for a result that is made in whole tiles only, some rows twice,
 /// where operands come from the cache behind the first: its rows are a multiple
 /// of `rowMultiple`.
@@ -31,10 +43,29 @@ struct FilterTile {
   int64_t channels, filters;
 };
 
-/// The tile of a gradient of `channels` by `filters` whose rows of `taps` taps
-/// stay in registers.
-FilterTile chooseFilterTile(int64_t channels, int64_t filters, int64_t taps,
-                            const TargetShape &target);
+/// The tiles of a gradient of `channels` by `filters` whose rows of `taps` taps
+/// stay in registers, at most `mostChannels` channels each; the best first.
+std::vector<FilterTile> rankFilterTiles(int64_t channels, int64_t filters,
+                                        int64_t taps, int64_t mostChannels,
+                                        const TargetShape &target);
+
+/// One of `ranked`, knob "tile" of the kernel whose work is `op`: none that is
+/// cut in fewer than `enough` units if the first is not.
+FilterTile chooseFilterTile(KernelEmitter &e, mlir::Operation *op,
+                            llvm::ArrayRef<FilterTile> ranked,
+                            llvm::function_ref<int64_t(FilterTile)> unitsOf,
+                            int64_t enough);
+
+/// A convolution's tile of `rows` filters and `vectors` of samples, for some
+/// `pixels` next to each other.
+struct ConvTile {
+  int64_t rows, vectors, pixels;
+};
+
+/// The tiles for `rows` filters, `vectors` of samples (a tile's divide them)
+/// and `pixels` in a row that see all taps; the best first.
+std::vector<ConvTile> rankConvTiles(int64_t rows, int64_t vectors,
+                                    int64_t pixels, const TargetShape &target);
 
 /// Tasks for a kernel of `units` independent units of work that costs about
 /// `cycles` in all: one if it is not worth a hand-over to other threads.
@@ -54,11 +85,12 @@ struct SampleTile {
   int64_t pixels, vectors;
 };
 
-/// The tile for rows of `pixels` pixels. `isStreamed`: the filter is too large
-/// to stay in a cache close to the core.
-SampleTile chooseSampleTile(int64_t pixels, llvm::ArrayRef<VectorPiece> filters,
-                            bool isStreamed, const TargetShape &target,
-                            double *cost = nullptr);
+/// The tiles for rows of `pixels` pixels that fit, with their costs; the best
+/// first. `isStreamed`: the filter is too large to stay in a cache close to the
+/// core.
+std::vector<std::pair<double, SampleTile>>
+rankSampleTiles(int64_t pixels, llvm::ArrayRef<VectorPiece> filters,
+                bool isStreamed, const TargetShape &target);
 
 } // namespace sinter
 

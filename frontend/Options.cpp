@@ -63,14 +63,24 @@ public:
             {"exe", "lib", "shared", "obj", "asm", "llvm", "mlir"}));
     compile->add_option("--weights", options.weights,
                         "Safetensors file with the weights to start from");
+    compile->add_flag("--tune", options.tune,
+                      "Measure on this machine how each kernel is best cut, "
+                      "write the tuning file, compile with it");
+    compile
+        ->add_option("--tune-seconds", options.tuneSeconds,
+                     "Time to measure, beside compiling")
+        ->capture_default_str()
+        ->check(CLI::Range(0.0, 86400.0));
     addCpu(compile);
     addTriple(compile);
+    addTuning(compile);
     addTimeReport(compile);
 
     CLI::App *run = add(Command::Run, "run",
                         "Compile into a cache, then train; further arguments "
                         "go to the trainer");
     addCpu(run);
+    addTuning(run);
     run->allow_extras();
 
     add(Command::Summary, "summary", "Print layers, shapes and parameters");
@@ -91,6 +101,7 @@ public:
                    "Show layer and spec line of each op");
     addCpu(dump);
     addTriple(dump);
+    addTuning(dump);
     addTimeReport(dump);
 
     CLI::App *import = add(Command::Import, "import",
@@ -141,6 +152,17 @@ public:
                    << options.stage << "\n";
       return kUsage;
     }
+    bool isForeign = !options.target.empty() || (!options.targetCpu.empty() &&
+                                                 options.targetCpu != "native");
+    if (options.tune && isForeign) {
+      llvm::errs() << "--tune: measures on this machine; expected no "
+                      "--target-cpu and no --target\n";
+      return kUsage;
+    }
+    if (options.noTuning && (options.tune || !options.tuning.empty())) {
+      llvm::errs() << "--no-tuning: expected neither --tune nor --tuning\n";
+      return kUsage;
+    }
     return std::nullopt;
   }
 
@@ -177,6 +199,12 @@ private:
   void addTriple(CLI::App *command) {
     command->add_option("--target", options.target,
                         "Target triple [this machine's]");
+  }
+  void addTuning(CLI::App *command) {
+    command->add_option("--tuning", options.tuning,
+                        "Tuning file [SPEC's name with .tuning, if it exists]");
+    command->add_flag("--no-tuning", options.noTuning,
+                      "Use none, even if there is one");
   }
   void addTimeReport(CLI::App *command) {
     command->add_flag("--time-report", options.timeReport,

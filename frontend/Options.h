@@ -34,10 +34,14 @@ struct Options {
   std::string targetCpu; // empty: this machine's, or --target's oldest
   std::string target;    // triple; empty: this machine's
   bool timeReport = false;
+  std::string tuning; // file; empty: beside the spec, if there is one
+  bool noTuning = false;
   // compile, import, export
   std::string weights; // a file; empty: none
   std::string output;  // compile: empty means named after the model
   std::string emit = "exe";
+  bool tune = false;
+  double tuneSeconds = 40;
   // export
   bool scaledInput = false;
   // dump

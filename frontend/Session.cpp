@@ -8,8 +8,12 @@
 #include "codegen/Dialects.h"
 #include "frontend/Dump.h"
 #include "frontend/Summary.h"
+#include "frontend/Tuner.h"
+#include "frontend/Version.h"
+#include "ir/Tuning.h"
 #include "passes/Passes.h"
 
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/xxhash.h"
 
@@ -53,29 +57,117 @@ Session::Failure Session::load() {
   llvm::raw_string_ostream stream(text);
   dumpModule(stream, *graph, /*locations=*/false);
   fingerprint = llvm::xxh3_64bits(text);
+  return readTuning();
+}
+
+//===----------------------------------------------------------------------===//
+// Tuning
+//===----------------------------------------------------------------------===//
+
+/// LLVM's version says nothing about choices.
+static constexpr llvm::StringLiteral kCompiler = "sinter " SINTER_VERSION;
+
+std::string Session::tuningPath() const {
+  return commandLine.tuning.empty() ? tuningBeside(commandLine.spec)
+                                    : commandLine.tuning;
+}
+
+void Session::attach(const Choices &choices) {
+  for (auto model : graph->getOps<ModelOp>())
+    if (choices.empty())
+      model->removeAttr(tuning::attribute);
+    else
+      model->setAttr(tuning::attribute, choicesAttribute(choices, context));
+}
+
+Session::Failure Session::readTuning() {
+  if (commandLine.noTuning || commandLine.tune)
+    return std::nullopt;
+  std::string path = tuningPath();
+  if (commandLine.tuning.empty() && !llvm::sys::fs::exists(path))
+    return std::nullopt;
+  mlir::FailureOr<TargetInfo> target =
+      createTarget(graph->getLoc(), commandLine.targetCpu, commandLine.target);
+  if (mlir::failed(target))
+    return kUsage;
+  tuningFile.emplace(path, kCompiler, target->machine->getTargetCPU());
+  if (!tuningFile->isGood())
+    return kWrongInput;
+  attach(tuningFile->choices());
   return std::nullopt;
 }
 
-Session::Failure Session::runPasses(Stage last) {
-  auto timer = time("Passes");
-  auto run = [&](auto &&addPasses) {
-    mlir::PassManager manager(&context, mlir::ModuleOp::getOperationName());
-    if (mlir::failed(mlir::applyPassManagerCLOptions(manager)))
-      return mlir::failure();
-    manager.enableTiming(timer);
-    addPasses(manager);
-    return manager.run(*graph);
+Session::Failure Session::tune() {
+  auto timer = time("Tuning");
+  context.enableMultithreading(); // for the parts of what is compiled
+  mlir::FailureOr<TargetInfo> target =
+      createTarget(graph->getLoc(), commandLine.targetCpu, commandLine.target);
+  if (mlir::failed(target))
+    return kUsage;
+  auto toPlanned = [&](mlir::ModuleOp module) {
+    return runPasses(module, Stage::Planned, timer);
   };
+  TunerOptions tuner;
+  tuner.seconds = commandLine.tuneSeconds;
+  bool textGoesOut = commandLine.output == "-";
+  mlir::FailureOr<Choices> choices = tuneModel(
+      *graph, toPlanned, tuner, textGoesOut ? llvm::errs() : llvm::outs());
+  if (mlir::failed(choices))
+    return kFailed;
+
+  std::string path = tuningPath();
+  std::error_code error;
+  llvm::raw_fd_ostream file(path, error);
+  if (!error) {
+    file << writeTuning(*choices, kCompiler, target->machine->getTargetCPU());
+    file.close();
+    error = file.error();
+    file.clear_error();
+  }
+  if (error) {
+    spec->diagnostics().error({},
+                              "cannot write " + path + ": " + error.message());
+    return kFailed;
+  }
+  attach(*choices);
+  return std::nullopt;
+}
+
+//===----------------------------------------------------------------------===//
+// Down the pipeline
+//===----------------------------------------------------------------------===//
+
+mlir::LogicalResult Session::runPasses(mlir::ModuleOp module, Stage last,
+                                       mlir::TimingScope &timer) {
+  mlir::PassManager manager(&context, mlir::ModuleOp::getOperationName());
+  if (mlir::failed(mlir::applyPassManagerCLOptions(manager)))
+    return mlir::failure();
+  manager.enableTiming(timer);
+  buildPipeline(manager, last);
+  return manager.run(module);
+}
+
+Session::Failure Session::runPasses(Stage last) {
   if (last == Stage::Graph)
     return std::nullopt;
-  if (mlir::failed(run([](mlir::PassManager &manager) {
-        manager.nest<ModelOp>().addPass(createCheckTrainable());
-      })))
-    return kWrongInput;
-  if (mlir::succeeded(run(
-          [&](mlir::PassManager &manager) { buildPipeline(manager, last); })))
+  if (Failure failure = checkTrainable())
+    return failure;
+  auto timer = time("Passes");
+  if (mlir::succeeded(runPasses(*graph, last, timer)))
     return std::nullopt;
   return reportBug();
+}
+
+Session::Failure Session::checkTrainable() {
+  auto timer = time("Check");
+  mlir::PassManager manager(&context, mlir::ModuleOp::getOperationName());
+  if (mlir::failed(mlir::applyPassManagerCLOptions(manager)))
+    return kWrongInput;
+  manager.enableTiming(timer);
+  manager.nest<ModelOp>().addPass(createCheckTrainable());
+  if (mlir::failed(manager.run(*graph)))
+    return kWrongInput;
+  return std::nullopt;
 }
 
 int Session::reportBug() {
@@ -96,8 +188,12 @@ Session::Failure Session::lowerToLoops() {
       createTarget(graph->getLoc(), commandLine.targetCpu, commandLine.target);
   if (mlir::failed(target))
     return kUsage;
-  if (mlir::failed(sinter::lowerToLoops(*graph, target->shape)))
+  mlir::FailureOr<ModelRecord> record =
+      sinter::lowerToLoops(*graph, target->shape);
+  if (mlir::failed(record))
     return reportBug();
+  if (tuningFile)
+    tuningFile->compare(*record);
   return std::nullopt;
 }
 
@@ -114,8 +210,11 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
   if (mlir::failed(createTarget(graph->getLoc(), compile.targetCpu,
                                 compile.targetTriple)))
     return kUsage;
-  if (mlir::failed(compileModel(*graph, compile, timer)))
+  ModelRecord record;
+  if (mlir::failed(compileModel(*graph, compile, timer, &record)))
     return kFailed;
+  if (tuningFile)
+    tuningFile->compare(record);
   return std::nullopt;
 }
 

@@ -8,6 +8,7 @@
 
 #include "frontend/Options.h"
 #include "frontend/SpecFile.h"
+#include "frontend/TuningFile.h"
 
 #include "codegen/Compile.h"
 #include "passes/Pipeline.h"
@@ -24,8 +25,14 @@ public:
   /// The status to exit with, or nothing after success.
   using Failure = std::optional<int>;
 
-  /// Checks the spec and builds the graph stage.
+  /// Checks the spec and builds the graph stage, with the choices of the tuning
+  /// file, if there is one (ir/Tuning.h).
   Failure load();
+  /// Measures which choices are best, writes them to the tuning file, and gives
+  /// them to the graph stage instead of those that it had.
+  Failure tune();
+  /// Can the model of the graph stage train, if it says that it does?
+  Failure checkTrainable();
   /// From the graph stage to `last`.
   Failure runPasses(sinter::Stage last);
   /// load() and runPasses().
@@ -44,6 +51,12 @@ public:
 
 private:
   mlir::TimingScope time(llvm::StringRef name) { return total.nest(name); }
+  Failure readTuning();
+  mlir::LogicalResult runPasses(mlir::ModuleOp module, sinter::Stage last,
+                                mlir::TimingScope &timer);
+  void attach(const Choices &choices);
+  /// Where --tune writes.
+  std::string tuningPath() const;
   /// Reports that passes failed on a model that was right.
   int reportBug();
 
@@ -56,6 +69,7 @@ private:
   /// Of the graph stage: tells whether a checkpoint is of the same network.
   uint64_t fingerprint = 0;
   mlir::OwningOpRef<mlir::ModuleOp> graph;
+  std::optional<TuningFile> tuningFile;
 };
 
 } // namespace sinter::frontend

@@ -13,10 +13,8 @@
 
 using namespace sinter::frontend;
 
-/// The file's text, or the reason why there is none. Reads no more than a
-/// megabyte, which is more than a spec may have: /dev/zero is a file, too.
-static std::variant<std::string, std::error_code>
-readText(const std::string &path) {
+std::variant<std::string, std::error_code>
+sinter::frontend::readText(const std::string &path) {
   std::FILE *file = std::fopen(path.c_str(), "rb");
   if (!file)
     return std::error_code(errno, std::generic_category());

@@ -7,7 +7,14 @@
 
 #include "mlir/IR/Diagnostics.h"
 
+#include <system_error>
+#include <variant>
+
 namespace sinter::frontend {
+
+/// A file's text, or the reason why there is none. Reads no more than a
+/// megabyte, which is more than a spec may have: /dev/zero is a file, too.
+std::variant<std::string, std::error_code> readText(const std::string &path);
 
 /// What is left of a spec file after the frontend. Prints its reports to stderr
 /// when it goes, so that errors of all steps come out together, sorted.

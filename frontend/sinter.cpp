@@ -83,7 +83,15 @@ static int dump(const Options &options) {
 
 static int compile(const Options &options) {
   Session session(options);
-  if (auto failure = session.loadTo(Stage::Planned))
+  if (auto failure = session.load())
+    return *failure;
+  if (options.tune) {
+    if (auto failure = session.checkTrainable())
+      return *failure;
+    if (auto failure = session.tune())
+      return *failure;
+  }
+  if (auto failure = session.runPasses(Stage::Planned))
     return *failure;
   EmitKind kind = *parseEmitKind(options.emit);
   if (kind == EmitKind::Executable && !session.file().spec().data.train)

@@ -6,10 +6,12 @@
 // With samples in the lanes its transforms are plain vertical additions. The
 // filter's transform is a kernel of its own, once for each convolution; a
 // backward pass takes it turned around.
+// A tuning file may know better which ones pay (ir/Tuning.h).
 // Known weakness: F(4 x 4, 3 x 3) would need 9, but rounds worse.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ir/Tuning.h"
 #include "ir/Winograd.h"
 #include "passes/Names.h"
 #include "passes/Passes.h"
@@ -30,8 +32,12 @@ static SmallVector<int64_t> transposedPadding(ArrayRef<int64_t> padding) {
 
 static Value replacement(OpBuilder &builder, Operation *op) {
   Location loc = op->getLoc();
-  auto pays = [](const Convolution &conv, const Convolution &asComputed) {
-    return isWinogradForm(conv) && paysAsWinograd(asComputed);
+  auto pays = [&](const Convolution &conv, const Convolution &asComputed) {
+    if (!isWinogradForm(conv))
+      return false;
+    StringRef tuned = tunedValue(op, algorithmKey(op), tuning::algorithm);
+    return tuned == tuning::winograd ||
+           (tuned != tuning::direct && paysAsWinograd(asComputed));
   };
   if (auto forward = dyn_cast<Conv2dOp>(op)) {
     Convolution conv = convolutionOf(forward);

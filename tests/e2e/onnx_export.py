@@ -467,7 +467,7 @@ optimizer: sgd
         refuse({"out/kernel": good["out/kernel"]}, output, 1, "out/bias")
         refuse({**good, "out/kernel": ((3, 4), [0.5] * 12)}, output, 1,
                "out/kernel", weights)
-        refuse(good, e2e.scratch("no/such/folder.onnx"), 1, "no/such/folder")
+        refuse(good, e2e.scratch("no/such/folder.onnx"), 3, "no/such/folder")
 
 
 if __name__ == "__main__":
