@@ -449,8 +449,9 @@ int64_t ConvNest::build() {
   const WindowAxis &across = conv.window[1];
   auto [from, to] = inside(across);
   std::vector<KernelEmitter::Numbers> tiles;
-  for (ConvTile tile :
-       rankConvTiles(rowsOfGroup, vectors, to - from, e.layout.target))
+  for (ConvTile tile : rankConvTiles(rowsOfGroup, vectors, to - from,
+                                     inner * conv.window[0].taps * across.taps,
+                                     e.layout.target))
     tiles.push_back({tile.rows, tile.vectors, tile.pixels});
   KernelEmitter::Numbers tile = e.choose(op, "tile", tiles);
   tileRows = tile[0];

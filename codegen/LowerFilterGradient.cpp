@@ -466,7 +466,7 @@ int64_t FilterGradientNest::build() {
 
   // A visit should be worth its sums of lanes, but with pixels at strides that
   // are powers of two, the L2 cache holds few of them.
-  constexpr int64_t worthwhile = 600, vectorsAtOnce = 4;
+  constexpr int64_t worthwhile = 1600, vectorsAtOnce = 4;
   int64_t vectors = std::min(e.layout.padded() / e.lanes(), vectorsAtOnce);
   samplesAtOnce = vectors * e.lanes();
   int64_t row =

@@ -84,13 +84,14 @@ FailureOr<int64_t> MatmulNest::build() {
   double cycles =
       static_cast<double>(rows) * inner * vectors; // one FMA a cycle
   // Samples are padded to whole tiles of vectors.
-  tile = chooseTile(
-      e, matmul, rankTiles(rows, vectors, e.layout.target, /*dividing=*/true),
-      [&](Tile tile) {
-        int64_t units =
-            (rows + tile.rows - 1) / tile.rows * (vectors / tile.vectors);
-        return chooseTasks(units, cycles);
-      });
+  tile = chooseTile(e, matmul,
+                    rankTiles(rows, vectors, {.steps = inner, .dividing = true},
+                              e.layout.target),
+                    [&](Tile tile) {
+                      int64_t units = (rows + tile.rows - 1) / tile.rows *
+                                      (vectors / tile.vectors);
+                      return chooseTasks(units, cycles);
+                    });
   // Random numbers come in blocks of four rows.
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   if (!random.empty() && tile.rows > 4)

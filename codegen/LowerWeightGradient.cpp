@@ -96,7 +96,10 @@ FailureOr<int64_t> WeightGradientNest::build() {
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
   tile = chooseTile(
-      e, matmul, rankTiles(rows, vectors, e.layout.target), [&](Tile tile) {
+      e, matmul,
+      rankTiles(rows, vectors, {.steps = e.layout.batchBound, .updates = true},
+                e.layout.target),
+      [&](Tile tile) {
         // Fewer rows may be all that units are made of.
         return chooseTasks((rows + tile.rows - 1) / tile.rows, cycles);
       });

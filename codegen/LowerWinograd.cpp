@@ -440,9 +440,10 @@ void WinogradNest::buildUnit(Value tileRow) {
 }
 
 int64_t WinogradNest::build() {
-  tile = chooseTile(
-      e, op,
-      rankTiles(conv.filters, tiling.columns() / e.lanes(), e.layout.target));
+  tile = chooseTile(e, op,
+                    rankTiles(conv.filters, tiling.columns() / e.lanes(),
+                              {.steps = conv.channels, .hasEpilogue = false},
+                              e.layout.target));
   int64_t sampleTiles = tiling.units / tiling.tilesDown;
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
   e.loop(low, high, 1, [&](Value unit) {

@@ -13,16 +13,24 @@ struct Tile {
   int64_t rows, vectors;
 };
 
-/// The tile for a result of `rows` rows by `vectors` vectors. Accumulators, the
-/// row of vectors and one broadcast must fit the registers; among the tiles
-/// that do, the one with the fewest instructions over the whole result, its
-/// ragged edges included.
-Tile chooseTile(int64_t rows, int64_t vectors, const TargetShape &target);
+/// What a tile's sums are for.
+struct TileWork {
+  /// Of the contracted dimension.
+  int64_t steps;
+  /// Is there an epilogue, which needs registers beside the sums?
+  bool hasEpilogue = true;
+  /// Does that go through weights and an optimizer's slots, row by row?
+  bool updates = false;
+  /// Must the tile's vectors divide the result's?
+  bool dividing = false;
+};
 
-/// All tiles that fit, chooseTile's first. `dividing`: only those whose vectors
-/// divide the result's.
-std::vector<Tile> rankTiles(int64_t rows, int64_t vectors,
-                            const TargetShape &target, bool dividing = false);
+/// The tiles for a result of `rows` rows by `vectors` vectors, the best first.
+/// Accumulators, the row of vectors and one broadcast must fit the registers;
+/// among the tiles that do, that is the one with the fewest cycles over the
+/// whole result, its ragged edges included.
+std::vector<Tile> rankTiles(int64_t rows, int64_t vectors, const TileWork &work,
+                            const TargetShape &target);
 
 /// One of `ranked`, knob "tile" of the kernel whose work is `op`. Where
 /// `tasksOf` says how many tasks that makes, none that makes fewer than the
@@ -65,7 +73,8 @@ struct ConvTile {
 /// The tiles for `rows` filters, `vectors` of samples (a tile's divide them)
 /// and `pixels` in a row that see all taps; the best first.
 std::vector<ConvTile> rankConvTiles(int64_t rows, int64_t vectors,
-                                    int64_t pixels, const TargetShape &target);
+                                    int64_t pixels, int64_t steps,
+                                    const TargetShape &target);
 
 /// Tasks for a kernel of `units` independent units of work that costs about
 /// `cycles` in all: one if it is not worth a hand-over to other threads.
