@@ -115,20 +115,21 @@ void SampleConv::chooseTile(double cycles) {
   int64_t width = across.windows(), height = down.windows();
   int64_t filterBytes = 4 * featureCount(tensorTypeOf(conv.filter));
   bool isStreamed = filterBytes > (1 << 19);
+  int64_t steps = down.taps * across.taps * (isDepthwise ? 1 : conv.channels);
   struct Candidate {
     double cost;
     KernelEmitter::Numbers numbers;
   };
   std::vector<Candidate> candidates;
   for (auto [cost, other] :
-       rankSampleTiles(width, pieces, isStreamed, e.layout.target))
+       rankSampleTiles(width, pieces, steps, isStreamed, e.layout.target))
     candidates.push_back(
         {cost * static_cast<double>(height), {other.pixels, other.vectors, 0}});
   // A small image may be one tile, if that is the best of its tiles.
   if (2 * width * height <= e.layout.target.registers) {
     bool isBest = true;
-    for (auto [cost, other] :
-         rankSampleTiles(width * height, pieces, isStreamed, e.layout.target)) {
+    for (auto [cost, other] : rankSampleTiles(width * height, pieces, steps,
+                                              isStreamed, e.layout.target)) {
       Candidate image{cost, {other.pixels, other.vectors, 1}};
       if (other.pixels == width * height)
         candidates.insert(isBest && cost <= candidates.front().cost

@@ -7,9 +7,9 @@
 //
 // Behind the sums of a tile comes its epilogue. It needs registers, too, and
 // what it finds taken goes to memory and back; where sums are short, that is
-// more than a large tile saves. Constants were fitted to what `sinter compile
-// --tune` measured on Zen 4 for a hundred kernels: the tile chosen here was
-// within 5 % of the best one for all but the smallest of them.
+// more than a large tile saves. An optimizer's epilogue goes through rows of
+// weights and slots; wide tiles visit fewer of them. The constants were fitted
+// to what `sinter compile --tune` measured on Zen 4, kernel by kernel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,20 +25,26 @@ using namespace sinter;
 
 static double tileCost(int64_t rows, int64_t vectors) {
   constexpr int64_t latency = 8; // of a multiply-add, times units: 4 x 2
-  return std::max({rows * vectors, rows + vectors, latency}) + 0.5;
+  constexpr double ofLoad = 0.1; // beside as many multiply-adds
+  int64_t loads = rows + vectors;
+  return static_cast<double>(std::max({rows * vectors, loads, latency})) + 0.5 +
+         ofLoad * static_cast<double>(loads);
+}
+
+/// What an epilogue costs that finds `taken` registers full of sums.
+static double spillCost(int64_t taken, const TargetShape &target) {
+  constexpr double ofSpill = 20;
+  int64_t unhindered = target.registers * 9 / 16;
+  return ofSpill *
+         static_cast<double>(std::max<int64_t>(taken - unhindered, 0));
 }
 
 /// A whole tile, all of its steps and its end.
 static double tileCost(int64_t rows, int64_t vectors, const TileWork &work,
                        const TargetShape &target) {
   double cost = static_cast<double>(work.steps) * tileCost(rows, vectors);
-  if (work.hasEpilogue) {
-    constexpr double ofSpill = 20;
-    int64_t unhindered = target.registers * 9 / 16;
-    int64_t taken = rows * vectors + vectors;
-    cost +=
-        ofSpill * static_cast<double>(std::max<int64_t>(taken - unhindered, 0));
-  }
+  if (work.hasEpilogue)
+    cost += spillCost(rows * vectors + vectors, target);
   constexpr double ofRow = 10;
   return work.updates ? cost + ofRow * static_cast<double>(rows) : cost;
 }
@@ -264,8 +270,14 @@ static double sampleStepCost(int64_t pixels, int64_t vectors, double width,
 
 std::vector<std::pair<double, SampleTile>>
 sinter::rankSampleTiles(int64_t pixels, ArrayRef<VectorPiece> filters,
-                        bool isStreamed, const TargetShape &target) {
+                        int64_t steps, bool isStreamed,
+                        const TargetShape &target) {
   auto count = static_cast<int64_t>(filters.size());
+  auto cost = [&](int64_t tilePixels, int64_t vectors, double width) {
+    return sampleStepCost(tilePixels, vectors, width, isStreamed) +
+           spillCost(tilePixels * vectors + vectors, target) /
+               static_cast<double>(steps);
+  };
   auto total = [&](SampleTile tile) {
     double sum = 0;
     for (int64_t v = 0; v < count; v += tile.vectors) {
@@ -275,9 +287,9 @@ sinter::rankSampleTiles(int64_t pixels, ArrayRef<VectorPiece> filters,
         width += 2 * piece.lanes <= target.lanes ? 0.5 : 1;
       int64_t rest = pixels % tile.pixels;
       sum += static_cast<double>(pixels / tile.pixels) *
-             sampleStepCost(tile.pixels, vectors, width, isStreamed);
+             cost(tile.pixels, vectors, width);
       if (rest)
-        sum += sampleStepCost(rest, vectors, width, isStreamed);
+        sum += cost(rest, vectors, width);
     }
     return sum;
   };

@@ -94,12 +94,12 @@ struct SampleTile {
   int64_t pixels, vectors;
 };
 
-/// The tiles for rows of `pixels` pixels that fit, with their costs; the best
-/// first. `isStreamed`: the filter is too large to stay in a cache close to the
-/// core.
+/// The tiles for rows of `pixels` pixels that fit, with their costs, in steps
+/// of which a pixel's sum has `steps`; the best first. `isStreamed`: the filter
+/// is too large to stay in a cache close to the core.
 std::vector<std::pair<double, SampleTile>>
 rankSampleTiles(int64_t pixels, llvm::ArrayRef<VectorPiece> filters,
-                bool isStreamed, const TargetShape &target);
+                int64_t steps, bool isStreamed, const TargetShape &target);
 
 } // namespace sinter
 
