@@ -9,12 +9,12 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/MemAlloc.h"
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
 #include <cfenv>
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <limits>
@@ -40,25 +40,25 @@ constexpr int fewestRounds = 5, mostRounds = 600;
 /// The order in which knobs are tried. Those behind depend on those before.
 const StringRef knobs[] = {tuning::algorithm, "tile", "rows", "vectors"};
 
-/// Memory as generated code wants it.
+/// Memory as generated code wants it, zeros.
 class Memory {
 public:
   explicit Memory(size_t size)
-      : bytes(size), memory(std::aligned_alloc(4096, roundUp(size))) {
-    if (memory)
-      std::memset(memory, 0, roundUp(size));
+      : bytes(size), memory(llvm::allocate_buffer(size, alignment)) {
+    std::memset(memory, 0, size);
   }
   Memory(Memory &&other) noexcept
       : bytes(other.bytes), memory(std::exchange(other.memory, nullptr)) {}
   Memory &operator=(Memory &&) = delete;
-  ~Memory() { std::free(memory); }
+  ~Memory() {
+    if (memory)
+      llvm::deallocate_buffer(memory, bytes, alignment);
+  }
   void *data() const { return memory; }
   size_t size() const { return bytes; }
 
 private:
-  static size_t roundUp(size_t size) {
-    return (std::max<size_t>(size, 1) + 4095) / 4096 * 4096;
-  }
+  static constexpr size_t alignment = 4096;
   size_t bytes;
   void *memory;
 };
@@ -138,7 +138,6 @@ private:
   llvm::raw_ostream &os;
   SmallString<128> folder;
   std::vector<std::pair<Choices, std::unique_ptr<Build>>> builds;
-  size_t distinct = 0;
 };
 } // namespace
 
@@ -203,7 +202,7 @@ static Memory makeTensor(const sinter_tensor_info &info, int64_t batch) {
   for (int32_t i = 0; i < info.rank; ++i)
     count *= static_cast<size_t>(info.shape[i] < 0 ? batch : info.shape[i]);
   Memory block(4 * count);
-  if (info.dtype == SINTER_F32 && block.data()) {
+  if (info.dtype == SINTER_F32) {
     std::minstd_rand numbers;
     auto *values = static_cast<float *>(block.data());
     for (size_t i = 0; i < count; ++i)

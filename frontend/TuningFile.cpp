@@ -122,6 +122,10 @@ void TuningFile::parse(StringRef text, StringRef compiler,
                                     kernels.describe());
   for (const YamlEntry &kernel : kernels.entries) {
     places[kernel.key] = kernel.keyLoc;
+    if (kernel.key.empty()) {
+      reports->error(kernel.keyLoc, "expected a kernel, got nothing");
+      continue;
+    }
     if (!kernel.value.isMap()) {
       reports->error(kernel.value.loc,
                      "expected choices like {tile: 8x3}, got " +
@@ -129,7 +133,9 @@ void TuningFile::parse(StringRef text, StringRef compiler,
       continue;
     }
     for (const YamlEntry &choice : kernel.value.entries)
-      if (choice.value.isScalar() && !choice.value.isNull())
+      if (choice.key.empty())
+        reports->error(choice.keyLoc, "expected a choice, got nothing");
+      else if (choice.value.isScalar() && !choice.value.isNull())
         read[kernel.key][choice.key] = choice.value.text;
       else
         reports->error(choice.value.loc, printable(choice.key) +
