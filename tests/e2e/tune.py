@@ -23,7 +23,7 @@ layers:
   - dense: {units: 3, activation: softmax}
 loss: sparse_categorical_crossentropy
 optimizer: adam
-data: {train: {npz: data.npz}}
+data: {train: {npz: data.npz, x: x, y: y}}
 train: {batch_size: 32}
 """
 
