@@ -96,7 +96,9 @@ void emitHeader(const ModelRecord &model, raw_ostream &out) {
  * first; `batch`, their number, is at least 1 and at most )"
       << macro << R"(_BATCH_BOUND.
  * Calls with different arenas may run at the same time, unless one of them
- * changes a state that another uses.
+ * changes a state that another uses. The first call that predicts or evaluates
+ * after a change prepares the state, which changes it: see )"
+      << name << R"(_prepare.
  */
 )";
   out << "#ifndef " << macro << "_H\n#define " << macro << "_H\n";
@@ -141,6 +143,16 @@ void sinter_flush_denormals(void);
   out << "int " << name
       << "_save(const void *state, const char *path, char *message,\n"
          "    size_t message_size);\n";
+  out << R"(
+/* Brings weights into the form that prediction and evaluation work with: folded,
+ * transformed. After )"
+      << name << R"(_load they are. After training steps or
+ * a new state the next call that needs it does it itself; call this one before
+ * several threads use such a state at the same time.
+ */
+)";
+  out << "void " << name
+      << "_prepare(void *state, void *arena, struct sinter_pool *pool);\n";
   for (const Step &step : stepsOf(model))
     emitStep(model, step, out);
   out << "\n#ifdef __cplusplus\n}\n#endif\n#endif\n";

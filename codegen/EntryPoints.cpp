@@ -56,6 +56,7 @@ public:
     writeConstant("state_bytes", wholeState(record));
     writeConstant("arena_bytes", largestArena(record));
     writeConstant("batch_bound", record.batchBound);
+    writePrepare();
     writeForward("init", "sinter_init_state", builder.getVoidTy(),
                  {pointer, i64});
     SmallVector<Type *> fileArguments = {pointer, pointer, pointer, i64};
@@ -97,6 +98,36 @@ private:
       builder.CreateRet(returned);
   }
 
+  /// Does nothing where nothing is derived.
+  void writePrepare() {
+    Function *run = module.getFunction(record.prepare.symbol);
+    if (run)
+      run->setName(record.prepare.symbol + ".step");
+    Function *function =
+        begin("prepare", builder.getVoidTy(), {pointer, pointer, pointer});
+    if (run) {
+      Value *call = createCall();
+      storeField(call, offsetof(sinter_call, state), function->getArg(0));
+      storeField(call, offsetof(sinter_call, arena), function->getArg(1));
+      storeField(call, offsetof(sinter_call, pool), function->getArg(2));
+      builder.CreateCall(run, {call});
+    }
+    builder.CreateRetVoid();
+  }
+
+  /// A sinter_call on the stack.
+  Value *createCall() {
+    AllocaInst *call = builder.CreateAlloca(
+        ArrayType::get(builder.getInt8Ty(), sizeof(sinter_call)));
+    call->setAlignment(Align(alignof(sinter_call)));
+    return call;
+  }
+
+  void storeField(Value *call, size_t offset, Value *value) {
+    builder.CreateStore(value, builder.CreateConstInBoundsGEP1_64(
+                                   builder.getInt8Ty(), call, offset));
+  }
+
   /// A stack array of the pointers.
   Value *storePointers(ArrayRef<Value *> values) {
     auto *type = ArrayType::get(pointer, values.size());
@@ -122,12 +153,9 @@ private:
       values.push_back(&argument);
     ArrayRef<Value *> tensors = ArrayRef(values).drop_front(3).drop_back();
 
-    Value *call = builder.CreateAlloca(
-        ArrayType::get(builder.getInt8Ty(), sizeof(sinter_call)));
-    cast<AllocaInst>(call)->setAlignment(Align(alignof(sinter_call)));
+    Value *call = createCall();
     auto store = [&](size_t offset, Value *value) {
-      builder.CreateStore(value, builder.CreateConstInBoundsGEP1_64(
-                                     builder.getInt8Ty(), call, offset));
+      storeField(call, offset, value);
     };
     store(offsetof(sinter_call, state), values[0]);
     store(offsetof(sinter_call, arena), values[1]);

@@ -6,6 +6,7 @@
 //   NAME_predict        (state, arena, batch, input, prediction, pool)
 //   NAME_evaluate_step  (state, arena, batch, input, target, loss, ..., pool)
 //   NAME_train_step     (the same)
+//   NAME_prepare        (state, arena, pool)
 //   NAME_init           (state, seed)
 //   NAME_load, _save    (state, path, message, message_size)
 //   NAME_state_bytes, NAME_arena_bytes, NAME_batch_bound  ()

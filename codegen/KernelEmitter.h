@@ -311,6 +311,7 @@ mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleMatmul(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleConv(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleSweep(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerSampleWinograd(KernelEmitter &e);
 
 } // namespace sinter
 

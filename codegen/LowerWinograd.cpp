@@ -6,8 +6,9 @@
 //   for unit in this task's part of rows of tiles x samples:
 //     for runs of tiles:
 //       scratch V[16][channels][tiles, samples] = B' x B
-//       for filters f, R at a time:
-//         for each of the 16 taps, vectors of (tiles, samples), N at a time:
+//       for filters f, a block at a time, of the 16 taps each:
+//         for filters of the block, R at a time, and vectors of (tiles,
+//         samples), N at a time:
 //           acc[R][N] = sum(c) broadcast u[tap][c][f + r] * V[tap][c][n..]
 //           scratch M[tap][f..][n..] = acc
 //       for tiles, samples:
@@ -15,7 +16,8 @@
 //         for pixels, filters: epilogue, store, row sums
 //
 // The products are a matrix product from the L2 cache: V and M of a run stay
-// there (ir/Winograd.h says how long a run is), u streams. Results are written
+// there (ir/Winograd.h says how long a run is), u streams: in blocks of filters
+// it lies in the order in which it is read. Results are written
 // filter by filter, from front to back. Pixels outside of the
 // image are 0.
 //
@@ -24,8 +26,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
+#include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -37,69 +39,6 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-using Four = std::array<Value, 4>;
-using FourByFour = std::array<Four, 4>;
-
-/// Sums of vectors; null stands for 0.
-class Sums {
-public:
-  explicit Sums(KernelEmitter &e) : e(e) {}
-
-  Value add(Value x, Value y) {
-    return !x ? y : !y ? x : arith::AddFOp::create(e.b, x, y).getResult();
-  }
-  Value sub(Value x, Value y) {
-    if (!y)
-      return x;
-    return x ? arith::SubFOp::create(e.b, x, y).getResult()
-             : arith::NegFOp::create(e.b, y).getResult();
-  }
-  Value half(Value x) {
-    return arith::MulFOp::create(e.b, x, e.vectorConstant(0.5f));
-  }
-  /// B' v.
-  Four image(const Four &v) {
-    return {sub(v[0], v[2]), add(v[1], v[2]), sub(v[2], v[1]), sub(v[1], v[3])};
-  }
-  /// A' v.
-  std::array<Value, 2> result(const Four &v) {
-    return {add(add(v[0], v[1]), v[2]), sub(sub(v[1], v[2]), v[3])};
-  }
-  /// G v.
-  Four filter(const std::array<Value, 3> &v) {
-    Value outer = half(add(v[0], v[2])), middle = half(v[1]);
-    return {v[0], add(outer, middle), sub(outer, middle), v[2]};
-  }
-  /// G' v.
-  std::array<Value, 3> filterAdjoint(const Four &v) {
-    Value sum = half(add(v[1], v[2])), difference = half(sub(v[1], v[2]));
-    return {add(v[0], sum), difference, add(sum, v[3])};
-  }
-
-private:
-  KernelEmitter &e;
-};
-
-/// `rows`, a function of vectors, applied to the columns of `m`, then to the
-/// rows of what comes out.
-template <size_t From, size_t To, typename Apply>
-std::array<std::array<Value, To>, To>
-bothWays(const std::array<std::array<Value, From>, From> &m, Apply apply) {
-  std::array<std::array<Value, From>, To> half;
-  for (size_t j = 0; j < From; ++j) {
-    std::array<Value, From> column;
-    for (size_t i = 0; i < From; ++i)
-      column[i] = m[i][j];
-    std::array<Value, To> transformed = apply(column);
-    for (size_t i = 0; i < To; ++i)
-      half[i][j] = transformed[i];
-  }
-  std::array<std::array<Value, To>, To> result;
-  for (size_t i = 0; i < To; ++i)
-    result[i] = apply(half[i]);
-  return result;
-}
-
 class WinogradNest {
 public:
   explicit WinogradNest(KernelEmitter &e);
@@ -110,7 +49,9 @@ private:
   void clearRowSums(Value tileRow);
   void transformTiles(Value firstRow, Value firstTile, Value count);
   void transformTile(Value firstRow, Value firstColumn, Value column);
-  void buildProducts(Value firstFilter, int64_t rows, Value count);
+  void transformPixels(const FourByFour &at, const FourByFour &exists, Value c,
+                       Value s, Value column);
+  void buildProducts(Value firstFilter, int64_t filters, Value count);
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
   void buildResults(Value tileRow, Value firstTile, Value count);
@@ -123,28 +64,12 @@ private:
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, x, e.index(y));
   }
   Value isTrue(Value x, Value y) { return arith::AndIOp::create(e.b, x, y); }
-  Value inImage(const WindowAxis &axis, Value pixel) {
-    // As unsigned numbers, those before the first are beyond the last.
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                 e.index(axis.pixels));
-  }
   void when(Value condition, llvm::function_ref<void()> body) {
     auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/false);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(branch.thenBlock());
     e.scope(body);
   }
-  /// Loops over `size` at a time, and what is left at the end.
-  void inParts(int64_t total, int64_t size,
-               llvm::function_ref<void(Value first, int64_t count)> body) {
-    int64_t whole = total / size * size;
-    if (whole > 0)
-      e.loop(e.index(0), e.index(whole), size,
-             [&](Value first) { body(first, size); });
-    if (whole < total)
-      e.scope([&] { body(e.index(whole), total - whole); });
-  }
-
   Value loadVector(Value memory, ValueRange at) {
     return vector::LoadOp::create(e.b, vectorType, memory, at);
   }
@@ -153,21 +78,29 @@ private:
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
+  int64_t unitFilters() const { return conv.filters / tiling.parts; }
+  /// Are the filters u's, in blocks?
+  bool walksBlocks() { return isBlocked() && !op.getFlipped(); }
+  bool isBlocked() const { return block < uType.getDimSize(3); }
+  /// Of a block of u: 16 taps, each channel's filters.
+  int64_t blockFloats() const { return 16 * uType.getDimSize(2) * block; }
   int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
   Value productAt(Value tap) {
     return e.add(e.mul(tap, tiling.productFloats), 16 * tiling.inputFloats);
   }
 
   KernelEmitter &e;
-  Sums sums;
+  WinogradSums sums;
   WinogradConv2dOp op;
   Convolution conv;
   WinogradTiling tiling;
   VectorType vectorType;
   Value x, u, scratch; // (features, lanes), flat, (tasks, floats)
+  RankedTensorType uType;
+  int64_t block; // u's filters that lie together
   Tile tile{1, 1};
   bool hasRandom;
-  Value sample; // the unit's first
+  Value sample, unitFilter; // the unit's first
 };
 } // namespace
 
@@ -182,6 +115,8 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   x = e.memory(conv.image, /*flat=*/true);
   u = e.weights(op.getU());
+  uType = tensorTypeOf(op.getU());
+  block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
   scratch = e.memory(e.kernel.getResults().back());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();
@@ -202,53 +137,34 @@ void WinogradNest::transformTiles(Value firstRow, Value firstTile,
 /// The tile over the pixels from (`firstRow`, `firstColumn`) on, all channels.
 void WinogradNest::transformTile(Value firstRow, Value firstColumn,
                                  Value column) {
-  const auto &[down, across] = conv.window;
-  Four rows, columns, rowExists, columnExists;
-  for (int64_t k = 0; k < 4; ++k) {
-    rows[k] = e.add(firstRow, k);
-    columns[k] = e.add(firstColumn, k);
-    rowExists[k] = inImage(down, rows[k]);
-    columnExists[k] = inImage(across, columns[k]);
-  }
-  auto build = [&](bool isInside) {
-    FourByFour at, exists;
-    for (int64_t k = 0; k < 4; ++k)
-      for (int64_t l = 0; l < 4; ++l) {
-        Value pixel = sum(e.mul(rows[k], across.pixels), columns[l]);
-        if (!isInside) {
-          exists[k][l] = isTrue(rowExists[k], columnExists[l]);
-          pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
-        }
-        at[k][l] = e.mul(pixel, conv.channels);
-      }
-    e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
-      e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
-        FourByFour pixels;
-        for (int64_t k = 0; k < 4; ++k)
-          for (int64_t l = 0; l < 4; ++l) {
-            Value value = loadVector(x, {sum(at[k][l], c), sum(sample, s)});
-            if (!isInside)
-              value = arith::SelectOp::create(e.b, exists[k][l], value,
-                                              e.vectorConstant(0));
-            pixels[k][l] = value;
-          }
-        FourByFour transformed = bothWays<4, 4>(
-            pixels, [&](const Four &v) { return sums.image(v); });
-        Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
-        for (int64_t k = 0; k < 4; ++k)
-          for (int64_t l = 0; l < 4; ++l)
-            storeScratch(transformed[k][l], e.add(to, inputAt(4 * k + l)));
-      });
-    });
-  };
-  Value isInside = isTrue(isTrue(rowExists[0], rowExists[3]),
-                          isTrue(columnExists[0], columnExists[3]));
-  auto branch = scf::IfOp::create(e.b, isInside, /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(branch.thenBlock());
-  e.scope([&] { build(true); });
-  e.b.setInsertionPointToStart(branch.elseBlock());
-  e.scope([&] { build(false); });
+  forTile(e, conv, firstRow, firstColumn,
+          [&](const FourByFour &at, const FourByFour &exists) {
+            e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
+              e.loop(
+                  e.index(0), e.index(tiling.samples), e.lanes(),
+                  [&](Value s) { transformPixels(at, exists, c, s, column); });
+            });
+          });
+}
+
+/// One channel of the tile, some samples.
+void WinogradNest::transformPixels(const FourByFour &at,
+                                   const FourByFour &exists, Value c, Value s,
+                                   Value column) {
+  FourByFour pixels;
+  for (int64_t k = 0; k < 4; ++k)
+    for (int64_t l = 0; l < 4; ++l) {
+      pixels[k][l] = loadVector(x, {sum(at[k][l], c), sum(sample, s)});
+      if (exists[k][l])
+        pixels[k][l] = arith::SelectOp::create(e.b, exists[k][l], pixels[k][l],
+                                               e.vectorConstant(0));
+    }
+  FourByFour transformed =
+      bothWays<4, 4>(pixels, [&](const Four &v) { return sums.image(v); });
+  Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
+  for (int64_t k = 0; k < 4; ++k)
+    for (int64_t l = 0; l < 4; ++l)
+      storeScratch(transformed[k][l], e.add(to, inputAt(4 * k + l)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -261,35 +177,45 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
                                 int64_t rows, Value column, int64_t vectors) {
   bool flipped = op.getFlipped();
   // Steps in u from channel to channel, and from row to row.
-  int64_t channelStep = flipped ? 1 : conv.filters;
-  int64_t rowStep = flipped ? conv.channels : 1;
+  int64_t channelStep = flipped ? 1 : block;
+  int64_t rowStep = flipped ? block : 1;
   // The processor does not guess what comes next beyond a page.
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
   bool isFarApart = channelStep >= farApart;
   Value from = sum(e.mul(tap, tiling.inputFloats), column);
+  auto addChannel = [&](Value c, Value weight, ValueRange before) {
+    SmallVector<Value> next(before), vs;
+    Value at = sum(from, e.mul(c, tiling.columns()));
+    for (int64_t v = 0; v < vectors; ++v)
+      vs.push_back(loadScratch(e.add(at, v * e.lanes())));
+    if (isFarApart)
+      memref::PrefetchOp::create(
+          e.b, u, e.add(weight, prefetchDistance * channelStep),
+          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+    for (int64_t r = 0; r < rows; ++r) {
+      Value scalar = memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
+      Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+      for (int64_t v = 0; v < vectors; ++v)
+        next[r * vectors + v] =
+            vector::FMAOp::create(e.b, spread, vs[v], next[r * vectors + v]);
+    }
+    return next;
+  };
+  // Where channels are u's filters, they lie in blocks.
+  int64_t run = flipped ? block : conv.channels;
+  auto addRun = [&](Value number, ValueRange before) {
+    Value firstChannel = e.mul(number, run);
+    Value weights = sum(taps, e.mul(number, blockFloats()));
+    return e.loop(
+        e.index(0), e.index(run), 1, before, [&](Value c, ValueRange sums) {
+          return addChannel(sum(firstChannel, c),
+                            sum(weights, e.mul(c, channelStep)), sums);
+        });
+  };
   SmallVector<Value> acc(rows * vectors, e.vectorConstant(0));
-  acc = e.loop(
-      e.index(0), e.index(conv.channels), 1, acc,
-      [&](Value c, ValueRange before) {
-        SmallVector<Value> next(before), vs;
-        Value at = sum(from, e.mul(c, tiling.columns()));
-        for (int64_t v = 0; v < vectors; ++v)
-          vs.push_back(loadScratch(e.add(at, v * e.lanes())));
-        Value weight = sum(taps, e.mul(c, channelStep));
-        if (isFarApart)
-          memref::PrefetchOp::create(
-              e.b, u, e.add(weight, prefetchDistance * channelStep),
-              /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-        for (int64_t r = 0; r < rows; ++r) {
-          Value scalar =
-              memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
-          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
-          for (int64_t v = 0; v < vectors; ++v)
-            next[r * vectors + v] = vector::FMAOp::create(
-                e.b, spread, vs[v], next[r * vectors + v]);
-        }
-        return next;
-      });
+  acc = run == conv.channels
+            ? addRun(e.index(0), acc)
+            : e.loop(e.index(0), e.index(conv.channels / run), 1, acc, addRun);
   Value to =
       sum(productAt(tap), sum(e.mul(firstFilter, tiling.columns()), column));
   for (int64_t r = 0; r < rows; ++r)
@@ -298,9 +224,10 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
                    e.add(to, r * tiling.columns() + v * e.lanes()));
 }
 
-void WinogradNest::buildProducts(Value firstFilter, int64_t rows, Value count) {
+/// All taps of some filters: one of u's blocks, or as many as a tile has.
+void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
+                                 Value count) {
   bool flipped = op.getFlipped();
-  int64_t floatsOfTap = conv.channels * conv.filters;
   e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
     Value source = tap;
     if (flipped) {
@@ -316,17 +243,26 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t rows, Value count) {
       Value b = arith::RemUIOp::create(e.b, tap, four);
       source = sum(e.mul(turned(a), 4), turned(b));
     }
-    Value taps = sum(e.mul(source, floatsOfTap),
-                     e.mul(firstFilter, flipped ? conv.channels : 1));
-    int64_t step = tile.vectors * e.lanes();
-    if (tiling.samples % step == 0)
-      e.loop(e.index(0), e.mul(count, tiling.samples), step, [&](Value column) {
-        buildProduct(tap, taps, firstFilter, rows, column, tile.vectors);
-      });
-    else
-      inParts(tiling.columns(), step, [&](Value column, int64_t floats) {
-        buildProduct(tap, taps, firstFilter, rows, column, floats / e.lanes());
-      });
+    // For rows of u, or from block to block.
+    int64_t filterStep = flipped       ? block
+                         : isBlocked() ? blockFloats() / block
+                                       : 1;
+    Value firstTaps =
+        sum(e.mul(source, blockFloats() / 16), e.mul(firstFilter, filterStep));
+    inParts(e, filters, tile.rows, [&](Value part, int64_t rows) {
+      Value taps = sum(firstTaps, e.mul(part, flipped ? block : 1));
+      Value filter = sum(firstFilter, part);
+      int64_t step = tile.vectors * e.lanes();
+      if (tiling.samples % step == 0)
+        e.loop(e.index(0), e.mul(count, tiling.samples), step,
+               [&](Value column) {
+                 buildProduct(tap, taps, filter, rows, column, tile.vectors);
+               });
+      else
+        inParts(e, tiling.columns(), step, [&](Value column, int64_t floats) {
+          buildProduct(tap, taps, filter, rows, column, floats / e.lanes());
+        });
+    });
   });
 }
 
@@ -334,10 +270,12 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t rows, Value count) {
 // y = A' M A
 //===----------------------------------------------------------------------===//
 
-/// The 2 x 2 pixels of all filters, where the first four products were: what is
-/// behind the convolution then goes pixel by pixel, and its code is made once.
+/// The 2 x 2 pixels of the unit's filters, where the first four products were:
+/// what is behind the convolution then goes pixel by pixel, and its code is
+/// made once.
 void WinogradNest::transformProducts(Value column) {
-  e.loop(e.index(0), e.index(conv.filters), 1, [&](Value filter) {
+  e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value number) {
+    Value filter = sum(unitFilter, number);
     Value at = sum(e.mul(filter, tiling.columns()), column);
     auto placeOf = [&](int64_t tap) {
       return sum(productAt(e.index(tap)), at);
@@ -354,11 +292,12 @@ void WinogradNest::transformProducts(Value column) {
   });
 }
 
-/// All filters of one of the tile's pixels.
+/// The unit's filters of one of the tile's pixels.
 void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
   // Random numbers come in blocks of four filters.
-  inParts(conv.filters, hasRandom ? 4 : 1, [&](Value filter, int64_t filters) {
-    for (int64_t i = 0; i < filters; ++i)
+  inParts(e, unitFilters(), hasRandom ? 4 : 1, [&](Value first, int64_t count) {
+    Value filter = sum(unitFilter, first);
+    for (int64_t i = 0; i < count; ++i)
       e.point([&] {
         Value each = e.add(filter, i);
         Value at = sum(pixels, e.mul(each, tiling.columns()));
@@ -411,10 +350,10 @@ void WinogradNest::clearRowSums(Value tileRow) {
   Value to = arith::MinUIOp::create(e.b, e.add(from, 2),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
-    e.loop(e.index(0), e.index(conv.filters), 1, [&](Value filter) {
+    e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value filter) {
       e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
         e.setSample(sum(sample, s));
-        e.clearRowSums(row, filter);
+        e.clearRowSums(row, sum(unitFilter, filter));
       });
     });
   });
@@ -432,21 +371,31 @@ void WinogradNest::buildUnit(Value tileRow) {
       count = arith::MinUIOp::create(e.b, count, left);
     }
     transformTiles(firstRow, firstTile, count);
-    inParts(conv.filters, tile.rows, [&](Value firstFilter, int64_t rows) {
-      buildProducts(firstFilter, rows, count);
-    });
+    inParts(e, unitFilters(), walksBlocks() ? block : tile.rows,
+            [&](Value first, int64_t filters) {
+              buildProducts(sum(unitFilter, first), filters, count);
+            });
     buildResults(tileRow, firstTile, count);
   });
 }
 
 int64_t WinogradNest::build() {
+  TileWork work{.steps = conv.channels, .hasEpilogue = false};
+  work.rowsDivide = walksBlocks() ? block : 0;
   tile = chooseTile(e, op,
-                    rankTiles(conv.filters, tiling.columns() / e.lanes(),
-                              {.steps = conv.channels, .hasEpilogue = false},
+                    rankTiles(unitFilters(), tiling.columns() / e.lanes(), work,
                               e.layout.target));
-  int64_t sampleTiles = tiling.units / tiling.tilesDown;
+  int64_t unitsOfPart = tiling.units / tiling.parts;
+  int64_t sampleTiles = unitsOfPart / tiling.tilesDown;
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
   e.loop(low, high, 1, [&](Value unit) {
+    unitFilter = e.index(0);
+    if (tiling.parts > 1) {
+      Value count = e.index(unitsOfPart);
+      unitFilter =
+          e.mul(arith::DivUIOp::create(e.b, unit, count), unitFilters());
+      unit = arith::RemUIOp::create(e.b, unit, count);
+    }
     Value tiles = e.index(sampleTiles);
     Value tileRow = arith::DivUIOp::create(e.b, unit, tiles);
     sample = e.mul(arith::RemUIOp::create(e.b, unit, tiles), tiling.samples);
@@ -466,20 +415,40 @@ FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
 //===----------------------------------------------------------------------===//
 
 /// From `From` x `From` taps to `To` x `To`, (channel, filter) by (channel,
-/// filter).
+/// filter), in the order of the result.
 template <size_t From, size_t To, typename Apply>
 static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   Value from = e.weights(op->getOperand(0));
-  Value to = e.memory(e.kernel.getResult(0), /*flat=*/true);
-  ArrayRef<int64_t> shape = tensorTypeOf(op->getOperand(0)).getShape();
-  int64_t points = shape[2] * shape[3];
+  SmallVector<Value> destinations;
+  if (e.kernel.getNumResults())
+    destinations.push_back(e.memory(e.kernel.getResult(0), /*flat=*/true));
+  for (auto write : e.kernel.getBody().front().getOps<WriteOp>())
+    destinations.push_back(e.stateMemory(write.getState(), /*flat=*/true));
+  RankedTensorType type = tensorTypeOf(op->getResult(0));
+  int64_t channels = type.getDimSize(2), filters = type.getDimSize(3);
+  int64_t points = channels * filters;
+  int64_t block = isInFilterBlocks(type) ? kFilterBlock : filters;
+  int64_t ofBlock = channels * block; // points
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
 
   auto build = [&](Value at, Value mask) {
+    // Where the vector is in the source, and in the result.
+    Value source = at, to = at;
+    if (block < filters) {
+      auto divide = [&](Value value, int64_t by) -> std::pair<Value, Value> {
+        return {arith::DivUIOp::create(e.b, value, e.index(by)),
+                arith::RemUIOp::create(e.b, value, e.index(by))};
+      };
+      auto [number, inBlock] = divide(at, ofBlock);
+      auto [channel, filter] = divide(inBlock, block);
+      source =
+          e.sum(e.sum(e.mul(channel, filters), e.mul(number, block)), filter);
+      to = e.sum(e.mul(number, To * To * ofBlock), inBlock);
+    }
     std::array<std::array<Value, From>, From> taps;
     for (size_t i = 0; i < From; ++i)
       for (size_t j = 0; j < From; ++j) {
-        Value place = e.add(at, (i * From + j) * points);
+        Value place = e.add(source, (i * From + j) * points);
         taps[i][j] =
             mask ? vector::MaskedLoadOp::create(e.b, vector, from, place, mask,
                                                 e.vectorConstant(0))
@@ -487,14 +456,16 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
                  : vector::LoadOp::create(e.b, vector, from, place).getResult();
       }
     auto result = bothWays<From, To>(taps, apply);
-    for (size_t i = 0; i < To; ++i)
-      for (size_t j = 0; j < To; ++j) {
-        Value place = e.add(at, (i * To + j) * points);
-        if (mask)
-          vector::MaskedStoreOp::create(e.b, to, place, mask, result[i][j]);
-        else
-          vector::StoreOp::create(e.b, result[i][j], to, place);
-      }
+    for (Value destination : destinations)
+      for (size_t i = 0; i < To; ++i)
+        for (size_t j = 0; j < To; ++j) {
+          Value place = e.add(to, (i * To + j) * ofBlock);
+          if (mask)
+            vector::MaskedStoreOp::create(e.b, destination, place, mask,
+                                          result[i][j]);
+          else
+            vector::StoreOp::create(e.b, result[i][j], destination, place);
+        }
   };
   int64_t vectors = points / e.lanes(), rest = points % e.lanes();
   int64_t tasks = chooseTasks(std::max<int64_t>(vectors, 1),
@@ -517,7 +488,7 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
 
 FailureOr<int64_t> sinter::lowerWinogradFilter(KernelEmitter &e) {
   e.setLanes(Lanes::Columns);
-  Sums sums(e);
+  WinogradSums sums(e);
   for (Operation &op : e.kernel.getBody().front()) {
     if (isa<WinogradFilterOp>(op))
       return transformTaps<3, 4>(e, &op, [&](const std::array<Value, 3> &v) {

@@ -39,6 +39,8 @@ static KernelLowering findLowering(KernelKind kind, bool oneSample) {
       return lowerSampleSweep;
     case KernelKind::Conv:
       return lowerSampleConv;
+    case KernelKind::WinogradConv:
+      return lowerSampleWinograd;
     default:
       return nullptr;
     }
@@ -295,7 +297,8 @@ public:
         target(target), layout{static_cast<int64_t>(model.getBatchBound()),
                                target,
                                {},
-                               {}} {}
+                               {}},
+        hasPrepare(model.lookupSymbol(names::prepare) != nullptr) {}
 
   FailureOr<ModelRecord> lower();
 
@@ -306,6 +309,7 @@ private:
   FailureOr<KernelRecord> lowerKernel(KernelOp kernel, std::string symbol);
   FailureOr<int64_t> lowerShared(KernelOp kernel, func::FuncOp function);
   void defineSlices(func::FuncOp function, const FunctionRecord &record);
+  void keepPrepared(func::FuncOp function, OpBuilder &inside, Value call);
   func::FuncOp declare(StringRef name, ArrayRef<Type> arguments, Location loc);
 
   ModuleOp module;
@@ -313,6 +317,7 @@ private:
   OpBuilder builder;
   const TargetShape target;
   ModelLayout layout;
+  const bool hasPrepare;
   ModelRecord record;
   /// Kernels of one form, in all functions.
   struct Form {
@@ -326,14 +331,25 @@ private:
 };
 } // namespace
 
-/// One block: each state at a multiple of a cache line, in declaration order.
+/// One block: each state at a multiple of a cache line, in declaration order,
+/// derived ones last.
 void ModelLowering::placeStates() {
   int64_t offset = 0;
-  for (StateOp state : model.getBody().getOps<StateOp>()) {
-    layout.stateOffsets[state.getSymName()] = offset;
-    layout.stateTypes[state.getSymName()] = state.getTensorType();
-    record.states.push_back(recordState(state, offset));
-    offset = llvm::alignTo(offset + record.states.back().bytes, 64);
+  auto placeAll = [&](bool derived) {
+    for (StateOp state : model.getBody().getOps<StateOp>()) {
+      if ((state.getRole() == Role::Derived) != derived)
+        continue;
+      layout.stateOffsets[state.getSymName()] = offset;
+      layout.stateTypes[state.getSymName()] = state.getTensorType();
+      record.states.push_back(recordState(state, offset));
+      offset = llvm::alignTo(offset + record.states.back().bytes, 64);
+    }
+  };
+  placeAll(/*derived=*/false);
+  record.derivedOffset = offset;
+  if (hasPrepare) {
+    offset += 64; // SINTER_DERIVED's word
+    placeAll(/*derived=*/true);
   }
   record.stateBytes = offset;
 }
@@ -436,6 +452,35 @@ FailureOr<KernelRecord> ModelLowering::lowerKernel(KernelOp kernel,
   return result;
 }
 
+static bool writesStates(func::FuncOp function) {
+  return function.walk([](WriteOp) { return WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
+static bool readsDerived(func::FuncOp function, ModelOp model) {
+  return function
+      .walk([&](ReadOp read) {
+        auto state = model.lookupSymbol<StateOp>(read.getState());
+        return state.getRole() == Role::Derived ? WalkResult::interrupt()
+                                                : WalkResult::advance();
+      })
+      .wasInterrupted();
+}
+
+/// Before a function runs: who changes states makes what is derived from them
+/// stale, who reads that prepares it if it is.
+void ModelLowering::keepPrepared(func::FuncOp function, OpBuilder &inside,
+                                 Value call) {
+  if (!hasPrepare || function.getName() == names::prepare)
+    return;
+  Location loc = function.getLoc();
+  if (writesStates(function))
+    createMarkPrepared(inside, loc, call, record.derivedOffset, false);
+  else if (readsDerived(function, model))
+    createPrepareIfStale(inside, loc, call, record.derivedOffset,
+                         (model.getSymName() + "_" + names::prepare).str());
+}
+
 /// The function itself, where the kernels are called by "..._slice".
 void ModelLowering::defineSlices(func::FuncOp function,
                                  const FunctionRecord &record) {
@@ -443,6 +488,7 @@ void ModelLowering::defineSlices(func::FuncOp function,
   Location loc = function.getLoc();
   func::FuncOp all = declare(record.symbol, {pointer}, loc);
   OpBuilder inside = OpBuilder::atBlockBegin(all.addEntryBlock());
+  keepPrepared(function, inside, all.getArgument(0));
   auto bytesOf = [](Type type) {
     return storedBytes(cast<RankedTensorType>(type), 1);
   };
@@ -499,6 +545,8 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
                               {pointer}, function.getLoc());
   OpBuilder inside = OpBuilder::atBlockBegin(step.addEntryBlock());
   Value call = step.getArgument(0);
+  if (!isSliced)
+    keepPrepared(function, inside, call);
   auto kernels = function.front().getOps<KernelOp>();
   for (auto [kernel, op] : llvm::zip_equal(result.kernels, kernels)) {
     Location loc = op->getLoc();
@@ -511,6 +559,9 @@ FailureOr<FunctionRecord> ModelLowering::lowerFunction(func::FuncOp function) {
     func::CallOp::create(inside, loc, kernel.symbol, TypeRange(),
                          ValueRange{call, first});
   }
+  if (function.getName() == names::prepare)
+    createMarkPrepared(inside, function.getLoc(), call, record.derivedOffset,
+                       true);
   func::ReturnOp::create(inside, function.getLoc());
   return result;
 }
@@ -532,11 +583,20 @@ FailureOr<ModelRecord> ModelLowering::lower() {
       record.evalStep = *lowered;
     else if (function.getName() == names::trainStep)
       record.trainStep = *lowered;
+    else if (function.getName() == names::prepare)
+      record.prepare = *lowered;
     else
-      return function.emitError("expected @predict, @predict_one, @eval_step "
-                                "or @train_step, got @")
+      return function.emitError("expected @predict, @predict_one, @eval_step, "
+                                "@train_step or @prepare, got @")
              << function.getName();
   }
+  // Those that may have to prepare do it in their own arena.
+  for (FunctionRecord *user :
+       {&record.predict, &record.predictOne, &record.evalStep})
+    if (!user->symbol.empty() && user->arenaBytes < record.prepare.arenaBytes) {
+      user->arenaBytes = record.prepare.arenaBytes;
+      user->arenaLowerBound = record.prepare.arenaLowerBound;
+    }
   return record;
 }
 

@@ -74,9 +74,13 @@ struct ModelRecord {
   std::string name;
   int64_t batchBound = 0;
   int64_t stateBytes = 0;
+  /// Where derived states begin, behind the word that says whether they are
+  /// current; `stateBytes` where there are none.
+  int64_t derivedOffset = 0;
   std::vector<StateRecord> states;
   FunctionRecord predict, evalStep, trainStep;
   FunctionRecord predictOne;   // may be absent although `predict` is not
+  FunctionRecord prepare;      // absent where no state is derived
   int64_t numKernels = 0;      // in all functions
   int64_t distinctKernels = 0; // how many of them have code of their own
 };

@@ -228,7 +228,9 @@ GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
        {offsetof(sinter_model, eval_step), functionInfo(record.evalStep)},
        {offsetof(sinter_model, train_step), functionInfo(record.trainStep)},
        {offsetof(sinter_model, recipe), string(options.recipe)},
-       {offsetof(sinter_model, predict_one), functionInfo(record.predictOne)}});
+       {offsetof(sinter_model, predict_one), functionInfo(record.predictOne)},
+       {offsetof(sinter_model, prepare), functionInfo(record.prepare)},
+       {offsetof(sinter_model, derived_offset), i64(record.derivedOffset)}});
   auto *model = new GlobalVariable(
       module, table->getType(), /*isConstant=*/true,
       GlobalValue::ExternalLinkage, table, "sinter_model_" + record.name);

@@ -8,6 +8,7 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
@@ -99,6 +100,35 @@ static void createRuntimeCall(OpBuilder &builder, Location loc,
       builder.getInsertionBlock()->getParentOp()->getParentOfType<ModuleOp>();
   func::CallOp::create(builder, loc, declareRuntimeCall(module, callee),
                        arguments);
+}
+
+/// The word that says whether derived states are current.
+static Value preparedWord(OpBuilder &builder, Location loc, Value call,
+                          int64_t offset) {
+  Value state = loadCallField(builder, loc, call, CallField::State);
+  return createByteOffset(builder, loc, state, offset);
+}
+
+void createMarkPrepared(OpBuilder &builder, Location loc, Value call,
+                        int64_t offset, bool prepared) {
+  Value value = arith::ConstantOp::create(builder, loc,
+                                          builder.getI32IntegerAttr(prepared));
+  LLVM::StoreOp::create(builder, loc, value,
+                        preparedWord(builder, loc, call, offset));
+}
+
+void createPrepareIfStale(OpBuilder &builder, Location loc, Value call,
+                          int64_t offset, StringRef prepare) {
+  Value word = LLVM::LoadOp::create(builder, loc, builder.getI32Type(),
+                                    preparedWord(builder, loc, call, offset));
+  Value zero =
+      arith::ConstantOp::create(builder, loc, builder.getI32IntegerAttr(0));
+  Value isStale =
+      arith::CmpIOp::create(builder, loc, arith::CmpIPredicate::eq, word, zero);
+  auto branch =
+      scf::IfOp::create(builder, loc, isStale, /*withElseRegion=*/false);
+  OpBuilder inside = branch.getThenBodyBuilder();
+  func::CallOp::create(inside, loc, prepare, TypeRange(), ValueRange{call});
 }
 
 void createParallelFor(OpBuilder &builder, Location loc, Value call,

@@ -50,6 +50,15 @@ mlir::Value createMemRef(mlir::OpBuilder &builder, mlir::Location loc,
                          mlir::Value base, int64_t byteOffset,
                          mlir::MemRefType type);
 
+/// Notes in the state, at byte `offset`, whether derived states are current.
+void createMarkPrepared(mlir::OpBuilder &builder, mlir::Location loc,
+                        mlir::Value call, int64_t offset, bool prepared);
+/// Calls `prepare`, a func.func `(ptr call)` of the same module, where they are
+/// not.
+void createPrepareIfStale(mlir::OpBuilder &builder, mlir::Location loc,
+                          mlir::Value call, int64_t offset,
+                          llvm::StringRef prepare);
+
 /// Runs `kernel`, a func.func `(ptr call, i64 task)` of the same module, for
 /// tasks 0 .. tasks-1 on the call's threads. Declares the runtime's function
 /// where the module lacks it.

@@ -82,7 +82,7 @@ std::vector<Tile> sinter::rankTiles(int64_t rows, int64_t vectors,
     for (int64_t r = 1; r <= rows; ++r) {
       if (r * v + v + 1 > target.registers)
         break;
-      if (!work.dividing || vectors % v == 0)
+      if (work.rowsDivide % r == 0 && (!work.dividing || vectors % v == 0))
         tiles.push_back(
             {totalCost(rows, vectors, {r, v}, work, target), {r, v}});
     }

@@ -23,6 +23,8 @@ struct TileWork {
   bool updates = false;
   /// Must the tile's vectors divide the result's?
   bool dividing = false;
+  /// Where not 0: a multiple of the tile's rows.
+  int64_t rowsDivide = 0;
 };
 
 /// The tiles for a result of `rows` rows by `vectors` vectors, the best first.

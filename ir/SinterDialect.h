@@ -58,6 +58,16 @@ inline bool isBatchMinor(mlir::RankedTensorType type) {
   return llvm::isa_and_present<BatchMinorAttr>(type.getEncoding());
 }
 
+/// Are filters, the last dimension, stored in blocks?
+inline bool isInFilterBlocks(mlir::RankedTensorType type) {
+  return llvm::isa_and_present<FilterBlocksAttr>(type.getEncoding());
+}
+/// Filters of a block: a cache line.
+constexpr int64_t kFilterBlock = 16;
+inline bool fillsFilterBlocks(int64_t filters) {
+  return filters > 0 && filters % kFilterBlock == 0;
+}
+
 /// The dimensions of one sample: all but the batch.
 inline llvm::ArrayRef<int64_t> featureShape(mlir::RankedTensorType type) {
   return type.getShape().drop_front(isBatched(type) ? 1 : 0);

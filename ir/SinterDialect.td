@@ -30,8 +30,9 @@ def Sinter_Dialect : Dialect {
     aligns with a batch dimension.
 
     **Layout.** Tensors are row-major as printed, unless their type carries
-    `#sinter.batch_minor`: then samples are innermost, in vector lanes. Layout
-    never changes what an op means.
+    `#sinter.batch_minor`: then samples are innermost, in vector lanes; or
+    `#sinter.filter_blocks`, of transformed filters. Layout never changes what an
+    op means.
 
     **Kinds of op.** *Structure* (model, state, read, write, kernel, yield);
     *primitives*, which code generation emits one by one; *composites*, which
@@ -56,12 +57,23 @@ def Sinter_BatchMinorAttr : AttrDef<Sinter_Dialect, "BatchMinor"> {
   }];
 }
 
+def Sinter_FilterBlocksAttr : AttrDef<Sinter_Dialect, "FilterBlocks"> {
+  let mnemonic = "filter_blocks";
+  let summary = "Tensor encoding: the last dimension, filters, in blocks of 16";
+  let description = [{
+    A tensor of shape (d1, ..., dk, filters) is stored as (filters / 16, d1, ...,
+    dk, 16): kernels that go through all of the other dimensions for a few
+    filters read memory from front to back. Filters are a multiple of 16.
+  }];
+}
+
 def Sinter_Role : I32EnumAttr<"Role", "what a state is to training", [
     I32EnumAttrCase<"Parameter", 0, "parameter">,
     I32EnumAttrCase<"Frozen", 1, "frozen">,
     I32EnumAttrCase<"Slot", 2, "slot">,
     I32EnumAttrCase<"Iteration", 3, "iteration">,
-    I32EnumAttrCase<"Seed", 4, "seed">]> {
+    I32EnumAttrCase<"Seed", 4, "seed">,
+    I32EnumAttrCase<"Derived", 5, "derived">]> {
   let cppNamespace = "::sinter";
 }
 

@@ -50,7 +50,8 @@ def Sinter_ModelOp : Sinter_Op<"model", [Sinter_Structure, Symbol, SymbolTable,
     At the graph stage the network is the one function `@forward`, and how it
     is trained is declared in `loss`, `optimizer` and `metrics`, dictionaries
     with a `name` and Keras's arguments, all of them present. The train stage
-    has `@predict`, `@eval_step` and `@train_step` instead.
+    has `@predict`, `@eval_step` and `@train_step` instead; the fused stage also
+    `@prepare`, where there are derived states.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name,
                        ConfinedAttr<I64Attr, [IntPositive]>:$batch_bound,
@@ -75,6 +76,10 @@ def Sinter_StateOp : Sinter_Op<"state", [Sinter_Structure, Symbol,
     Starts as `init(a, b)`: constant a; uniform on [a, b); normal with mean a
     and standard deviation b; truncated_normal, the same with values further
     than 2 b from the mean redrawn. `value`, where given, takes their place.
+
+    A derived state is what `@prepare` makes of the others, so that functions
+    which use it need not in every call. Its initialiser means nothing: before
+    the first use, and after a change of other states, `@prepare` runs.
 
     `regularizer = {l1, l2}` adds `l1 * sum(|s|) + l2 * sum(s * s)` to the loss.
   }];
@@ -578,8 +583,11 @@ def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Di
 def Sinter_WinogradFilterOp
     : Sinter_ValueOp<"winograd_filter", [Sinter_NoGradient]> {
   let summary = "`u[a, b, c, f] = sum(i, j) G[a, i] G[b, j] w[i, j, c, f]`";
-  let arguments = (ins Sinter_F32Image:$filter);
-  let assemblyFormat = "$filter attr-dict `:` functional-type(operands, $result)";
+  let description = [{If `blocked`, u is stored in `#sinter.filter_blocks`.}];
+  let arguments = (ins Sinter_F32Image:$filter, UnitAttr:$blocked);
+  let assemblyFormat = [{
+    $filter (`blocked` $blocked^)? attr-dict `:` functional-type(operands, $result)
+  }];
 }
 
 def Sinter_WinogradFilterAdjointOp

@@ -286,7 +286,19 @@ LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
                                                  std::optional<Location> loc,
                                                  Adaptor a,
                                                  SmallVectorImpl<Type> &types) {
-  return inferTaps({loc, getOperationName()}, a.getFilter(), 3, 4, types);
+  Checker check{loc, getOperationName()};
+  if (failed(inferTaps(check, a.getFilter(), 3, 4, types)))
+    return failure();
+  if (!a.getBlocked())
+    return success();
+  auto type = cast<RankedTensorType>(types.back());
+  if (!fillsFilterBlocks(type.getDimSize(3)))
+    return check.fail("a multiple of ", kFilterBlock, " filters, got ",
+                      a.getFilter().getType());
+  types.back() =
+      RankedTensorType::get(type.getShape(), type.getElementType(),
+                            FilterBlocksAttr::get(type.getContext()));
+  return success();
 }
 
 LogicalResult WinogradFilterAdjointOp::inferReturnTypes(

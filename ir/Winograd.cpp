@@ -50,6 +50,12 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
                        ? 2 * kLaneMultiple
                        : std::min(samples, kLaneMultiple);
   tiling.units = tiling.tilesDown * samples / tiling.samples;
+  // Few and odd: two threads would not get the same.
+  constexpr int64_t few = 16;
+  bool isUneven = tiling.units % 2 != 0 && tiling.units < few &&
+                  conv.filters % (2 * kFilterBlock) == 0;
+  tiling.parts = isUneven ? 2 : 1;
+  tiling.units *= tiling.parts;
 
   // Transformed tiles and products take a third of an L2 cache, but columns
   // fill a few vectors. Of such runs, the one with the least work: tiles, those
@@ -74,12 +80,61 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // Scratch grows with tasks.
   constexpr int64_t mostTasks = 8;
   constexpr int64_t worthwhile = 1 << 15; // products of one sample
-  int64_t products =
-      tiling.units * tiling.tilesAcross * 16 * conv.channels * conv.filters;
+  int64_t products = tiling.units / tiling.parts * tiling.tilesAcross * 16 *
+                     conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
                                      std::min(mostTasks, tiling.units));
   tiling.inputFloats = spread(conv.channels * tiling.columns());
   tiling.productFloats = spread(conv.filters * tiling.columns());
+  return tiling;
+}
+
+bool sinter::fitsSampleWinograd(const Convolution &conv) {
+  return fillsFilterBlocks(conv.channels) && fillsFilterBlocks(conv.filters);
+}
+
+WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
+  Convolution conv = convolutionOf(op);
+  WinogradSampleTiling tiling;
+  tiling.tilesDown = tiles(conv.window[0]);
+  tiling.tilesAcross = tiles(conv.window[1]);
+  tiling.tileFloats = spread(conv.channels);
+
+  // Transformed tiles take half of an L2 cache. Even chunks, if there are any
+  // that are not much smaller.
+  constexpr int64_t cacheFloats = 512 * 1024 / 4;
+  int64_t most = std::clamp<int64_t>(
+      cacheFloats / (16 * conv.channels * tiling.tilesAcross), 1,
+      tiling.tilesDown);
+  tiling.rows = most;
+  for (int64_t rows = most; 2 * rows >= most; --rows)
+    if (tiling.tilesDown % rows == 0) {
+      tiling.rows = rows;
+      break;
+    }
+  tiling.chunks = (tiling.tilesDown + tiling.rows - 1) / tiling.rows;
+
+  // An even number of equal units, or of equal sequences of them: whoever
+  // shares them out to a few threads does it evenly.
+  constexpr int64_t fewest = 4;
+  constexpr int64_t worthwhile = 1 << 18; // products
+  int64_t products =
+      16 * tiling.tilesDown * tiling.tilesAcross * conv.channels * conv.filters;
+  bool isEven =
+      tiling.chunks % 2 == 0 && tiling.tilesDown == tiling.chunks * tiling.rows;
+  tiling.parts = 1;
+  while ((tiling.parts == 1 && !isEven) || tiling.units() < fewest) {
+    int64_t parts = 2 * tiling.parts;
+    if (conv.filters % (parts * kFilterBlock) ||
+        products / (parts * tiling.chunks) < worthwhile)
+      break;
+    tiling.parts = parts;
+  }
+  tiling.filters = conv.filters / tiling.parts;
+  // Scratch grows with tasks, and leaves the cache.
+  constexpr int64_t mostTasks = 4;
+  tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
+                                     std::min(mostTasks, tiling.units()));
   return tiling;
 }
 
@@ -124,8 +179,12 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
     return RankedTensorType::get({tiling.tasks, tiling.taskFloats()},
                                  Float32Type::get(op->getContext()));
   };
-  if (auto conv = dyn_cast<WinogradConv2dOp>(op))
+  if (auto conv = dyn_cast<WinogradConv2dOp>(op)) {
+    // Samples are not in the lanes where there is only one.
+    if (!isBatchMinor(tensorTypeOf(conv.getX())))
+      return make(sampleTilingOf(conv));
     return make(tilingOf(conv, batchBound));
+  }
   if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
     return make(tilingOf(gradient, batchBound));
   if (auto matmul = dyn_cast<MatmulOp>(op))

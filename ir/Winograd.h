@@ -21,11 +21,12 @@ bool isWinogradForm(const Convolution &conv);
 /// Does it need fewer instructions for it than the direct sum?
 bool paysAsWinograd(const Convolution &conv);
 
-/// Work is cut into units, a row of tiles for a few samples, and units into
-/// runs of tiles.
+/// Work is cut into units, a row of tiles for a few samples and a part of the
+/// filters, and units into runs of tiles.
 struct WinogradTiling {
   int64_t tilesDown, tilesAcross; // of 2 x 2 pixels
   int64_t samples;                // of a unit
+  int64_t parts;                  // of the filters
   int64_t units;
   int64_t run, runs; // tiles at a time; runs across
   int64_t tasks;
@@ -38,6 +39,29 @@ struct WinogradTiling {
   int64_t taskFloats() const { return 16 * (inputFloats + productFloats); }
 };
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
+
+/// For one sample, units are some rows of tiles, all across, and a part of the
+/// filters. Channels and filters are multiples of 16.
+struct WinogradSampleTiling {
+  int64_t tilesDown, tilesAcross;
+  int64_t rows, chunks;   // of tiles at a time; how often
+  int64_t filters, parts; // at a time; how often
+  int64_t tasks;
+  /// Floats of a transformed tile's channels.
+  int64_t tileFloats;
+  /// Filters whose products are kept at a time, at most.
+  static constexpr int64_t mostFilters = 32;
+
+  int64_t units() const { return chunks * parts; }
+  /// A task's scratch: for each of the 16 taps transformed tiles, (tile,
+  /// channel); behind them for each tap products, (tile, filter).
+  int64_t inputFloats() const { return rows * tilesAcross * tileFloats; }
+  int64_t productFloats() const { return rows * tilesAcross * mostFilters; }
+  int64_t taskFloats() const { return 16 * (inputFloats() + productFloats()); }
+};
+WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);
+/// May `op` have that form?
+bool fitsSampleWinograd(const Convolution &conv);
 
 /// The gradient's units are a row of the 16 taps and some filters each, so no
 /// sum crosses units. A unit goes through the tiles of all images in chunks.

@@ -7,16 +7,14 @@
 //   ((conv(x, w) + b) - mean) * s + beta   ->   conv(x, w * s) + ((b - mean) *
 //   s + beta)
 //
-// The filter is scaled once a call, the result would be for every pixel and
-// sample. Functions that write state are training steps and stay as they are:
+// PrepareWeights scales the filter once for all calls; the result would be
+// scaled in each, for every pixel and sample. Functions that write state are training steps and stay as they are:
 // there, factors depend on the batch. Left alone: a result with a second
-// reader, and factors behind an activation; those stay an epilogue. In a
-// function of one sample also filters that have more numbers than the result.
+// reader, and factors behind an activation; those stay an epilogue.
 //
 //===----------------------------------------------------------------------===//
 
 #include "ir/Formula.h"
-#include "passes/Names.h"
 #include "passes/Passes.h"
 
 namespace sinter {
@@ -84,13 +82,6 @@ static Chain findChain(Value value) {
   return chain;
 }
 
-/// Is it less work to scale the filter than the result?
-static bool isWorthwhile(Operation *contraction, bool oneSample) {
-  return !oneSample ||
-         featureCount(tensorTypeOf(contraction->getOperand(1))) <
-             featureCount(tensorTypeOf(contraction->getResult(0)));
-}
-
 // ---- Do it
 
 static void fold(Operation *contraction, const Chain &chain) {
@@ -132,14 +123,13 @@ struct FoldNormalization
       Block &block = function.front();
       if (!block.getOps<WriteOp>().empty())
         continue;
-      bool oneSample = function->hasAttr(names::oneSample);
       SmallVector<Operation *> contractions;
       for (Operation &op : block) {
         // The filter's last dimension are the result's channels.
         auto matmul = dyn_cast<MatmulOp>(op);
         bool folds = isa<Conv2dOp>(op) || (matmul && !matmul.getTransposeA() &&
                                            !matmul.getTransposeB());
-        if (folds && isWorthwhile(&op, oneSample))
+        if (folds)
           contractions.push_back(&op);
       }
       for (Operation *op : contractions)

@@ -442,6 +442,8 @@ bool Fuser::readsAgain(Value value, StringRef state) const {
 
 bool Fuser::canWrite(Group &group, WriteOp write) {
   ArrayRef<int64_t> shape = tensorTypeOf(write.getValue()).getShape();
+  if (group.isClosed && group.kind != KernelKind::WinogradFilter)
+    return false;
   switch (group.kind) {
   case KernelKind::WeightGradient:
     if (shape != ArrayRef(group.full))
@@ -461,11 +463,12 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
   case KernelKind::Conv:
   case KernelKind::FilterGradient:
   case KernelKind::WinogradConv:
-  case KernelKind::WinogradFilter:
   case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
   case KernelKind::Relayout:
     return false;
+  case KernelKind::WinogradFilter:
+    break;
   }
   // The kernel reads the state only where it is about to write it.
   for (Operation *op : group.ops)
@@ -659,7 +662,7 @@ void Fuser::place(Operation *op) {
 
 void Fuser::placeWrite(WriteOp op) {
   Group *home = groupOf(op.getValue());
-  if (home && !home->isView && !home->isClosed && canWrite(*home, op)) {
+  if (home && !home->isView && canWrite(*home, op)) {
     home->ops.insert(op);
     groups[op] = home;
     ++numFused;

@@ -13,11 +13,14 @@ constexpr llvm::StringLiteral predict = "predict";
 constexpr llvm::StringLiteral predictOne = "predict_one";
 constexpr llvm::StringLiteral evalStep = "eval_step";
 constexpr llvm::StringLiteral trainStep = "train_step";
+constexpr llvm::StringLiteral prepare = "prepare";
 
 // States.
 constexpr llvm::StringLiteral iteration = "optimizer/iteration";
 constexpr llvm::StringLiteral learningRate = "optimizer/learning_rate";
 constexpr llvm::StringLiteral seed = "optimizer/seed";
+/// The prefix of derived states.
+constexpr llvm::StringLiteral derived = "derived/";
 
 // Attributes of functions.
 /// A function of one sample: batched values stay row-major, and kernels have

@@ -77,6 +77,9 @@ def SpecializeSample : Sinter_Pass<"specialize-sample"> {
     A copy of `@predict` with the attribute `sinter.one_sample`: it is called
     with a batch of 1 alone. Its values stay row-major, and lanes run along
     channels and units, so that one sample fills them.
+    Where convolutions of a multiple of 16 filters are nearly all of the work, and
+    batches have less than 16 samples, `@predict` gets the attribute, too, and
+    `sinter.batch_bound = 1`: it is compiled into a loop over samples.
     None is made of a `@predict` with an op that has no such form: transposed
     convolutions, products of weights or with transposed weights, random
     numbers, sums over the batch, writes of states.
@@ -93,8 +96,7 @@ def FoldNormalization : Sinter_Pass<"fold-normalization"> {
                                              %n = sinter.add %y, %t
     ```
     In functions that write no state, for conv2d and matmul. Left alone: results
-    with a second reader; factors behind an activation; in a function of one
-    sample, filters with more numbers than the result has.
+    with a second reader; factors behind an activation.
   }];
   let statistics = [Statistic<"numFolded", "num-folded", "filters that took factors up">];
 }
@@ -106,9 +108,30 @@ def UseWinograd : Sinter_Pass<"use-winograd"> {
     winograd_filter and winograd_conv2d, conv2d_filter_gradient becomes
     winograd_filter_gradient and winograd_filter_adjoint, where channels and filters are many
     enough that transforms cost less than the products saved, and pixels outside
-    of the image, which the direct sum skips, few enough.
+    of the image, which the direct sum skips, few enough. In a function of one
+    sample both are multiples of 16.
   }];
   let statistics = [Statistic<"numConvolutions", "num-convolutions", "convolutions replaced">];
+}
+
+def PrepareWeights : Sinter_Pass<"prepare-weights"> {
+  let summary = "Compute what depends on states alone once, in @prepare";
+  let description = [{
+    ```
+    @predict:                            ->    @prepare:
+      %s = sinter.mul %gamma, %r                 %s = sinter.mul %gamma, %r
+      %ws = sinter.mul %w, %s                    %ws = sinter.mul %w, %s
+      %y = sinter.conv2d %x, %ws                 sinter.write @"derived/0", %ws
+                                               @predict:
+                                                 %ws = sinter.read @"derived/0"
+                                                 %y = sinter.conv2d %x, %ws
+    ```
+    In functions that write no state. Each such value that an op with samples
+    uses gets a derived state; functions that need the same value share it. Left
+    alone: random numbers; views and broadcasts of states, which cost nothing
+    where they are used. Where no value is left, no function is made.
+  }];
+  let statistics = [Statistic<"numDerived", "num-derived", "states derived from others">];
 }
 
 def AssignLayout : Sinter_Pass<"assign-layout"> {

@@ -54,6 +54,8 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   model.addPass(createFoldNormalization());
   // After folding, which looks for conv2d.
   model.addPass(createUseWinograd());
+  // After both, which compute with weights alone.
+  model.addPass(createPrepareWeights());
   // Before fusion: a change of layout ends a kernel.
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels({.fuse = fuse}));

@@ -10,8 +10,12 @@
 // Where an op has no such nest, no function is made, and callers use @predict.
 // Weakness: all or nothing.
 //
+// Where the largest batch does not fill a wide vector, but channels do,
+// @predict itself goes through its samples one by one in the same way.
+//
 //===----------------------------------------------------------------------===//
 
+#include "ir/Window.h"
 #include "passes/Names.h"
 #include "passes/Passes.h"
 
@@ -60,6 +64,28 @@ static bool canSpecialize(func::FuncOp predict) {
          });
 }
 
+/// Are there too few samples to fill lanes with, where channels of nearly all
+/// products do?
+static bool isBetterOneByOne(ModelOp model, func::FuncOp predict) {
+  if (static_cast<int64_t>(model.getBatchBound()) >= kLaneMultiple ||
+      predict.getNumArguments() != 1 || predict.getNumResults() != 1)
+    return false;
+  int64_t full = 0, all = 0;
+  for (Operation &op : predict.front()) {
+    if (auto matmul = dyn_cast<MatmulOp>(op)) {
+      all += featureCount(tensorTypeOf(matmul.getB()));
+    } else if (auto conv = dyn_cast<Conv2dOp>(op)) {
+      Convolution form = convolutionOf(conv);
+      all += form.products();
+      if (form.groups == 1 && fillsFilterBlocks(form.filters))
+        full += form.products();
+    }
+  }
+  constexpr double nearly = 0.9;
+  return full > 0 &&
+         static_cast<double>(full) >= nearly * static_cast<double>(all);
+}
+
 // ---- Do it
 
 namespace {
@@ -73,6 +99,10 @@ struct SpecializeSample : sinter::impl::SpecializeSampleBase<SpecializeSample> {
     auto one = cast<func::FuncOp>(builder.clone(*predict));
     one.setName(names::predictOne);
     one->setAttr(names::oneSample, builder.getUnitAttr());
+    if (isBetterOneByOne(getOperation(), predict)) {
+      predict->setAttr(names::oneSample, builder.getUnitAttr());
+      predict->setAttr(names::batchBound, builder.getI64IntegerAttr(1));
+    }
   }
 };
 } // namespace

@@ -3,8 +3,9 @@
 // Problem: a direct 3 x 3 convolution at the machine's peak is still 36
 // multiply-adds for four pixels.
 // Idea: Winograd's F(2 x 2, 3 x 3) needs 16 (SinterOps.td has the formula).
-// With samples in the lanes its transforms are plain vertical additions. The
-// filter's transform is a kernel of its own, once for each convolution; a
+// With samples in the lanes, or channels of one sample, its transforms are
+// plain vertical additions. The filter's transform is a kernel of its own, once
+// for each convolution (in inference not even that, see PrepareWeights); a
 // backward pass takes it turned around.
 // A tuning file may know better which ones pay (ir/Tuning.h).
 // Known weakness: F(4 x 4, 3 x 3) would need 9, but rounds worse.
@@ -30,7 +31,7 @@ static SmallVector<int64_t> transposedPadding(ArrayRef<int64_t> padding) {
   return llvm::map_to_vector(padding, [](int64_t p) { return 2 - p; });
 }
 
-static Value replacement(OpBuilder &builder, Operation *op) {
+static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
   Location loc = op->getLoc();
   auto pays = [&](const Convolution &conv, const Convolution &asComputed) {
     if (!isWinogradForm(conv))
@@ -41,9 +42,10 @@ static Value replacement(OpBuilder &builder, Operation *op) {
   };
   if (auto forward = dyn_cast<Conv2dOp>(op)) {
     Convolution conv = convolutionOf(forward);
-    if (!pays(conv, conv))
+    if (!pays(conv, conv) || (oneSample && !fitsSampleWinograd(conv)))
       return {};
-    Value u = WinogradFilterOp::create(builder, loc, forward.getFilter());
+    Value u = WinogradFilterOp::create(builder, loc, forward.getFilter(),
+                                       fillsFilterBlocks(conv.filters));
     return WinogradConv2dOp::create(builder, loc, forward.getX(), u,
                                     forward.getPadding(), /*flipped=*/false);
   }
@@ -52,7 +54,8 @@ static Value replacement(OpBuilder &builder, Operation *op) {
     std::swap(computed.channels, computed.filters);
     if (!pays(conv, computed))
       return {};
-    Value u = WinogradFilterOp::create(builder, loc, back.getFilter());
+    Value u = WinogradFilterOp::create(builder, loc, back.getFilter(),
+                                       fillsFilterBlocks(conv.filters));
     return WinogradConv2dOp::create(builder, loc, back.getX(), u,
                                     transposedPadding(back.getPadding()),
                                     /*flipped=*/true);
@@ -72,12 +75,10 @@ namespace {
 struct UseWinograd : sinter::impl::UseWinogradBase<UseWinograd> {
   void runOnOperation() override {
     for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
-      // A single sample does not pay for the filter's transform.
-      if (function->hasAttr(names::oneSample))
-        continue;
+      bool oneSample = function->hasAttr(names::oneSample);
       for (Operation &op : llvm::make_early_inc_range(function.front())) {
         OpBuilder builder(&op);
-        if (Value value = replacement(builder, &op)) {
+        if (Value value = replacement(builder, &op, oneSample)) {
           op.getResult(0).replaceAllUsesWith(value);
           op.erase();
           ++numConvolutions;

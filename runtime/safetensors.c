@@ -571,7 +571,7 @@ static int64_t list(const sinter_model *model, void *state,
   int64_t count = 0;
   for (int64_t i = 0; i < model->num_states; ++i) {
     const sinter_state_info *info = &model->states[i];
-    if (!all && !is_weight(info))
+    if (info->role == SINTER_DERIVED || (!all && !is_weight(info)))
       continue;
     tensors[count++] = (sinter_tensor){
         .name = info->name,
@@ -611,9 +611,20 @@ sinter_status sinter_load_weights(const sinter_model *model, void *state,
   sinter_tensor *tensors = new_tensors(model, path, message, message_size);
   if (!tensors)
     return SINTER_RUN_FAILED;
+  /* One cache line at least: what it returns is not NULL. */
+  size_t arena_bytes = ((size_t)model->prepare.arena_bytes / 64 + 1) * 64;
+  void *arena = aligned_alloc(64, arena_bytes);
+  if (!arena) {
+    free(tensors);
+    snprintf(message, message_size, "%s: out of memory", path);
+    return SINTER_RUN_FAILED;
+  }
   int64_t count = sinter_list_weights(model, state, tensors);
   sinter_status status = sinter_read_tensors(path, model->name, tensors, count,
                                              message, message_size);
+  if (status == SINTER_OK)
+    sinter_prepare(model, state, arena, NULL);
+  free(arena);
   free(tensors);
   return status;
 }

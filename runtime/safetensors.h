@@ -52,7 +52,7 @@ sinter_status sinter_write_tensors(const char *path,
  * Returns how many. */
 int64_t sinter_list_weights(const sinter_model *model, void *state,
                             sinter_tensor *tensors);
-/* All of its states, likewise. */
+/* All of its states but derived ones, likewise. */
 int64_t sinter_list_states(const sinter_model *model, void *state,
                            sinter_tensor *tensors);
 

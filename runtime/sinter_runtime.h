@@ -7,8 +7,9 @@
  * failing. Memory belongs to the caller:
  *
  *   state     `state_bytes`, 64-byte aligned: parameters, optimizer slots,
- *             iteration counter and seed. It is all that a training run has to
- *             keep; copy it and you have copied the run.
+ *             iteration counter and seed, all that a training run has to keep
+ *             (copy it and you have copied the run); and behind them, from
+ *             `derived_offset` on, what functions want made of the weights.
  *   arena     `arena_bytes` of the function called, 64-byte aligned: scratch,
  *             of no value between calls. Two calls may run at the same time
  *             when they have separate arenas and no call writes the state that
@@ -30,7 +31,7 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 3u
+#define SINTER_ABI_VERSION 4u
 
 /* ---- Threads ------------------------------------------------------------- */
 
@@ -138,7 +139,9 @@ typedef enum sinter_role {
   /* i32 scalar: training steps done; also the random generator's position. */
   SINTER_ITERATION = 3,
   /* i32[2]: low and high half of the 64-bit seed. */
-  SINTER_SEED = 4
+  SINTER_SEED = 4,
+  /* What `prepare` makes of the others; see below. Never saved. */
+  SINTER_DERIVED = 5
 } sinter_role;
 
 typedef enum sinter_init_kind {
@@ -191,6 +194,12 @@ typedef struct sinter_model {
    * has an op that it cannot do. Sums have another order than in `predict`:
    * results differ by roundings. */
   sinter_function_info predict_one;
+  /* inputs () -> outputs (): makes the derived states of the others; absent
+   * where there are none. See "Derived states". */
+  sinter_function_info prepare;
+  /* Derived states begin here, behind a word that is 0 where they are stale;
+   * `state_bytes` without any. */
+  int64_t derived_offset;
 } sinter_model;
 
 /* The function that predicts batches of `batch` samples best. */
@@ -212,6 +221,37 @@ void sinter_init_state(const sinter_model *model, void *state, uint64_t seed);
 const sinter_state_info *sinter_find_state(const sinter_model *model,
                                            const char *name);
 
+/* ---- Derived states ------------------------------------------------------ */
+
+/* Prediction and evaluation work with weights in other forms: scaled by batch
+ * normalisation, transformed for Winograd's filtering. These are states of
+ * their own, made by `prepare` when they are needed, not in every call:
+ *
+ *   - train_step and sinter_init_state leave them stale; so must whoever writes
+ *     into the state block by hand: sinter_mark_stale.
+ *   - predict, predict_one and eval_step begin with `prepare` where it is
+ *     stale, in their own arena: a stale result cannot be had. That changes the
+ *     state; prepare it first where several threads are to predict from one
+ *     state at the same time.
+ *   - sinter_load_weights prepares.
+ *
+ * A model that needs nothing of the kind has no `prepare`, and these functions
+ * do nothing. */
+static inline void sinter_mark_stale(const sinter_model *model, void *state) {
+  if (model->prepare.run)
+    *(int32_t *)((char *)state + model->derived_offset) = 0;
+}
+
+/* Makes the derived states, current or not; `arena` has `prepare.arena_bytes`
+ * or more, `pool` may be NULL. From then on, until the state is changed,
+ * predict and eval_step only read it. */
+static inline void sinter_prepare(const sinter_model *model, void *state,
+                                  void *arena, sinter_pool *pool) {
+  sinter_call call = {state, arena, NULL, NULL, 1, pool};
+  if (model->prepare.run)
+    model->prepare.run(&call);
+}
+
 /* ---- Weights ------------------------------------------------------------- */
 
 /* The values are the exit statuses of Sinter's programs. */
@@ -226,7 +266,8 @@ typedef enum sinter_status {
 /* Weights (the states with the roles PARAMETER and FROZEN, by name) from and to
  * a safetensors file. On failure `message` gets one line that names the file,
  * what was expected and what was found. Loading checks the whole file before it
- * changes the state, NaN and infinity included; saving replaces the file in one
+ * changes the state, NaN and infinity included, and leaves it prepared (with
+ * memory of its own for as long as that takes); saving replaces the file in one
  * step. */
 sinter_status sinter_load_weights(const sinter_model *model, void *state,
                                   const char *path, char *message,

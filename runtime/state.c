@@ -84,12 +84,13 @@ static void init_integers(const sinter_state_info *info, int32_t *values) {
 void sinter_init_state(const sinter_model *model, void *state, uint64_t seed) {
   element_stream source = {{(uint32_t)seed, (uint32_t)(seed >> 32)}, 0};
   /* Also the gaps between tensors, so that equal states are equal bytes. */
-  memset(state, 0, (size_t)model->state_bytes);
+  memset(state, 0, (size_t)model->derived_offset);
+  sinter_mark_stale(model, state);
   for (int64_t i = 0; i < model->num_states; ++i) {
     const sinter_state_info *info = &model->states[i];
     void *values = (char *)state + info->offset;
     source.stream = SINTER_STREAM_INIT + (uint32_t)i;
-    if (info->role == SINTER_ITERATION)
+    if (info->role == SINTER_ITERATION || info->role == SINTER_DERIVED)
       continue;
     if (info->role == SINTER_SEED)
       memcpy(values, source.key, sizeof source.key);

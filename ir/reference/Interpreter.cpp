@@ -33,6 +33,9 @@ private:
   LogicalResult run(KernelOp kernel);
   LogicalResult apply(Operation *op);
 
+  /// What @prepare makes of the states at function entry.
+  LogicalResult prepare(ModelOp model);
+
   /// A state's value at function entry; null, reported at `op`, without one
   /// of this type.
   const Tensor *valueOf(StringRef state, RankedTensorType type,
@@ -48,7 +51,7 @@ private:
   const InterpretOptions &options;
   std::optional<size_t> batch;
   llvm::DenseMap<Value, Tensor> values;
-  State writes;
+  State writes, derived;
   std::vector<Tensor> results;
 };
 } // namespace
@@ -150,7 +153,32 @@ const Tensor *Call::valueOf(StringRef name, RankedTensorType type,
   return &entry->second;
 }
 
+LogicalResult Call::prepare(ModelOp model) {
+  auto prepare = model.lookupSymbol<func::FuncOp>("prepare");
+  if (!prepare)
+    return model.emitError("expected a function @prepare for derived states, "
+                           "got none");
+  Call call(prepare, state, options);
+  if (failed(call.run(prepare.getBody().front())))
+    return failure();
+  derived = std::move(call.getWrites());
+  return success();
+}
+
 LogicalResult Call::run(ReadOp read) {
+  auto model = read->getParentOfType<ModelOp>();
+  auto source =
+      model ? model.lookupSymbol<StateOp>(read.getState()) : StateOp();
+  if (source && source.getRole() == Role::Derived) {
+    if (derived.empty() && failed(prepare(model)))
+      return failure();
+    auto entry = derived.find(read.getState().str());
+    if (entry == derived.end())
+      return read.emitError("expected @prepare to write @")
+             << read.getState() << ", got no such write";
+    values[read.getResult()] = entry->second;
+    return success();
+  }
   const Tensor *value =
       valueOf(read.getState(), tensorTypeOf(read.getResult()), read);
   if (!value)

@@ -5,7 +5,8 @@
 //
 // Idea: walk the ops in order and apply each one's reference kernel. Reads see
 // the state as it was at function entry, writes take effect at return, a
-// kernel's region runs in place. Layouts and arena offsets do not change what
+// kernel's region runs in place. Derived states are never stale: a function that
+// reads one gets what @prepare makes of the others. Layouts and arena offsets do not change what
 // an op means, so they are ignored.
 //
 // Known weakness: because offsets are ignored, a plan in which two living

@@ -229,7 +229,7 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   sinter_call call =
       instance.call(batch.input(), batch.target(), measured.batch);
   measured.threads = instance.threads();
-  warmUp(function, call);
+  warmUp(function, call); // also prepares the state
   measureMachines(instance.threadPool(), measured);
   setMedians(function, timeRounds(function, call, options.repeat, gather),
              measured);

@@ -100,6 +100,7 @@ public:
     for (size_t i = 0; i < weights.size(); ++i)
       std::copy(bestWeights[i].begin(), bestWeights[i].end(),
                 static_cast<char *>(weights[i].data));
+    context.instance.markChanged();
     if (context.prints)
       std::printf("restored the weights of epoch %lld\n",
                   static_cast<long long>(bestEpoch + 1));

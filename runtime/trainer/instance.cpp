@@ -69,7 +69,7 @@ Error Instance::create(const sinter_model &model, int threads, uint64_t seed) {
   int64_t arenaBytes = 0;
   for (const sinter_function_info *function :
        {&model.predict, &model.predict_one, &model.eval_step,
-        &model.train_step}) {
+        &model.train_step, &model.prepare}) {
     if (!function->run)
       continue;
     arenaBytes = std::max(arenaBytes, function->arena_bytes);
@@ -132,6 +132,7 @@ void Instance::copyState(void *copy) const {
 
 void Instance::setState(const void *copy) {
   std::memcpy(state.get(), copy, stateBytes());
+  sinter_mark_stale(compiled, state.get());
 }
 
 float *Instance::find(const char *name) {

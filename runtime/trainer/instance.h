@@ -34,9 +34,9 @@ public:
 
   /// Weights and optimizer as they were before the first step.
   void restart(uint64_t seed);
-  /// The whole state: `stateBytes` bytes.
+  /// The state without what is derived: `stateBytes` bytes.
   size_t stateBytes() const {
-    return static_cast<size_t>(compiled->state_bytes);
+    return static_cast<size_t>(compiled->derived_offset);
   }
   void copyState(void *copy) const;
   void setState(const void *copy);
@@ -45,6 +45,8 @@ public:
   /// All states, or the weights only, where they lie.
   std::vector<sinter_tensor> states() const;
   std::vector<sinter_tensor> weights() const;
+  /// To be called when they have been written there.
+  void markChanged() { sinter_mark_stale(compiled, state.get()); }
 
   /// What a function of the model, or one of its kernels, is called with.
   /// Good until the next one is made.

@@ -406,6 +406,7 @@ Error Training::resume() {
   if (Error error = checkpoint.readTensors(instance.model().name, notes,
                                            checkpointTensors()))
     return error;
+  instance.markChanged();
   if (isQuiet)
     return {};
   if (at.epoch == plan.epochs || context.stop)

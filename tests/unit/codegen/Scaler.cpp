@@ -90,6 +90,7 @@ Scaler buildScaler() {
   record.name = "scaler";
   record.batchBound = batchBound;
   record.stateBytes = 128;
+  record.derivedOffset = 128;
 
   sinter::StateRecord scale;
   scale.name = "scale/gamma";

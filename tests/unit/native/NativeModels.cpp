@@ -154,7 +154,13 @@ const FunctionRecord &NativeModels::step(size_t model,
     return record.predict;
   if (function == "predict_one")
     return record.predictOne;
+  if (function == "prepare")
+    return record.prepare;
   return function == "eval_step" ? record.evalStep : record.trainStep;
+}
+
+sinter_function NativeModels::find(size_t model, StringRef function) const {
+  return code->lookup<sinter_function>(step(model, function).symbol);
 }
 
 static bool sameBits(const Tensor &a, const Tensor &b) {
@@ -180,7 +186,12 @@ std::vector<Tensor> NativeModels::run(size_t model, StringRef function,
   auto call = [&](int garbage, State &after) {
     Fenced arena(static_cast<size_t>(step.arenaBytes), garbage);
     Fenced block(static_cast<size_t>(record.stateBytes), garbage);
+    // Derived states are garbage, and said to be stale.
+    if (!record.prepare.symbol.empty())
+      std::memset(block.data() + record.derivedOffset, 0, 4);
     for (const StateRecord &entry : record.states) {
+      if (entry.role == SINTER_DERIVED)
+        continue;
       std::vector<uint32_t> words = toWords(after.at(entry.name));
       REQUIRE(static_cast<int64_t>(4 * words.size()) == entry.bytes);
       std::memcpy(block.data() + entry.offset, words.data(), 4 * words.size());
@@ -212,8 +223,9 @@ std::vector<Tensor> NativeModels::run(size_t model, StringRef function,
     INFO("memory outside of state, arena and outputs was written");
     CHECK(intact);
     for (const StateRecord &entry : record.states)
-      after[entry.name] = toTensor(block.data() + entry.offset, entry.dtype,
-                                   entry.shape, batch);
+      if (entry.role != SINTER_DERIVED)
+        after[entry.name] = toTensor(block.data() + entry.offset, entry.dtype,
+                                     entry.shape, batch);
     return results;
   };
 

@@ -50,6 +50,9 @@ public:
       const std::vector<reference::Tensor> &inputs, reference::State &state,
       size_t batch, sinter_pool *pool = nullptr);
 
+  /// The code of one of these, or of @prepare, to be called as it is.
+  sinter_function find(size_t model, llvm::StringRef function) const;
+
 private:
   const FunctionRecord &step(size_t model, llvm::StringRef function) const;
 

@@ -149,5 +149,6 @@ sinter_model fake_model(const char *recipe) {
       .train_step = {train_step, arena, arena, 2, 2, 2, inputs, figures,
                      kernels, 1, buffers, fake_batch_bound},
       .recipe = recipe,
+      .derived_offset = sizeof(fake_state),
   };
 }

@@ -29,6 +29,7 @@ struct OneTensor {
              b,
              nullptr} {
     model.state_bytes = info.bytes;
+    model.derived_offset = info.bytes;
     model.num_states = 1;
     model.states = &info;
   }

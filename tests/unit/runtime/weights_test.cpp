@@ -2,8 +2,11 @@
 #include "fake_model.h"
 #include "support.h"
 
+#include "runtime/safetensors.h"
+
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 
 using namespace sinter::trainer::tests;
@@ -238,4 +241,96 @@ TEST_CASE("weights that are no numbers are refused") {
     CHECK(loaded.message.find(" at element 2") != std::string::npos);
     CHECK(state == model.state(2));
   }
+}
+
+namespace {
+
+/// w, one float, and what is derived from it: twice w.
+struct alignas(64) DerivedState {
+  float w;
+  alignas(64) int32_t isPrepared;
+  alignas(64) float twice;
+};
+
+void prepareTwice(const sinter_call *call) {
+  auto *state = static_cast<DerivedState *>(call->state);
+  // Its arena has the bytes asked for.
+  auto *arena = static_cast<float *>(call->arena);
+  arena[31] = 2 * state->w;
+  state->twice = arena[31];
+  state->isPrepared = 1;
+}
+
+struct DerivedModel {
+  sinter_state_info states[2] = {
+      {"w", SINTER_F32, SINTER_PARAMETER, 0, nullptr, 0, sizeof(float),
+       SINTER_INIT_CONSTANT, 3, 0, nullptr},
+      {"derived/0", SINTER_F32, SINTER_DERIVED, 0, nullptr,
+       offsetof(DerivedState, twice), sizeof(float), SINTER_INIT_CONSTANT, 0, 0,
+       nullptr}};
+  sinter_model table = {};
+
+  DerivedModel() {
+    table.name = "derived";
+    table.state_bytes = sizeof(DerivedState);
+    table.num_states = 2;
+    table.states = states;
+    table.prepare.run = prepareTwice;
+    table.prepare.arena_bytes = 128;
+    table.derived_offset = offsetof(DerivedState, isPrepared);
+  }
+};
+
+} // namespace
+
+TEST_CASE("a new state is stale until it is prepared") {
+  DerivedModel model;
+  DerivedState state = {7, 1, 5};
+  sinter_init_state(&model.table, &state, 1);
+  CHECK(state.w == 3);
+  CHECK(state.isPrepared == 0);
+  CHECK(state.twice == 5); // not its initialiser: whoever prepares writes it
+
+  alignas(64) float arena[32];
+  sinter_prepare(&model.table, &state, arena, nullptr);
+  CHECK(state.isPrepared == 1);
+  CHECK(state.twice == 6);
+  sinter_mark_stale(&model.table, &state);
+  CHECK(state.isPrepared == 0);
+}
+
+TEST_CASE("loaded weights are prepared, and derived states not saved") {
+  DerivedModel model;
+  TemporaryDirectory directory;
+  const std::string path = directory.path("derived.safetensors");
+  char message[500] = "";
+  DerivedState state = {21, 0, 0};
+  REQUIRE(sinter_save_weights(&model.table, &state, path.c_str(), message,
+                              sizeof message) == SINTER_OK);
+  DerivedState loaded = {1, 0, 0};
+  CHECK(sinter_load_weights(&model.table, &loaded, path.c_str(), message,
+                            sizeof message) == SINTER_OK);
+  CHECK(loaded.w == 21);
+  CHECK(loaded.isPrepared == 1);
+  CHECK(loaded.twice == 42);
+  sinter_tensor tensors[2];
+  CHECK(sinter_list_states(&model.table, &loaded, tensors) == 1);
+
+  // A file that is refused leaves the state as it was, prepared or not.
+  directory.write("derived.safetensors", "nonsense");
+  CHECK(sinter_load_weights(&model.table, &loaded, path.c_str(), message,
+                            sizeof message) == SINTER_WRONG_INPUT);
+  CHECK(loaded.isPrepared == 1);
+  loaded.isPrepared = 0;
+  CHECK(sinter_load_weights(&model.table, &loaded, path.c_str(), message,
+                            sizeof message) == SINTER_WRONG_INPUT);
+  CHECK(loaded.isPrepared == 0);
+}
+
+TEST_CASE("a model without derived states has nothing to prepare") {
+  Model model;
+  std::string state = model.state(1), before = state;
+  sinter_mark_stale(&model.table, state.data());
+  sinter_prepare(&model.table, state.data(), nullptr, nullptr);
+  CHECK(state == before);
 }

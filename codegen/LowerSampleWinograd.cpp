@@ -1,0 +1,303 @@
+//===- LowerSampleWinograd.cpp - Winograd's filtering of one image -------===//
+//
+// winograd_conv2d with lanes along channels and filters, in which x and u lie:
+//
+//   for unit in this task's part of filters x rows of tiles:
+//     for tiles, vectors of channels:
+//       scratch V[16][tile][channels] = B' x B
+//     for vectors of filters f, N at a time:
+//       for each of the 16 taps, tiles, R at a time:
+//         acc[R][N] = sum(c) broadcast V[tap][t + r][c] * u[tap][c][f..]
+//         scratch M[tap][tile][f..] = acc
+//       for tiles, pixels: A' M A, epilogue, store, row sums
+//
+// V stays in the L2 cache (ir/Winograd.h says how many tiles that are). u is
+// read once a unit, from front to back: it lies in blocks of filters. That the
+// filter has to be transformed costs nothing here, see PrepareWeights.
+//
+// Known weakness: channels and filters are multiples of 16.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/TileChoice.h"
+#include "codegen/WinogradTransforms.h"
+#include "ir/Winograd.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+class SampleWinograd {
+public:
+  explicit SampleWinograd(KernelEmitter &e)
+      : e(e), sums(e),
+        op(*e.kernel.getBody().front().getOps<WinogradConv2dOp>().begin()),
+        conv(convolutionOf(op)), tiling(sampleTilingOf(op)) {}
+  int64_t build();
+
+private:
+  void buildUnit(int64_t rows);
+  void clearRowSums(int64_t rows);
+  void transformTile(Value tile);
+  void buildProducts(Value firstFilter, int64_t vectors, int64_t tiles);
+  void buildProduct(Value tap, ArrayRef<Value> taps, Value firstTile,
+                    int64_t tiles);
+  void buildResults(Value tile, Value firstFilter, int64_t vectors);
+  void buildPixel(Value row, Value column, Value products, Value firstFilter,
+                  int64_t vectors);
+
+  Value loadScratch(Value at) {
+    return vector::LoadOp::create(e.b, vectorType, scratch,
+                                  ValueRange{e.task, at});
+  }
+  void storeScratch(Value value, Value at) {
+    vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
+  }
+  Value divide(Value value, int64_t by) {
+    return arith::DivUIOp::create(e.b, value, e.index(by));
+  }
+  Value remainder(Value value, int64_t by) {
+    return arith::RemUIOp::create(e.b, value, e.index(by));
+  }
+  /// Where a tap's transformed tile begins in the scratch; a tap's products.
+  Value inputAt(Value tap, Value tile) {
+    return e.sum(e.mul(tap, tiling.inputFloats()),
+                 e.mul(tile, tiling.tileFloats));
+  }
+  Value productAt(Value tap, Value tile) {
+    return e.add(e.sum(e.mul(tap, tiling.productFloats()),
+                       e.mul(tile, tiling.mostFilters)),
+                 16 * tiling.inputFloats());
+  }
+
+  KernelEmitter &e;
+  WinogradSums sums;
+  WinogradConv2dOp op;
+  const Convolution conv;
+  const WinogradSampleTiling tiling;
+  VectorType vectorType;
+  Value x, u, scratch; // flat, flat, (tasks, floats)
+  Tile tile{1, 1};
+  // The current unit.
+  Value firstTileRow, unitFilter;
+};
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// V = B' x B
+//===----------------------------------------------------------------------===//
+
+void SampleWinograd::transformTile(Value tile) {
+  const auto &[down, across] = conv.window;
+  Value tileRow = e.sum(firstTileRow, divide(tile, tiling.tilesAcross));
+  Value tileColumn = remainder(tile, tiling.tilesAcross);
+  forTile(e, conv, e.add(e.mul(tileRow, 2), -down.low),
+          e.add(e.mul(tileColumn, 2), -across.low),
+          [&](const FourByFour &at, const FourByFour &exists) {
+            e.loop(e.index(0), e.index(conv.channels), e.lanes(), [&](Value c) {
+              FourByFour pixels;
+              for (int64_t k = 0; k < 4; ++k)
+                for (int64_t l = 0; l < 4; ++l) {
+                  pixels[k][l] = vector::LoadOp::create(e.b, vectorType, x,
+                                                        e.sum(at[k][l], c));
+                  if (exists[k][l])
+                    pixels[k][l] = arith::SelectOp::create(
+                        e.b, exists[k][l], pixels[k][l], e.vectorConstant(0));
+                }
+              FourByFour transformed = bothWays<4, 4>(
+                  pixels, [&](const Four &v) { return sums.image(v); });
+              for (int64_t k = 0; k < 4; ++k)
+                for (int64_t l = 0; l < 4; ++l)
+                  storeScratch(transformed[k][l],
+                               e.sum(inputAt(e.index(4 * k + l), tile), c));
+            });
+          });
+}
+
+//===----------------------------------------------------------------------===//
+// M = sum(c) V u
+//===----------------------------------------------------------------------===//
+
+/// `tiles` tiles times a vector of filters for each of `taps`, where these
+/// begin in u for the tap.
+void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
+                                  Value firstTile, int64_t tiles) {
+  size_t vectors = taps.size();
+  Value from = inputAt(tap, firstTile);
+  SmallVector<Value> acc(tiles * vectors, e.vectorConstant(0));
+  acc = e.loop(e.index(0), e.index(conv.channels), 1, acc,
+               [&](Value c, ValueRange before) {
+                 SmallVector<Value> next(before), weights;
+                 for (Value first : taps)
+                   weights.push_back(vector::LoadOp::create(
+                                         e.b, vectorType, u,
+                                         e.sum(first, e.mul(c, kFilterBlock)))
+                                         .getResult());
+                 Value at = e.sum(from, c);
+                 for (int64_t t = 0; t < tiles; ++t) {
+                   Value scalar = memref::LoadOp::create(
+                       e.b, scratch,
+                       ValueRange{e.task, e.add(at, t * tiling.tileFloats)});
+                   Value spread =
+                       vector::BroadcastOp::create(e.b, vectorType, scalar);
+                   for (size_t v = 0; v < vectors; ++v)
+                     next[t * vectors + v] = vector::FMAOp::create(
+                         e.b, spread, weights[v], next[t * vectors + v]);
+                 }
+                 return next;
+               });
+  Value to = productAt(tap, firstTile);
+  for (int64_t t = 0; t < tiles; ++t)
+    for (size_t v = 0; v < vectors; ++v)
+      storeScratch(acc[t * vectors + v],
+                   e.add(to, t * tiling.mostFilters +
+                                 static_cast<int64_t>(v) * e.lanes()));
+}
+
+/// All taps of `vectors` vectors of filters, for the unit's `tiles` tiles.
+void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
+                                   int64_t tiles) {
+  int64_t ofTap = conv.channels * kFilterBlock; // floats of a block
+  SmallVector<Value> starts;
+  for (int64_t v = 0; v < vectors; ++v) {
+    Value filter = e.add(firstFilter, v * e.lanes());
+    starts.push_back(e.sum(e.mul(divide(filter, kFilterBlock), 16 * ofTap),
+                           remainder(filter, kFilterBlock)));
+  }
+  e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
+    SmallVector<Value> taps;
+    for (Value start : starts)
+      taps.push_back(e.sum(start, e.mul(tap, ofTap)));
+    inParts(e, tiles, tile.rows, [&](Value firstTile, int64_t count) {
+      buildProduct(tap, taps, firstTile, count);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// y = A' M A
+//===----------------------------------------------------------------------===//
+
+void SampleWinograd::buildPixel(Value row, Value column, Value products,
+                                Value firstFilter, int64_t vectors) {
+  for (int64_t v = 0; v < vectors; ++v)
+    e.point([&] {
+      e.seed(op.getResult(), loadScratch(e.add(products, v * e.lanes())));
+      Indices at = {row, column, e.add(firstFilter, v * e.lanes())};
+      e.storeAll(at, [](RankedTensorType) { return true; });
+      e.addRowSums(at);
+    });
+}
+
+/// The 2 x 2 pixels of a tile go where the first four products were: what is
+/// behind the convolution is then made pixel by pixel, and its code once.
+void SampleWinograd::buildResults(Value tile, Value firstFilter,
+                                  int64_t vectors) {
+  for (int64_t v = 0; v < vectors; ++v) {
+    auto placeOf = [&](int64_t tap) {
+      return e.add(productAt(e.index(tap), tile), v * e.lanes());
+    };
+    FourByFour products;
+    for (int64_t k = 0; k < 4; ++k)
+      for (int64_t l = 0; l < 4; ++l)
+        products[k][l] = loadScratch(placeOf(4 * k + l));
+    auto pixels =
+        bothWays<4, 2>(products, [&](const Four &m) { return sums.result(m); });
+    for (int64_t k = 0; k < 2; ++k)
+      for (int64_t l = 0; l < 2; ++l)
+        storeScratch(pixels[k][l], placeOf(2 * k + l));
+  }
+  const auto &[down, across] = conv.window;
+  Value tileRow = e.sum(firstTileRow, divide(tile, tiling.tilesAcross));
+  Value tileColumn = remainder(tile, tiling.tilesAcross);
+  e.loop(e.index(0), e.index(4), 1, [&](Value number) {
+    Value row = e.sum(e.mul(tileRow, 2), divide(number, 2));
+    Value column = e.sum(e.mul(tileColumn, 2), remainder(number, 2));
+    auto isIn = [&](Value pixel, const WindowAxis &axis) -> Value {
+      return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
+                                   e.index(axis.windows()));
+    };
+    auto exists = scf::IfOp::create(
+        e.b, arith::AndIOp::create(e.b, isIn(row, down), isIn(column, across)),
+        /*withElse=*/false);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(exists.thenBlock());
+    e.scope([&] {
+      buildPixel(row, column, productAt(number, tile), firstFilter, vectors);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// All of it
+//===----------------------------------------------------------------------===//
+
+void SampleWinograd::clearRowSums(int64_t rows) {
+  if (!e.hasRowSums())
+    return;
+  Value from = e.mul(firstTileRow, 2);
+  Value to = arith::MinUIOp::create(e.b, e.add(from, 2 * rows),
+                                    e.index(conv.window[0].windows()));
+  e.loop(from, to, 1, [&](Value row) {
+    e.loop(e.index(0), e.index(tiling.filters), e.lanes(), [&](Value filter) {
+      e.clearRowSums(row, e.sum(unitFilter, filter));
+    });
+  });
+}
+
+void SampleWinograd::buildUnit(int64_t rows) {
+  int64_t tiles = rows * tiling.tilesAcross;
+  clearRowSums(rows);
+  e.loop(e.index(0), e.index(tiles), 1,
+         [&](Value each) { transformTile(each); });
+  inParts(e, tiling.filters / e.lanes(), tile.vectors,
+          [&](Value vector, int64_t vectors) {
+            Value filter = e.sum(unitFilter, e.mul(vector, e.lanes()));
+            buildProducts(filter, vectors, tiles);
+            e.loop(e.index(0), e.index(tiles), 1,
+                   [&](Value each) { buildResults(each, filter, vectors); });
+          });
+}
+
+int64_t SampleWinograd::build() {
+  e.setLanes(Lanes::Columns);
+  vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  x = e.memory(conv.image, /*flat=*/true);
+  u = e.weights(op.getU());
+  scratch = e.memory(e.kernel.getResults().back());
+  int64_t most = tiling.mostFilters / e.lanes();
+  tile = chooseTile(
+      e, op,
+      rankTiles(tiling.rows * tiling.tilesAcross,
+                std::min(tiling.filters / e.lanes(), most),
+                {.steps = conv.channels, .hasEpilogue = false},
+                e.layout.target));
+
+  auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    Value part = divide(unit, tiling.chunks);
+    Value chunk = remainder(unit, tiling.chunks);
+    unitFilter = e.mul(part, tiling.filters);
+    firstTileRow = e.mul(chunk, tiling.rows);
+    int64_t last = tiling.tilesDown - (tiling.chunks - 1) * tiling.rows;
+    if (last == tiling.rows)
+      return buildUnit(tiling.rows);
+    Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, chunk,
+                                         e.index(tiling.chunks - 1));
+    auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildUnit(last); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { buildUnit(tiling.rows); });
+  });
+  return tiling.tasks;
+}
+
+FailureOr<int64_t> sinter::lowerSampleWinograd(KernelEmitter &e) {
+  return SampleWinograd(e).build();
+}

@@ -1,0 +1,228 @@
+//===- PrepareTest.cpp - derived states are never stale ------------------===//
+//
+// A small network with all that is derived from weights (scaled filters,
+// Winograd's transforms in blocks of filters, constants of normalisation),
+// called as a library is: one block for the state, which stays.
+//
+//===----------------------------------------------------------------------===//
+
+#include "passes/Passes.h"
+#include "tests/unit/ir/Program.h"
+#include "tests/unit/native/Models.h"
+#include "tests/unit/native/NativeModels.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/Passes.h"
+
+#include <catch2/catch.hpp>
+
+#include <cstring>
+
+using namespace mlir;
+using namespace sinter;
+using namespace sinter::reference;
+using namespace sinter::test;
+
+static const char *const network = R"(
+sinter.model @prepared batch_bound 20 attributes {
+    loss = {name = "mean_squared_error"},
+    optimizer = {name = "sgd", learning_rate = 0.05, momentum = 0.0, nesterov = false}} {
+  sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.1, 0.1)
+  sinter.state parameter @gamma : tensor<32xf32> = uniform(0.5, 1.5)
+  sinter.state parameter @beta : tensor<32xf32> = uniform(-1.0, 1.0)
+  sinter.state frozen @mean : tensor<32xf32> = uniform(-1.0, 1.0)
+  sinter.state frozen @variance : tensor<32xf32> = uniform(0.5, 1.5)
+  sinter.state parameter @last : tensor<32x3xf32> = uniform(-1.0, 1.0)
+  func.func @forward(%x: tensor<?x7x8x16xf32>) -> tensor<?x3xf32> {
+    %w = sinter.read @kernel : tensor<3x3x16x32xf32>
+    %g = sinter.read @gamma : tensor<32xf32>
+    %b = sinter.read @beta : tensor<32xf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x8x16xf32>, tensor<3x3x16x32xf32>) -> tensor<?x7x8x32xf32>
+    %n = sinter.batch_normalization %c, %g, %b moving @mean, @variance momentum 0.9 epsilon 0.001 : (tensor<?x7x8x32xf32>, tensor<32xf32>, tensor<32xf32>) -> tensor<?x7x8x32xf32>
+    %zero = sinter.constant dense<0.0> : tensor<f32>
+    %r = sinter.maximum %n, %zero : (tensor<?x7x8x32xf32>, tensor<f32>) -> tensor<?x7x8x32xf32>
+    %s = sinter.reduce_sum %r axes [1, 2] : (tensor<?x7x8x32xf32>) -> tensor<?x32xf32>
+    %m = sinter.read @last : tensor<32x3xf32>
+    %y = sinter.matmul %s, %m : (tensor<?x32xf32>, tensor<32x3xf32>) -> tensor<?x3xf32>
+    return %y : tensor<?x3xf32>
+  }
+}
+)";
+static constexpr size_t inputs = 7 * 8 * 16, outputs = 3;
+static constexpr int64_t batchBound = 20;
+
+/// To the planned stage as Pipeline.cpp goes, with or without PrepareWeights.
+static ModuleRef plan(MLIRContext &context, const std::string &text,
+                      bool prepares) {
+  ModuleRef module = parse(context, text);
+  PassManager passes(&context);
+  OpPassManager &model = passes.nest<ModelOp>();
+  model.addPass(createBuildSteps());
+  model.addPass(createAutodiff());
+  model.addPass(createExpandOptimizer());
+  model.addPass(createExpandComposites());
+  model.addPass(createCanonicalizerPass());
+  model.addPass(createCSEPass());
+  model.addPass(createSpecializeSample());
+  model.addPass(createFoldNormalization());
+  model.addPass(createUseWinograd());
+  if (prepares)
+    model.addPass(createPrepareWeights());
+  model.addPass(createAssignLayout());
+  model.addPass(createFuseKernels());
+  model.addPass(createOrderKernels());
+  model.addPass(createPlanMemory());
+  REQUIRE(succeeded(passes.run(*module)));
+  return module;
+}
+
+static std::vector<float> makeNumbers(size_t count, int seed) {
+  std::vector<float> numbers(count);
+  for (size_t i = 0; i < count; ++i)
+    numbers[i] = static_cast<float>((i * 37 + seed * 101) % 127) / 64 - 1;
+  return numbers;
+}
+
+namespace {
+using Bytes = std::vector<char>;
+
+/// A state block and an arena, at multiples of 64 bytes.
+class Memory {
+public:
+  Memory(const NativeModels &models, size_t model)
+      : models(models), number(model), record(models.record(model)) {
+    int64_t most = 0;
+    for (const FunctionRecord *function :
+         {&record.predict, &record.predictOne, &record.evalStep,
+          &record.trainStep, &record.prepare})
+      most = std::max(most, function->arenaBytes);
+    state = allocate(record.stateBytes);
+    arena = allocate(most);
+  }
+
+  /// What a training run keeps; whatever is derived becomes garbage.
+  void setKept(const Bytes &kept) {
+    std::memset(state.get(), 0x7f, static_cast<size_t>(record.stateBytes));
+    std::memcpy(state.get(), kept.data(), kept.size());
+    if (!record.prepare.symbol.empty())
+      std::memset(state.get() + record.derivedOffset, 0, 4);
+  }
+  Bytes kept() const {
+    return {state.get(), state.get() + record.derivedOffset};
+  }
+  Bytes all() const { return {state.get(), state.get() + record.stateBytes}; }
+
+  std::vector<float> call(const char *function, int64_t batch, int seed,
+                          sinter_pool *pool) {
+    std::vector<float> x = makeNumbers(inputs * batch, seed);
+    std::vector<float> target = makeNumbers(outputs * batch, seed + 1);
+    std::vector<float> y(outputs * batch);
+    const void *in[] = {x.data(), target.data()};
+    void *out[] = {y.data()};
+    sinter_call call{state.get(), arena.get(), in, out, batch, pool};
+    models.find(number, function)(&call);
+    return y;
+  }
+
+private:
+  struct Free {
+    void operator()(char *memory) const { std::free(memory); }
+  };
+  using Block = std::unique_ptr<char, Free>;
+  static Block allocate(int64_t bytes) {
+    return Block(static_cast<char *>(
+        std::aligned_alloc(64, static_cast<size_t>(bytes / 64 + 1) * 64)));
+  }
+
+  const NativeModels &models;
+  size_t number;
+  const ModelRecord &record;
+  Block state, arena;
+};
+
+/// The states at the start, as they lie in the block.
+Bytes startOf(const ModelRecord &record, const State &start) {
+  Bytes kept(static_cast<size_t>(record.derivedOffset));
+  for (const StateRecord &state : record.states)
+    if (state.role != SINTER_DERIVED && state.dtype == SINTER_F32) {
+      auto *out = reinterpret_cast<float *>(kept.data() + state.offset);
+      for (double value : start.at(state.name).values)
+        *out++ = static_cast<float>(value);
+    }
+  return kept;
+}
+
+using Pool = std::unique_ptr<sinter_pool, void (*)(sinter_pool *)>;
+} // namespace
+
+TEST_CASE("derived states change no bit of a prediction") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  for (const char *cpu : {"native", "x86-64-v3"}) {
+    INFO(cpu);
+    NativeModels native(*context, cpu);
+    ModuleRef with = plan(*context, network, true);
+    std::string renamed = network;
+    renamed.replace(renamed.find("@prepared"), 9, "@each_call");
+    ModuleRef without = plan(*context, renamed, false);
+    size_t models[] = {native.add(*with), native.add(*without)};
+    native.compile();
+    CHECK(native.record(models[0]).prepare.kernels.size() > 2);
+    CHECK(native.record(models[1]).prepare.symbol.empty());
+
+    State start = startState(*without);
+    std::vector<float> results[2][3];
+    for (size_t i = 0; i < 2; ++i) {
+      Memory memory(native, models[i]);
+      memory.setKept(startOf(native.record(models[i]), start));
+      results[i][0] = memory.call("predict", 20, 1, nullptr);
+      results[i][1] = memory.call("predict_one", 1, 2, nullptr);
+      results[i][2] = memory.call("eval_step", 13, 3, nullptr);
+    }
+    for (size_t k = 0; k < 3; ++k)
+      CHECK(results[0][k] == results[1][k]);
+  }
+}
+
+TEST_CASE("a prediction after training is that of fresh weights") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  NativeModels native(*context);
+  ModuleRef planned = plan(*context, network, true);
+  size_t model = native.add(*planned);
+  native.compile();
+  Bytes start = startOf(native.record(model), startState(*planned));
+
+  std::vector<std::vector<float>> ofThreads;
+  for (int threads : {1, 2, 3}) {
+    INFO(threads << " threads");
+    Pool pool(sinter_pool_create(threads), sinter_pool_destroy);
+    Memory one(native, model), other(native, model), fresh(native, model);
+    one.setKept(start);
+    other.setKept(start);
+    std::vector<float> before = one.call("predict", 9, 1, pool.get());
+    CHECK(other.call("predict", 9, 1, pool.get()) == before);
+    for (int step = 0; step < 2; ++step)
+      one.call("train_step", batchBound, step, pool.get());
+
+    // Prepares, since the weights are new, and then only reads.
+    std::vector<float> after = one.call("predict", 9, 1, pool.get());
+    CHECK(after != before);
+    Bytes prepared = one.all();
+    CHECK(one.call("predict", 9, 1, pool.get()) == after);
+    std::vector<float> alone = one.call("predict_one", 1, 1, pool.get());
+    one.call("eval_step", 9, 1, pool.get());
+    CHECK(one.all() == prepared);
+
+    // Another state has not noticed.
+    CHECK(other.call("predict", 9, 1, pool.get()) == before);
+
+    fresh.setKept(one.kept());
+    fresh.call("prepare", 1, 0, pool.get());
+    CHECK(fresh.all() == prepared);
+    CHECK(fresh.call("predict_one", 1, 1, pool.get()) == alone);
+    CHECK(fresh.call("predict", 9, 1, pool.get()) == after);
+    after.insert(after.end(), alone.begin(), alone.end());
+    ofThreads.push_back(after);
+  }
+  CHECK(ofThreads[1] == ofThreads[0]);
+  CHECK(ofThreads[2] == ofThreads[0]);
+}
