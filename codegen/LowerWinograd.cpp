@@ -79,8 +79,6 @@ private:
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
   int64_t unitFilters() const { return conv.filters / tiling.parts; }
-  /// Are the filters u's, in blocks?
-  bool walksBlocks() { return isBlocked() && !op.getFlipped(); }
   bool isBlocked() const { return block < uType.getDimSize(3); }
   /// Of a block of u: 16 taps, each channel's filters.
   int64_t blockFloats() const { return 16 * uType.getDimSize(2) * block; }
@@ -183,39 +181,29 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
   bool isFarApart = channelStep >= farApart;
   Value from = sum(e.mul(tap, tiling.inputFloats), column);
-  auto addChannel = [&](Value c, Value weight, ValueRange before) {
-    SmallVector<Value> next(before), vs;
-    Value at = sum(from, e.mul(c, tiling.columns()));
-    for (int64_t v = 0; v < vectors; ++v)
-      vs.push_back(loadScratch(e.add(at, v * e.lanes())));
-    if (isFarApart)
-      memref::PrefetchOp::create(
-          e.b, u, e.add(weight, prefetchDistance * channelStep),
-          /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-    for (int64_t r = 0; r < rows; ++r) {
-      Value scalar = memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
-      Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
-      for (int64_t v = 0; v < vectors; ++v)
-        next[r * vectors + v] =
-            vector::FMAOp::create(e.b, spread, vs[v], next[r * vectors + v]);
-    }
-    return next;
-  };
-  // Where channels are u's filters, they lie in blocks.
-  int64_t run = flipped ? block : conv.channels;
-  auto addRun = [&](Value number, ValueRange before) {
-    Value firstChannel = e.mul(number, run);
-    Value weights = sum(taps, e.mul(number, blockFloats()));
-    return e.loop(
-        e.index(0), e.index(run), 1, before, [&](Value c, ValueRange sums) {
-          return addChannel(sum(firstChannel, c),
-                            sum(weights, e.mul(c, channelStep)), sums);
-        });
-  };
   SmallVector<Value> acc(rows * vectors, e.vectorConstant(0));
-  acc = run == conv.channels
-            ? addRun(e.index(0), acc)
-            : e.loop(e.index(0), e.index(conv.channels / run), 1, acc, addRun);
+  acc = e.loop(
+      e.index(0), e.index(conv.channels), 1, acc,
+      [&](Value c, ValueRange before) {
+        SmallVector<Value> next(before), vs;
+        Value at = sum(from, e.mul(c, tiling.columns()));
+        for (int64_t v = 0; v < vectors; ++v)
+          vs.push_back(loadScratch(e.add(at, v * e.lanes())));
+        Value weight = sum(taps, e.mul(c, channelStep));
+        if (isFarApart)
+          memref::PrefetchOp::create(
+              e.b, u, e.add(weight, prefetchDistance * channelStep),
+              /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+        for (int64_t r = 0; r < rows; ++r) {
+          Value scalar =
+              memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
+          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+          for (int64_t v = 0; v < vectors; ++v)
+            next[r * vectors + v] = vector::FMAOp::create(
+                e.b, spread, vs[v], next[r * vectors + v]);
+        }
+        return next;
+      });
   Value to =
       sum(productAt(tap), sum(e.mul(firstFilter, tiling.columns()), column));
   for (int64_t r = 0; r < rows; ++r)
@@ -371,7 +359,7 @@ void WinogradNest::buildUnit(Value tileRow) {
       count = arith::MinUIOp::create(e.b, count, left);
     }
     transformTiles(firstRow, firstTile, count);
-    inParts(e, unitFilters(), walksBlocks() ? block : tile.rows,
+    inParts(e, unitFilters(), isBlocked() ? block : tile.rows,
             [&](Value first, int64_t filters) {
               buildProducts(sum(unitFilter, first), filters, count);
             });
@@ -381,7 +369,7 @@ void WinogradNest::buildUnit(Value tileRow) {
 
 int64_t WinogradNest::build() {
   TileWork work{.steps = conv.channels, .hasEpilogue = false};
-  work.rowsDivide = walksBlocks() ? block : 0;
+  work.rowsDivide = isBlocked() ? block : 0;
   tile = chooseTile(e, op,
                     rankTiles(unitFilters(), tiling.columns() / e.lanes(), work,
                               e.layout.target));

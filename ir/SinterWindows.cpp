@@ -331,6 +331,9 @@ LogicalResult WinogradConv2dOp::inferReturnTypes(MLIRContext *,
     return failure();
   if (isBatched(u) || u.getDimSize(0) != 4 || u.getDimSize(1) != 4)
     return check.fail("filters of 4 x 4 taps, got ", u);
+  // Its channels would be in blocks far apart.
+  if (a.getFlipped() && isInFilterBlocks(u))
+    return check.fail("row-major filters where they are flipped, got ", u);
   int64_t from = u.getDimSize(a.getFlipped() ? 3 : 2);
   if (from != x.getDimSize(3))
     return check.fail("an image of ", from, " channels, got ", x.getDimSize(3));

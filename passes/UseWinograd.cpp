@@ -55,7 +55,7 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
     if (!pays(conv, computed))
       return {};
     Value u = WinogradFilterOp::create(builder, loc, back.getFilter(),
-                                       fillsFilterBlocks(conv.filters));
+                                       /*blocked=*/false);
     return WinogradConv2dOp::create(builder, loc, back.getX(), u,
                                     transposedPadding(back.getPadding()),
                                     /*flipped=*/true);

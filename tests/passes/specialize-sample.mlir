@@ -1,8 +1,8 @@
 // RUN: sinter-opt %s --split-input-file --sinter-specialize-sample | FileCheck %s
 // RUN: sinter-opt %s --split-input-file --sinter-specialize-sample --sinter-fold-normalization --sinter-assign-layout | FileCheck %s --check-prefix=LAYOUT
 
-// A copy with the attribute. Its values stay row-major, and a factor stays
-// behind a product: the filter has more numbers than the result.
+// A copy with the attribute. Its values stay row-major, and a factor goes into
+// the filter, which is scaled once for all calls.
 // CHECK-LABEL: sinter.model @dense
 // CHECK: func.func @predict(%{{.*}}) -> tensor<?x4xf32> {
 // CHECK: func.func @predict_one({{.*}}attributes {sinter.one_sample}
@@ -13,8 +13,8 @@
 // LAYOUT: func.func @predict_one(
 // LAYOUT-NOT: sinter.relayout
 // LAYOUT-NOT: batch_minor
-// LAYOUT: %[[M:.*]] = sinter.matmul %arg0
-// LAYOUT: sinter.mul %[[M]]
+// LAYOUT: %[[W:.*]] = sinter.mul
+// LAYOUT: sinter.matmul %arg0, %[[W]]
 sinter.model @dense batch_bound 8 {
   sinter.state parameter @kernel : tensor<6x4xf32> = uniform(-0.5, 0.5)
   sinter.state parameter @scale : tensor<4xf32> = uniform(-0.5, 0.5)
@@ -29,7 +29,7 @@ sinter.model @dense batch_bound 8 {
 
 // -----
 
-// Where the result has more numbers than the filter, the filter is scaled.
+// The same of images.
 // LAYOUT-LABEL: sinter.model @image
 // LAYOUT: func.func @predict_one(
 // LAYOUT: %[[W:.*]] = sinter.mul
@@ -45,6 +45,54 @@ sinter.model @image batch_bound 8 {
     %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x5x5x1xf32>, tensor<3x3x1x4xf32>) -> tensor<?x5x5x4xf32>
     %y = sinter.mul %c, %s : (tensor<?x5x5x4xf32>, tensor<4xf32>) -> tensor<?x5x5x4xf32>
     return %y : tensor<?x5x5x4xf32>
+  }
+}
+
+// -----
+
+// Filters fill lanes, 8 samples do not: @predict goes through them one by one.
+// CHECK-LABEL: sinter.model @one_by_one
+// CHECK: func.func @predict({{.*}}attributes {sinter.batch_bound = 1 : i64, sinter.one_sample}
+// CHECK: func.func @predict_one({{.*}}attributes {sinter.one_sample}
+sinter.model @one_by_one batch_bound 8 {
+  sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.5, 0.5)
+  func.func @predict(%x: tensor<?x5x5x16xf32>) -> tensor<?x5x5x32xf32> {
+    %w = sinter.read @kernel : tensor<3x3x16x32xf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x5x5x16xf32>, tensor<3x3x16x32xf32>) -> tensor<?x5x5x32xf32>
+    return %c : tensor<?x5x5x32xf32>
+  }
+}
+
+// -----
+
+// 16 samples do.
+// CHECK-LABEL: sinter.model @together
+// CHECK: func.func @predict(%{{.*}}) -> tensor<?x5x5x32xf32> {
+sinter.model @together batch_bound 16 {
+  sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.5, 0.5)
+  func.func @predict(%x: tensor<?x5x5x16xf32>) -> tensor<?x5x5x32xf32> {
+    %w = sinter.read @kernel : tensor<3x3x16x32xf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x5x5x16xf32>, tensor<3x3x16x32xf32>) -> tensor<?x5x5x32xf32>
+    return %c : tensor<?x5x5x32xf32>
+  }
+}
+
+// -----
+
+// Half of the products are a dense layer's, which would read its weights for
+// each sample.
+// CHECK-LABEL: sinter.model @half_dense
+// CHECK: func.func @predict(%{{.*}}) -> tensor<?x288xf32> {
+sinter.model @half_dense batch_bound 8 {
+  sinter.state parameter @kernel : tensor<1x1x16x32xf32> = uniform(-0.5, 0.5)
+  sinter.state parameter @dense : tensor<288x288xf32> = uniform(-0.5, 0.5)
+  func.func @predict(%x: tensor<?x3x3x16xf32>) -> tensor<?x288xf32> {
+    %w = sinter.read @kernel : tensor<1x1x16x32xf32>
+    %d = sinter.read @dense : tensor<288x288xf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x3x3x16xf32>, tensor<1x1x16x32xf32>) -> tensor<?x3x3x32xf32>
+    %f = sinter.reshape %c : tensor<?x3x3x32xf32> -> tensor<?x288xf32>
+    %y = sinter.matmul %f, %d : (tensor<?x288xf32>, tensor<288x288xf32>) -> tensor<?x288xf32>
+    return %y : tensor<?x288xf32>
   }
 }
 

@@ -9,7 +9,7 @@
 #include "passes/Passes.h"
 #include "tests/unit/ir/Program.h"
 #include "tests/unit/native/Models.h"
-#include "tests/unit/native/NativeModels.h"
+#include "tests/unit/native/Steps.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Transforms/Passes.h"
@@ -23,31 +23,46 @@ using namespace sinter;
 using namespace sinter::reference;
 using namespace sinter::test;
 
-static const char *const network = R"(
-sinter.model @prepared batch_bound 20 attributes {
+static const char *const pattern = R"(
+sinter.model @NAME batch_bound BOUND attributes {
     loss = {name = "mean_squared_error"},
     optimizer = {name = "sgd", learning_rate = 0.05, momentum = 0.0, nesterov = false}} {
-  sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.1, 0.1)
-  sinter.state parameter @gamma : tensor<32xf32> = uniform(0.5, 1.5)
-  sinter.state parameter @beta : tensor<32xf32> = uniform(-1.0, 1.0)
-  sinter.state frozen @mean : tensor<32xf32> = uniform(-1.0, 1.0)
-  sinter.state frozen @variance : tensor<32xf32> = uniform(0.5, 1.5)
-  sinter.state parameter @last : tensor<32x3xf32> = uniform(-1.0, 1.0)
-  func.func @forward(%x: tensor<?x7x8x16xf32>) -> tensor<?x3xf32> {
-    %w = sinter.read @kernel : tensor<3x3x16x32xf32>
-    %g = sinter.read @gamma : tensor<32xf32>
-    %b = sinter.read @beta : tensor<32xf32>
-    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x8x16xf32>, tensor<3x3x16x32xf32>) -> tensor<?x7x8x32xf32>
-    %n = sinter.batch_normalization %c, %g, %b moving @mean, @variance momentum 0.9 epsilon 0.001 : (tensor<?x7x8x32xf32>, tensor<32xf32>, tensor<32xf32>) -> tensor<?x7x8x32xf32>
+  sinter.state parameter @kernel : tensor<3x3xCHANNELSxFILTERSxf32> = uniform(-0.1, 0.1)
+  sinter.state parameter @gamma : tensor<FILTERSxf32> = uniform(0.5, 1.5)
+  sinter.state parameter @beta : tensor<FILTERSxf32> = uniform(-1.0, 1.0)
+  sinter.state frozen @mean : tensor<FILTERSxf32> = uniform(-1.0, 1.0)
+  sinter.state frozen @variance : tensor<FILTERSxf32> = uniform(0.5, 1.5)
+  sinter.state parameter @last : tensor<FILTERSx3xf32> = uniform(-1.0, 1.0)
+  func.func @forward(%x: tensor<?x7x8xCHANNELSxf32>) -> tensor<?x3xf32> {
+    %w = sinter.read @kernel : tensor<3x3xCHANNELSxFILTERSxf32>
+    %g = sinter.read @gamma : tensor<FILTERSxf32>
+    %b = sinter.read @beta : tensor<FILTERSxf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x8xCHANNELSxf32>, tensor<3x3xCHANNELSxFILTERSxf32>) -> tensor<?x7x8xFILTERSxf32>
+    %n = sinter.batch_normalization %c, %g, %b moving @mean, @variance momentum 0.9 epsilon 0.001 : (tensor<?x7x8xFILTERSxf32>, tensor<FILTERSxf32>, tensor<FILTERSxf32>) -> tensor<?x7x8xFILTERSxf32>
     %zero = sinter.constant dense<0.0> : tensor<f32>
-    %r = sinter.maximum %n, %zero : (tensor<?x7x8x32xf32>, tensor<f32>) -> tensor<?x7x8x32xf32>
-    %s = sinter.reduce_sum %r axes [1, 2] : (tensor<?x7x8x32xf32>) -> tensor<?x32xf32>
-    %m = sinter.read @last : tensor<32x3xf32>
-    %y = sinter.matmul %s, %m : (tensor<?x32xf32>, tensor<32x3xf32>) -> tensor<?x3xf32>
+    %r = sinter.maximum %n, %zero : (tensor<?x7x8xFILTERSxf32>, tensor<f32>) -> tensor<?x7x8xFILTERSxf32>
+    %s = sinter.reduce_sum %r axes [1, 2] : (tensor<?x7x8xFILTERSxf32>) -> tensor<?xFILTERSxf32>
+    %m = sinter.read @last : tensor<FILTERSx3xf32>
+    %y = sinter.matmul %s, %m : (tensor<?xFILTERSxf32>, tensor<FILTERSx3xf32>) -> tensor<?x3xf32>
     return %y : tensor<?x3xf32>
   }
 }
 )";
+
+static std::string networkOf(const std::string &name, int64_t batchBound,
+                             int64_t channels, int64_t filters) {
+  std::string text = pattern;
+  auto replace = [&](const std::string &word, const std::string &by) {
+    for (size_t at; (at = text.find(word)) != text.npos;)
+      text.replace(at, word.size(), by);
+  };
+  replace("NAME", name);
+  replace("BOUND", std::to_string(batchBound));
+  replace("CHANNELS", std::to_string(channels));
+  replace("FILTERS", std::to_string(filters));
+  return text;
+}
+static const std::string network = networkOf("prepared", 20, 16, 32);
 static constexpr size_t inputs = 7 * 8 * 16, outputs = 3;
 static constexpr int64_t batchBound = 20;
 
@@ -161,9 +176,8 @@ TEST_CASE("derived states change no bit of a prediction") {
     INFO(cpu);
     NativeModels native(*context, cpu);
     ModuleRef with = plan(*context, network, true);
-    std::string renamed = network;
-    renamed.replace(renamed.find("@prepared"), 9, "@each_call");
-    ModuleRef without = plan(*context, renamed, false);
+    ModuleRef without =
+        plan(*context, networkOf("each_call", 20, 16, 32), false);
     size_t models[] = {native.add(*with), native.add(*without)};
     native.compile();
     CHECK(native.record(models[0]).prepare.kernels.size() > 2);
@@ -225,4 +239,46 @@ TEST_CASE("a prediction after training is that of fresh weights") {
   }
   CHECK(ofThreads[1] == ofThreads[0]);
   CHECK(ofThreads[2] == ofThreads[0]);
+}
+
+// Blocks that fill units and do not, several parts, samples one by one.
+TEST_CASE("derived states mean what the interpreter says") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  for (const char *cpu : {"native", "x86-64-v3"}) {
+    INFO(cpu);
+    struct Size {
+      int64_t batchBound, channels, filters;
+    };
+    std::vector<TrainText> texts;
+    for (Size size : {Size{20, 16, 32}, Size{33, 48, 16}, Size{5, 32, 48},
+                      Size{3, 64, 128}, Size{18, 20, 24}}) {
+      std::string name = "sizes" + std::to_string(texts.size());
+      texts.push_back(
+          {name, networkOf(name, size.batchBound, size.channels, size.filters),
+           size.batchBound, 0, -1, 1});
+    }
+    NativeModels native(*context, cpu);
+    std::vector<ModuleRef> modules;
+    for (const TrainText &text : texts) {
+      modules.push_back(plan(*context, text.model, true));
+      native.add(*modules.back());
+    }
+    native.compile();
+    for (size_t i = 0; i < texts.size(); ++i) {
+      INFO(texts[i].name);
+      CHECK(native.has(i, "prepare"));
+      State expected = startState(*modules[i]), actual = expected;
+      func::FuncOp step = findFunction(*modules[i], "train_step");
+      for (int64_t samples : {texts[i].batchBound, int64_t{1}, int64_t{3}}) {
+        INFO(samples << " samples");
+        std::vector<Tensor> batch =
+            makeBatch(step, texts[i], static_cast<size_t>(samples), 7);
+        constexpr Tolerance tolerance{.relative = 1e-4, .absolute = 1e-5};
+        CHECK(difference(nativeStep(native, i, batch, actual),
+                         interpretStep(*modules[i], batch, expected),
+                         tolerance) == "");
+        CHECK(difference(actual, expected, tolerance) == "");
+      }
+    }
+  }
 }
