@@ -79,11 +79,11 @@ sinter.model @together batch_bound 16 {
 
 // -----
 
-// Half of the products are a dense layer's, which would read its weights for
-// each sample.
-// CHECK-LABEL: sinter.model @half_dense
+// Most products are a dense layer's, which would read its weights for each
+// sample.
+// CHECK-LABEL: sinter.model @dense_after
 // CHECK: func.func @predict(%{{.*}}) -> tensor<?x288xf32> {
-sinter.model @half_dense batch_bound 8 {
+sinter.model @dense_after batch_bound 8 {
   sinter.state parameter @kernel : tensor<1x1x16x32xf32> = uniform(-0.5, 0.5)
   sinter.state parameter @dense : tensor<288x288xf32> = uniform(-0.5, 0.5)
   func.func @predict(%x: tensor<?x3x3x16xf32>) -> tensor<?x288xf32> {
