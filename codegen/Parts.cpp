@@ -158,7 +158,9 @@ compileParts(ModuleOp loops, ArrayRef<OwningOpRef<ModuleOp>> parts,
       complete(*module);
     else
       for (llvm::Function &function : *module)
-        function.setVisibility(llvm::GlobalValue::HiddenVisibility);
+        // An intrinsic is no symbol, and must not look like a missing one.
+        if (!function.isIntrinsic())
+          function.setVisibility(llvm::GlobalValue::HiddenVisibility);
     translation.stop();
 
     TimingScope optimization = timing.nest("LLVM optimisation");
