@@ -41,6 +41,8 @@ static KernelLowering findLowering(KernelKind kind, bool oneSample) {
       return lowerSampleConv;
     case KernelKind::WinogradConv:
       return lowerSampleWinograd;
+    case KernelKind::WinogradFilter: // where nothing prepares it
+      return lowerWinogradFilter;
     default:
       return nullptr;
     }
