@@ -11,6 +11,7 @@
 #include "codegen/EmitHeader.h"
 #include "codegen/EmitObject.h"
 #include "codegen/EntryPoints.h"
+#include "codegen/Freestanding.h"
 #include "codegen/Link.h"
 #include "codegen/LowerToLLVM.h"
 #include "codegen/Lowering.h"
@@ -19,6 +20,7 @@
 
 #include "mlir/Pass/PassManager.h"
 #include "llvm/ADT/StringSwitch.h"
+#include "llvm/IR/DebugInfo.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -66,6 +68,10 @@ std::string defaultOutput(EmitKind kind, StringRef model) {
 static bool isLibrary(EmitKind kind) {
   return kind == EmitKind::Library || kind == EmitKind::Shared;
 }
+/// Does the output have a library's functions and a header?
+static bool hasEntryPoints(const CompileOptions &options) {
+  return isLibrary(options.emit) || options.freestanding;
+}
 static bool isLinked(EmitKind kind) {
   return kind == EmitKind::Executable || isLibrary(kind);
 }
@@ -96,24 +102,32 @@ writeFile(Location loc, StringRef file,
   return success();
 }
 
-/// NAME.h, beside the library.
+/// NAME.h and NAME.hpp, beside the library.
 static LogicalResult writeHeader(Location loc, const ModelRecord &record,
-                                 StringRef library) {
-  SmallString<128> header(llvm::sys::path::parent_path(library));
-  llvm::sys::path::append(header, record.name + ".h");
-  return writeFile(loc, header, [&](llvm::raw_pwrite_stream &out) {
-    emitHeader(record, out);
-  });
+                                 const CompileOptions &options) {
+  auto write = [&](StringRef suffix, auto emit) {
+    SmallString<128> file(llvm::sys::path::parent_path(options.output));
+    llvm::sys::path::append(file, record.name + suffix);
+    return writeFile(loc, file, [&](llvm::raw_pwrite_stream &out) {
+      emit(record, !options.freestanding, out);
+    });
+  };
+  if (failed(write(".h", emitHeader)))
+    return failure();
+  // The C++ one throws and allocates, which a bare machine cannot.
+  return options.freestanding ? success() : write(".hpp", emitCppHeader);
 }
 
 static LogicalResult link(Location loc, const ModelRecord &record,
                           ArrayRef<std::string> objects,
+                          const TargetInfo &target,
                           const CompileOptions &options) {
   switch (options.emit) {
   case EmitKind::Library:
-    return archiveLibrary(loc, objects, record.name, options.output);
+    return archiveLibrary(loc, objects, record.name, target,
+                          !options.freestanding, options.output);
   case EmitKind::Shared:
-    return linkShared(loc, objects, options.output);
+    return linkShared(loc, objects, record.name, target, options.output);
   default:
     return linkExecutable(loc, objects, options.output);
   }
@@ -127,16 +141,25 @@ static LogicalResult link(Location loc, const ModelRecord &record,
 static void addInterface(llvm::Module &module, const ModelRecord &record,
                          const TargetInfo &target,
                          const CompileOptions &options) {
+  if (options.freestanding)
+    defineRuntime(module);
   for (llvm::Function &function : module)
     if (!function.isDeclaration())
       function.setLinkage(llvm::GlobalValue::InternalLinkage);
-  TableOptions table;
-  table.targetCpu = target.machine->getTargetCPU().str();
-  table.isMainModel = options.emit == EmitKind::Executable;
-  if (!isLibrary(options.emit))
-    table.recipe = options.recipe;
-  llvm::GlobalVariable *global = addModelTable(module, record, table);
-  if (isLibrary(options.emit))
+  llvm::GlobalVariable *global = nullptr;
+  if (options.freestanding) {
+    module.getFunction(record.name + "_init")
+        ->setLinkage(llvm::GlobalValue::ExternalLinkage);
+  } else {
+    TableOptions table;
+    table.targetCpu = target.machine->getTargetCPU().str();
+    table.isMainModel = options.emit == EmitKind::Executable;
+    table.statesOnly = isLibrary(options.emit);
+    if (!table.statesOnly)
+      table.recipe = options.recipe;
+    global = addModelTable(module, record, table);
+  }
+  if (hasEntryPoints(options))
     addEntryPoints(module, record, global);
 }
 
@@ -162,7 +185,7 @@ static LogicalResult compileLinked(ModuleOp loops, const ModelRecord &record,
       [&](llvm::Module &module) {
         addInterface(module, record, target, options);
       },
-      timing);
+      isLibrary(options.emit) && !options.debugInfo, timing);
   if (failed(compiled))
     return failure();
 
@@ -182,18 +205,21 @@ static LogicalResult compileLinked(ModuleOp loops, const ModelRecord &record,
         })))
       return failure();
   }
-  if (failed(link(loc, record, files, options)))
-    return failure();
-  return isLibrary(options.emit) ? writeHeader(loc, record, options.output)
-                                 : success();
+  return link(loc, record, files, target, options);
 }
 
 LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
                            const TargetInfo &target,
                            const CompileOptions &options, TimingScope &timing) {
+  Location loc = loops.getLoc();
+  if (options.freestanding)
+    addInitFunction(loops, record);
+  if (hasEntryPoints(options) && options.output != "-" &&
+      options.emit != EmitKind::Assembly && options.emit != EmitKind::LLVM &&
+      failed(writeHeader(loc, record, options)))
+    return failure();
   if (isLinked(options.emit))
     return compileLinked(loops, record, target, options, timing);
-  Location loc = loops.getLoc();
   TimingScope lowering = timing.nest("Loops to LLVM dialect");
   if (failed(runLoweringPasses(loops, target, lowering)))
     return failure();
@@ -206,6 +232,8 @@ LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
   if (!module)
     return failure();
   addInterface(*module, record, target, options);
+  if (options.freestanding && !options.debugInfo)
+    llvm::StripDebugInfo(*module);
   translation.stop();
   if (options.emit == EmitKind::LLVM)
     return writeFile(loc, options.output, [&](llvm::raw_pwrite_stream &out) {
@@ -233,10 +261,11 @@ LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,
       createTarget(loc, options.targetCpu, options.targetTriple);
   if (failed(target))
     return failure();
-  if (isLinked(options.emit) && !target->isHost)
-    return emitError(loc, "expected this machine's platform to link for, got ")
+  if (options.emit == EmitKind::Executable && !target->isHost)
+    return emitError(loc, "expected this machine's platform to link a trainer "
+                          "for, got ")
            << target->machine->getTargetTriple().str()
-           << "; use --emit obj and link there";
+           << "; --emit lib, shared and obj serve other platforms";
 
   TimingScope lowering = timing.nest("Planned model to loops");
   FailureOr<ModelRecord> record = lowerToLoops(planned, target->shape);

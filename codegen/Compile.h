@@ -25,7 +25,8 @@ enum class EmitKind {
   Executable, // trainer
   Library,    // libNAME.a and NAME.h
   Shared,     // libNAME.so and NAME.h
-  Object,     // the model's table alone, see runtime/sinter_runtime.h
+  Object,     // the model's table alone, see runtime/sinter_runtime.h;
+              // freestanding: all of the library, with NAME.h
   Assembly,
   LLVM, // LLVM IR before optimisation
   MLIR, // the loops stage
@@ -39,10 +40,12 @@ std::string defaultOutput(EmitKind kind, llvm::StringRef model);
 
 struct CompileOptions {
   EmitKind emit = EmitKind::Executable;
-  std::string output;       // a path; "-" is stdout for text
-  std::string targetCpu;    // empty or "native": this machine's
-  std::string targetTriple; // empty: this machine's
-  std::string recipe;       // for executables; see runtime/trainer/recipe.h
+  std::string output;        // a path; "-" is stdout for text
+  std::string targetCpu;     // empty or "native": this machine's
+  std::string targetTriple;  // empty: this machine's
+  std::string recipe;        // for executables; see runtime/trainer/recipe.h
+  bool freestanding = false; // no runtime, no libc: a library or an object
+  bool debugInfo = false;    // lines of the spec also in libraries
 };
 
 /// Compiles the model of `planned`, a module at the planned stage, which is

@@ -3,7 +3,8 @@
 // The header is all that the library's user reads, so it says who owns memory,
 // how large it is, and what shape every tensor has. The functions are those of
 // EntryPoints.h. Types of the runtime are named, never defined, so it can
-// be included beside sinter_runtime.h and beside other models' headers.
+// be included beside sinter_runtime.h and beside other models' headers. C99,
+// and C++ as it is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,6 +13,7 @@
 #include "codegen/EntryPoints.h"
 
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 
 using llvm::raw_ostream;
 using llvm::StringRef;
@@ -38,7 +40,7 @@ static std::string describe(const TensorRecord &tensor) {
 }
 
 /// Tensor names are words with underscores; others must become such.
-static std::string identifier(StringRef name) {
+std::string identifier(StringRef name) {
   std::string text = name.str();
   for (char &c : text)
     if (!llvm::isAlnum(c))
@@ -79,22 +81,101 @@ static void emitStep(const ModelRecord &model, const Step &step,
   out << ",\n    struct sinter_pool *pool);\n";
 }
 
-void emitHeader(const ModelRecord &model, raw_ostream &out) {
+std::vector<WeightPlace> weightPlaces(const ModelRecord &model) {
+  std::vector<WeightPlace> places;
+  llvm::StringSet<> taken;
+  for (const StateRecord &state : model.states) {
+    if (state.role != SINTER_PARAMETER && state.role != SINTER_FROZEN)
+      continue;
+    std::string base = identifier(state.name), name = base;
+    for (int copy = 2; !taken.insert(name).second; ++copy)
+      name = base + "_" + std::to_string(copy);
+    places.push_back({name, &state});
+  }
+  return places;
+}
+
+/// Where to find a weight without a file.
+static void emitWeights(const ModelRecord &model, StringRef macro,
+                        raw_ostream &out) {
+  out << "\n/* Where each weight begins in the state, in bytes. */\n";
+  for (const WeightPlace &place : weightPlaces(model))
+    out << "#define " << macro << '_' << StringRef(place.name).upper()
+        << "_OFFSET " << place.state->offset << " /* "
+        << describe({place.state->name, place.state->dtype, place.state->shape})
+        << " */\n";
+}
+
+static void emitFiles(StringRef name, raw_ostream &out) {
+  out << R"(
+/* The weights (not the optimizer's state) from and to a safetensors file. 0;
+ * or, not 0, why not: 1, the file is not what the model needs, 3, reading or
+ * writing failed; and then `message` has a line that says what was expected and
+ * what was found. It may be NULL if `message_size` is 0. A file is checked as a
+ * whole before it changes the state. These four functions, and no others of
+ * this header, allocate; what they allocate they free.
+ */
+)";
+  out << "int " << name
+      << "_load(void *state, const char *path, char *message,\n"
+         "    size_t message_size);\n";
+  out << "int " << name
+      << "_save(const void *state, const char *path, char *message,\n"
+         "    size_t message_size);\n";
+  out << R"(
+/* The same with the bytes of such a file in memory. Saving returns how many
+ * bytes the file has (0: out of memory), and writes them if that is at most
+ * `size`.
+ */
+)";
+  out << "int " << name
+      << "_load_memory(void *state, const void *data, size_t size,\n"
+         "    char *message, size_t message_size);\n";
+  out << "size_t " << name
+      << "_save_memory(const void *state, void *data, size_t size);\n";
+}
+
+static void emitThreads(raw_ostream &out) {
+  out << R"(
+/* Threads for `pool`: the caller and `threads` - 1 more. NULL when refused. One
+ * pool serves one call at a time, of any model. Results are the same bits with
+ * any number of threads, and without a pool.
+ */
+struct sinter_pool *sinter_pool_create(int threads);
+void sinter_pool_destroy(struct sinter_pool *pool);
+
+/* Makes the calling thread count denormals as zero, as the pool's threads do:
+ * faster, and the same bits with any pool.
+ */
+void sinter_flush_denormals(void);
+)";
+}
+
+void emitHeader(const ModelRecord &model, bool hasRuntime, raw_ostream &out) {
   const std::string &name = model.name;
   std::string macro = StringRef(name).upper();
   out << "/* " << name << ".h - the compiled model " << name << ".\n"
       << R"( *
  * Written by sinter; belongs to the library compiled with it, which needs
- * nothing but libc, libm and pthreads. Memory is the caller's, nothing is
- * allocated:
+ * )"
+      << (hasRuntime ? "nothing but libc, libm and pthreads."
+                     : "nothing: no libc, no threads.")
+      << R"( Memory is the caller's; nothing that
+ * predicts or trains allocates, prints, fails or has state of its own:
  *
  *   state  parameters and optimizer; a copy of it is a copy of the model
  *   arena  scratch, of no value between calls
- *   pool   threads to share the work; NULL: the calling thread alone
+ )"
+      << (hasRuntime ? "*   pool   threads to share the work; NULL: the "
+                       "calling thread alone"
+                     : "*   pool   NULL, there are no threads")
+      << R"(
  *
- * Both blocks start at a multiple of 64 bytes. Tensors are row-major, samples
- * first; `batch`, their number, is at least 1 and at most )"
-      << macro << R"(_BATCH_BOUND.
+ * State and arena start at a multiple of 64 bytes; tensors are row-major,
+ * samples first, with the alignment of their elements, and do not overlap.
+ * `batch`, the number of samples, is at least 1 and at most
+ * )" << macro
+      << R"(_BATCH_BOUND. Values are not checked.
  * Calls with different arenas may run at the same time, unless one of them
  * changes a state that another uses. The first call that predicts or evaluates
  * after a change prepares the state, which changes it: see )"
@@ -118,31 +199,14 @@ extern "C" {
       << "int64_t " << name << "_state_bytes(void);\n"
       << "int64_t " << name << "_arena_bytes(void);\n"
       << "int64_t " << name << "_batch_bound(void);\n";
-  out << "\n/* Threads for `pool`: the caller and `threads` - 1 more. NULL "
-         "when "
-         "refused. One\n * pool serves one call at a time. */\n"
-      << "struct sinter_pool *sinter_pool_create(int threads);\n"
-      << "void sinter_pool_destroy(struct sinter_pool *pool);\n";
-  out << R"(
-/* Makes the calling thread count denormals as zero, as the pool's threads do:
- * faster, and the same bits with any pool.
- */
-void sinter_flush_denormals(void);
-)";
+  if (hasRuntime)
+    emitThreads(out);
   out << "\n/* A new state: every parameter by its initialiser, drawn with "
          "`seed`. */\n"
       << "void " << name << "_init(void *state, uint64_t seed);\n";
-  out << R"(
-/* Parameters from and to a safetensors file. 0, or not 0 and a line of text in
- * `message`; a state is changed by a good file only.
- */
-)";
-  out << "int " << name
-      << "_load(void *state, const char *path, char *message,\n"
-         "    size_t message_size);\n";
-  out << "int " << name
-      << "_save(const void *state, const char *path, char *message,\n"
-         "    size_t message_size);\n";
+  if (hasRuntime)
+    emitFiles(name, out);
+  emitWeights(model, macro, out);
   out << R"(
 /* Brings weights into the form that prediction and evaluation work with: folded,
  * transformed. After )"

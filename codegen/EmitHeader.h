@@ -7,11 +7,30 @@
 
 #include "llvm/Support/raw_ostream.h"
 
+#include <string>
+#include <vector>
+
 namespace sinter {
 
 /// Writes NAME.h: C99 (and C++), self-contained, a prototype and a comment for
-/// every entry point.
-void emitHeader(const ModelRecord &record, llvm::raw_ostream &out);
+/// every entry point; without a runtime, only for those that need none.
+void emitHeader(const ModelRecord &record, bool hasRuntime,
+                llvm::raw_ostream &out);
+
+/// Writes NAME.hpp: NAME.h for C++17, with memory, threads and errors in C++'s
+/// ways.
+void emitCppHeader(const ModelRecord &record, bool hasRuntime,
+                   llvm::raw_ostream &out);
+
+/// A weight and its name as a C identifier, such as "hidden_kernel".
+struct WeightPlace {
+  std::string name;
+  const StateRecord *state;
+};
+std::vector<WeightPlace> weightPlaces(const ModelRecord &record);
+
+/// "input", "val_loss": names of tensors as C identifiers.
+std::string identifier(llvm::StringRef name);
 
 } // namespace sinter
 

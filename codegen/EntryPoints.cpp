@@ -2,7 +2,8 @@
 //
 // Each step gets a wrapper that lays its arguments out as a sinter_call on the
 // stack; that of predict chooses between the functions for one sample and for
-// several. Init, load and save hand the model's table to the runtime.
+// several. Init, load and save hand the model's table to the runtime; without
+// a runtime (Freestanding.h) there is no table.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,7 +13,6 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
-#include <cstddef>
 
 using namespace llvm;
 
@@ -48,7 +48,8 @@ public:
                    GlobalVariable *table)
       : module(module), record(record), table(table),
         builder(module.getContext()), pointer(builder.getPtrTy()),
-        i32(builder.getInt32Ty()), i64(builder.getInt64Ty()) {}
+        i32(builder.getInt32Ty()), i64(builder.getInt64Ty()),
+        size(module.getDataLayout().getIntPtrType(module.getContext())) {}
 
   void write() {
     for (const Step &step : stepsOf(record))
@@ -57,11 +58,18 @@ public:
     writeConstant("arena_bytes", largestArena(record));
     writeConstant("batch_bound", record.batchBound);
     writePrepare();
+    if (!table)
+      return;
     writeForward("init", "sinter_init_state", builder.getVoidTy(),
                  {pointer, i64});
-    SmallVector<Type *> fileArguments = {pointer, pointer, pointer, i64};
-    writeForward("load", "sinter_load_weights", i32, fileArguments);
-    writeForward("save", "sinter_save_weights", i32, fileArguments);
+    writeForward("load", "sinter_load_weights", i32,
+                 {pointer, pointer, pointer, size});
+    writeForward("save", "sinter_save_weights", i32,
+                 {pointer, pointer, pointer, size});
+    writeForward("load_memory", "sinter_load_weights_memory", i32,
+                 {pointer, pointer, size, pointer, size});
+    writeForward("save_memory", "sinter_save_weights_memory", size,
+                 {pointer, pointer, size});
   }
 
 private:
@@ -181,7 +189,7 @@ private:
   const ModelRecord &record;
   GlobalVariable *table;
   IRBuilder<> builder;
-  Type *pointer, *i32, *i64;
+  Type *pointer, *i32, *i64, *size; // size: C's size_t
 };
 
 } // namespace

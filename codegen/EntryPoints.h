@@ -9,6 +9,8 @@
 //   NAME_prepare        (state, arena, pool)
 //   NAME_init           (state, seed)
 //   NAME_load, _save    (state, path, message, message_size)
+//   NAME_load_memory    (state, data, bytes, message, message_size)
+//   NAME_save_memory    (state, data, bytes)
 //   NAME_state_bytes, NAME_arena_bytes, NAME_batch_bound  ()
 //
 // Plain functions of pointers and integers, so that any language with a C
@@ -43,7 +45,8 @@ int64_t largestArena(const ModelRecord &record);
 /// Bytes of a state block, in whole cache lines.
 int64_t wholeState(const ModelRecord &record);
 
-/// Defines the functions above in `module`, which holds the model's table.
+/// Defines the functions above in `module`, which holds the model's table;
+/// without a table (null) all but init, load and save.
 void addEntryPoints(llvm::Module &module, const ModelRecord &record,
                     llvm::GlobalVariable *table);
 

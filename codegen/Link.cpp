@@ -8,7 +8,14 @@
 // archive needs no tool: LLVM writes it. The runtime's archives are found
 // beside this program, in the build folder as after installation.
 //
-// Known weakness: links for the machine it runs on only.
+// For another platform the runtime's sources, eight files of C, are compiled
+// on the spot with that platform's C compiler. Whoever builds an app for it has
+// one; it alone knows the C library's headers (glibc, musl, bionic, ...), whose
+// types differ from platform to platform. An archive or bitcode made beforehand
+// would serve the platforms that we had thought of.
+//
+// Known weakness: no trainers for other platforms, as those need zlib and a C++
+// library for it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +32,8 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
+
+#include <list>
 
 using namespace mlir;
 namespace fs = llvm::sys::fs;
@@ -81,6 +90,26 @@ static std::string findLld() {
   return lld;
 }
 
+/// Folders that may hold `runtime/`, the sources of the runtime.
+static SmallVector<std::string> sourceFolders() {
+  if (auto folder = llvm::sys::Process::GetEnv("SINTER_RUNTIME_DIR"))
+    return {*folder};
+  std::string program =
+      fs::getMainExecutable(nullptr, reinterpret_cast<void *>(&sourceFolders));
+  StringRef prefix = path::parent_path(path::parent_path(program));
+  return {(prefix + "/share/sinter").str()};
+}
+
+static FailureOr<std::string> findSources(Location loc) {
+  SmallVector<std::string> folders = sourceFolders();
+  for (const std::string &folder : folders)
+    if (fs::exists(folder + "/runtime/sinter_runtime.h"))
+      return folder;
+  return emitError(loc, "expected the runtime's sources, runtime/*.c, in ")
+         << llvm::join(folders, " or ")
+         << "; SINTER_RUNTIME_DIR names another folder";
+}
+
 //===----------------------------------------------------------------------===//
 // Running the linker
 //===----------------------------------------------------------------------===//
@@ -114,6 +143,156 @@ static LogicalResult runLinker(Location loc, StringRef program,
   return diagnostic;
 }
 
+//===----------------------------------------------------------------------===//
+// Other platforms
+//===----------------------------------------------------------------------===//
+
+/// "aarch64-linux-gnu" of a compiler that makes code for it, or nothing.
+static std::string platformOf(StringRef compiler) {
+  SmallString<128> output;
+  if (fs::createTemporaryFile("sinter-cc", "txt", output))
+    return "";
+  llvm::FileRemover remover(output);
+  if (llvm::sys::ExecuteAndWait(compiler, {compiler, "-dumpmachine"},
+                                std::nullopt, {"", output.str(), ""}) != 0)
+    return "";
+  auto text = llvm::MemoryBuffer::getFile(output);
+  return text ? (*text)->getBuffer().trim().str() : "";
+}
+
+/// A C compiler for `target`: the one that CC names, if it is for this
+/// platform, or a cross compiler with one of the usual names.
+static FailureOr<std::string> findCompilerFor(Location loc,
+                                              const TargetInfo &target) {
+  if (target.isHost)
+    return findCompiler();
+  const llvm::Triple &triple = target.machine->getTargetTriple();
+  if (auto chosen = llvm::sys::Process::GetEnv("CC"))
+    if (auto program = llvm::sys::findProgramByName(*chosen)) {
+      llvm::Triple made(llvm::Triple::normalize(platformOf(*program)));
+      if (made.getArch() == triple.getArch() && made.getOS() == triple.getOS())
+        return *program;
+    }
+  // Debian's names have no vendor; its 32-bit ARM is "arm".
+  std::string plain = ((triple.isARM() ? "arm" : triple.getArchName()) + "-" +
+                       triple.getOSName() + "-" + triple.getEnvironmentName())
+                          .str();
+  SmallVector<std::string> names;
+  for (const std::string &prefix : {target.name, triple.str(), plain})
+    if (std::string name = prefix + "-gcc"; !llvm::is_contained(names, name))
+      names.push_back(name);
+  SmallVector<StringRef> words(names.begin(), names.end());
+  std::string compiler = findProgram(words);
+  if (!compiler.empty())
+    return compiler;
+  return emitError(loc, "expected a C compiler for ")
+         << target.name << " to build the runtime with (CC, or "
+         << llvm::join(names, " or ")
+         << " on the PATH), found none; --emit obj and --runtime none need "
+            "none";
+}
+
+namespace {
+
+/// The runtime for a target: the archive that came with this program, or one
+/// that is made for the occasion and goes away with this object.
+class TargetRuntime {
+public:
+  static FailureOr<TargetRuntime> get(Location loc, const TargetInfo &target) {
+    TargetRuntime runtime;
+    if (!target.isHost) {
+      if (!runtime.build(loc, target))
+        return failure();
+      return runtime;
+    }
+    auto file = findRuntimeArchive(loc, "libsinter_runtime.a");
+    if (failed(file))
+      return failure();
+    runtime.archive = *file;
+    return runtime;
+  }
+
+  TargetRuntime(TargetRuntime &&other) { *this = std::move(other); }
+  TargetRuntime &operator=(TargetRuntime &&other) {
+    std::swap(archive, other.archive);
+    std::swap(folder, other.folder);
+    return *this;
+  }
+  ~TargetRuntime() {
+    if (!folder.empty())
+      fs::remove_directories(folder);
+  }
+
+  std::string archive;
+
+private:
+  TargetRuntime() = default;
+  bool build(Location loc, const TargetInfo &target);
+
+  std::string folder; // temporary
+};
+
+} // namespace
+
+static llvm::Error writeArchive(ArrayRef<llvm::NewArchiveMember> members,
+                                StringRef output) {
+  return llvm::writeArchive(output, members,
+                            llvm::SymtabWritingMode::NormalSymtab,
+                            llvm::object::Archive::K_GNU,
+                            /*Deterministic=*/true, /*Thin=*/false);
+}
+
+bool TargetRuntime::build(Location loc, const TargetInfo &target) {
+  auto compiler = findCompilerFor(loc, target);
+  auto sources = findSources(loc);
+  if (failed(compiler) || failed(sources))
+    return false;
+  SmallString<128> made;
+  if (std::error_code error = fs::createUniqueDirectory("sinter", made)) {
+    emitError(loc, "cannot create a temporary folder: ") << error.message();
+    return false;
+  }
+  folder = made.str();
+
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::directory_iterator at(*sources + "/runtime", error), end;
+       at != end && !error; at.increment(error))
+    if (path::extension(at->path()) == ".c")
+      files.push_back(at->path());
+  llvm::sort(files);
+  std::vector<llvm::NewArchiveMember> members;
+  std::list<std::string> objects; // which the members point into
+  for (const std::string &file : files) {
+    objects.push_back((folder + "/" + path::stem(file) + ".o").str());
+    std::string include = "-I" + *sources;
+    if (failed(runLinker(loc, *compiler,
+                         {"-std=c11", "-Os", "-fPIC", "-ffunction-sections",
+                          "-fdata-sections", "-fno-asynchronous-unwind-tables",
+                          "-D_POSIX_C_SOURCE=200809L", "-D_FILE_OFFSET_BITS=64",
+                          include, "-c", file, "-o", objects.back()})))
+      return false;
+    auto member = llvm::NewArchiveMember::getFile(objects.back(),
+                                                  /*Deterministic=*/true);
+    if (!member) {
+      emitError(loc) << llvm::toString(member.takeError());
+      return false;
+    }
+    member->MemberName = path::filename(objects.back());
+    members.push_back(std::move(*member));
+  }
+  archive = folder + "/libsinter_runtime.a";
+  if (llvm::Error error = writeArchive(members, archive)) {
+    emitError(loc) << llvm::toString(std::move(error));
+    return false;
+  }
+  return true;
+}
+
+//===----------------------------------------------------------------------===//
+// Programs and shared libraries
+//===----------------------------------------------------------------------===//
+
 LogicalResult linkExecutable(Location loc, ArrayRef<std::string> objects,
                              StringRef output) {
   auto trainer = findRuntimeArchive(loc, "libsinter_trainer.a");
@@ -139,25 +318,48 @@ LogicalResult linkExecutable(Location loc, ArrayRef<std::string> objects,
 }
 
 LogicalResult linkShared(Location loc, ArrayRef<std::string> objects,
+                         StringRef name, const TargetInfo &target,
                          StringRef output) {
-  auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
+  auto compiler = findCompilerFor(loc, target);
+  if (failed(compiler))
+    return failure();
+  auto runtime = TargetRuntime::get(loc, target);
   if (failed(runtime))
     return failure();
+  // What the header declares, and nothing else: two such libraries in one
+  // process share nothing by accident.
+  SmallString<128> exports;
+  int descriptor;
+  if (std::error_code error =
+          fs::createTemporaryFile("sinter-exports", "map", descriptor, exports))
+    return emitError(loc, "cannot create a temporary file: ")
+           << error.message();
+  llvm::FileRemover remover(exports);
+  llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true)
+      << "{ global: " << name
+      << "_*; sinter_pool_create; sinter_pool_destroy; "
+         "sinter_flush_denormals; local: *; };\n";
+
   SmallVector<StringRef> arguments = {"-shared", "-o", output};
   llvm::append_range(arguments, objects);
-  // The whole runtime: the library's user calls it too.
-  if (std::string compiler = findCompiler(); !compiler.empty()) {
-    arguments.append({"-Wl,--whole-archive", *runtime, "-Wl,--no-whole-archive",
-                      "-Wl,-Bsymbolic", "-Wl,--gc-sections", "-lm",
-                      "-lpthread"});
+  // The library's user calls the pool's functions, too.
+  SmallVector<std::string> options = {
+      "--undefined=sinter_pool_create", "--undefined=sinter_flush_denormals",
+      "-Bsymbolic", "--gc-sections", ("--version-script=" + exports).str()};
+  if (!compiler->empty()) {
+    for (std::string &option : options)
+      option.insert(0, "-Wl,");
+    arguments.push_back(runtime->archive);
+    llvm::append_range(arguments, options);
+    arguments.append({"-lm", "-lpthread"});
 #ifdef SINTER_SANITIZE
     arguments.push_back("-fsanitize=address,undefined");
 #endif
-    return runLinker(loc, compiler, arguments);
+    return runLinker(loc, *compiler, arguments);
   }
   if (std::string lld = findLld(); !lld.empty()) {
-    arguments.append({"--whole-archive", *runtime, "--no-whole-archive",
-                      "-Bsymbolic", "--gc-sections"});
+    llvm::append_range(arguments, options);
+    arguments.push_back(runtime->archive);
     return runLinker(loc, lld, arguments);
   }
   return emitError(loc, "expected a C compiler (cc, gcc, clang, ... on the "
@@ -212,20 +414,24 @@ static llvm::Error writeLibrary(ArrayRef<std::string> objects, StringRef name,
     model->MemberName = member;
     members.push_back(std::move(*model));
   }
-  if (llvm::Error error = readMembers(runtime, members))
-    return error;
-  return llvm::writeArchive(output, members,
-                            llvm::SymtabWritingMode::NormalSymtab,
-                            llvm::object::Archive::K_GNU,
-                            /*Deterministic=*/true, /*Thin=*/false);
+  if (!runtime.empty())
+    if (llvm::Error error = readMembers(runtime, members))
+      return error;
+  return writeArchive(members, output);
 }
 
 LogicalResult archiveLibrary(Location loc, ArrayRef<std::string> objects,
-                             StringRef name, StringRef output) {
-  auto runtime = findRuntimeArchive(loc, "libsinter_runtime.a");
-  if (failed(runtime))
-    return failure();
-  if (llvm::Error error = writeLibrary(objects, name, *runtime, output))
+                             StringRef name, const TargetInfo &target,
+                             bool hasRuntime, StringRef output) {
+  std::optional<TargetRuntime> runtime;
+  if (hasRuntime) {
+    auto found = TargetRuntime::get(loc, target);
+    if (failed(found))
+      return failure();
+    runtime.emplace(std::move(*found));
+  }
+  if (llvm::Error error = writeLibrary(
+          objects, name, runtime ? StringRef(runtime->archive) : "", output))
     return emitError(loc, "cannot write ")
            << output << ": " << llvm::toString(std::move(error));
   return success();

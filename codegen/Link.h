@@ -3,6 +3,8 @@
 #ifndef SINTER_CODEGEN_LINK_H
 #define SINTER_CODEGEN_LINK_H
 
+#include "codegen/TargetInfo.h"
+
 #include "mlir/IR/Location.h"
 #include "mlir/Support/LLVM.h"
 
@@ -13,16 +15,19 @@ mlir::LogicalResult linkExecutable(mlir::Location loc,
                                    llvm::ArrayRef<std::string> objects,
                                    llvm::StringRef output);
 
-/// Links `objects` with the runtime into a shared library.
+/// Links `objects` with the runtime into a shared library, which shows what
+/// NAME.h declares.
 mlir::LogicalResult linkShared(mlir::Location loc,
                                llvm::ArrayRef<std::string> objects,
+                               llvm::StringRef name, const TargetInfo &target,
                                llvm::StringRef output);
 
-/// Puts `objects`, as NAME.o, NAME.1.o, ..., and the runtime's objects into an
-/// archive.
+/// Puts `objects`, as NAME.o, NAME.1.o, ..., and the runtime's objects, if
+/// wanted, into an archive.
 mlir::LogicalResult archiveLibrary(mlir::Location loc,
                                    llvm::ArrayRef<std::string> objects,
                                    llvm::StringRef name,
+                                   const TargetInfo &target, bool hasRuntime,
                                    llvm::StringRef output);
 
 } // namespace sinter

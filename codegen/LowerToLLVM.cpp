@@ -14,7 +14,8 @@
 // multiply-add is contracted only where a kernel says fma. The exception is
 // vector.reduction, whose lanes are added as a tree.
 //
-// Known weakness: index is i64 everywhere, also where i32 would do.
+// Known weakness: index is as wide as a pointer everywhere, also where i32
+// would do.
 //
 //===----------------------------------------------------------------------===//
 
@@ -162,6 +163,8 @@ class ConvertToLLVM
 public:
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ConvertToLLVM)
 
+  explicit ConvertToLLVM(unsigned indexBits) : indexBits(indexBits) {}
+
   StringRef getName() const override { return "ConvertToLLVM"; }
   StringRef getArgument() const override { return "sinter-convert-to-llvm"; }
   StringRef getDescription() const override {
@@ -176,7 +179,9 @@ public:
     target.addLegalOp<ModuleOp>();
     target.addIllegalOp<UnrealizedConversionCastOp>();
 
-    LLVMTypeConverter converter(&getContext());
+    LowerToLLVMOptions options(&getContext());
+    options.overrideIndexBitwidth(indexBits);
+    LLVMTypeConverter converter(&getContext(), options);
 
     RewritePatternSet patterns(&getContext());
     patterns.add<ConvertPointerCast>(converter);
@@ -198,6 +203,9 @@ public:
             applyFullConversion(getOperation(), target, std::move(patterns))))
       signalPassFailure();
   }
+
+private:
+  unsigned indexBits;
 };
 
 } // namespace
@@ -210,7 +218,7 @@ void sinter::addLowerToLLVMPasses(OpPassManager &passes,
                          : vector::VectorTransposeLowering::Shuffle1D));
   // Apart: LLVM 22 crashes when loops and their bounds convert together.
   passes.addPass(createSCFToControlFlowPass());
-  passes.addPass(std::make_unique<ConvertToLLVM>());
+  passes.addPass(std::make_unique<ConvertToLLVM>(target.indexBits));
   // Line tables, so that profilers and debuggers name the spec's lines.
   passes.addPass(LLVM::createDIScopeForLLVMFuncOpPass());
 }

@@ -12,6 +12,7 @@ namespace sinter {
 struct TargetShape {
   int64_t lanes = 16;     // floats in a vector register
   int64_t registers = 32; // vector registers
+  unsigned indexBits = 64;
 };
 
 /// Replaces the one `sinter.model` of `module`, at the planned stage, with

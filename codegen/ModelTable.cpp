@@ -9,7 +9,8 @@
 // added at the end is found by the size.
 //
 // Known weakness: the offsets are those of the compiler's own platform. All
-// targets that TargetInfo admits are 64-bit and little-endian and agree.
+// 64-bit targets that TargetInfo admits agree; for 32-bit ARM LLVM's layout,
+// which is the C compilers' there, is taken as it is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -24,7 +25,7 @@
 
 using namespace llvm;
 
-static_assert(sizeof(void *) == 8, "tables are laid out for 64-bit targets");
+static_assert(sizeof(void *) == 8, "tables are checked for 64-bit targets");
 
 namespace {
 
@@ -115,6 +116,7 @@ private:
   Module &module;
   LLVMContext &context;
   StringMap<Constant *> strings;
+  bool statesOnly = false;
 };
 
 } // namespace
@@ -125,6 +127,8 @@ Constant *TableWriter::layOut(size_t size, ArrayRef<Field> fields) {
     values.push_back(field.value);
   Constant *value = ConstantStruct::getAnon(context, values);
 
+  if (module.getDataLayout().getPointerSize() != sizeof(void *))
+    return value;
   const StructLayout *layout = module.getDataLayout().getStructLayout(
       cast<StructType>(value->getType()));
   bool fits = layout->getSizeInBytes() == size;
@@ -168,10 +172,12 @@ Constant *TableWriter::bufferInfo(const sinter::BufferRecord &record) {
        {offsetof(sinter_buffer_info, last_kernel), i64(record.lastKernel)}});
 }
 
-Constant *TableWriter::functionInfo(const sinter::FunctionRecord &record) {
+Constant *TableWriter::functionInfo(const sinter::FunctionRecord &function) {
+  const sinter::FunctionRecord none;
+  const sinter::FunctionRecord &record = statesOnly ? none : function;
   return layOut(
       sizeof(sinter_function_info),
-      {{offsetof(sinter_function_info, run), function(record.symbol)},
+      {{offsetof(sinter_function_info, run), this->function(record.symbol)},
        {offsetof(sinter_function_info, arena_bytes), i64(record.arenaBytes)},
        {offsetof(sinter_function_info, arena_lower_bound),
         i64(record.arenaLowerBound)},
@@ -212,6 +218,7 @@ Constant *TableWriter::stateInfo(const sinter::StateRecord &record) {
 /// Several fields of the table are structs themselves.
 GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
                                         const sinter::TableOptions &options) {
+  statesOnly = options.statesOnly;
   Constant *table = layOut(
       sizeof(sinter_model),
       {{offsetof(sinter_model, abi_version), i32(SINTER_ABI_VERSION)},
@@ -233,7 +240,8 @@ GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
        {offsetof(sinter_model, derived_offset), i64(record.derivedOffset)}});
   auto *model = new GlobalVariable(
       module, table->getType(), /*isConstant=*/true,
-      GlobalValue::ExternalLinkage, table, "sinter_model_" + record.name);
+      statesOnly ? GlobalValue::InternalLinkage : GlobalValue::ExternalLinkage,
+      table, "sinter_model_" + record.name);
   model->setAlignment(Align(8));
   if (options.isMainModel)
     new GlobalVariable(module, PointerType::getUnqual(context),

@@ -15,6 +15,9 @@ struct TableOptions {
   std::string targetCpu;
   std::string recipe;       // for the trainer; see runtime/trainer/recipe.h
   bool isMainModel = false; // also `sinter_main_model`, for the trainer
+  /// Not the functions, and not visible from outside: what a library needs to
+  /// make, load and save states. The linker drops functions that nobody calls.
+  bool statesOnly = false;
 };
 
 /// Adds the constant `sinter_model_NAME`, laid out as runtime/sinter_runtime.h

@@ -14,6 +14,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Threading.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/IR/DebugInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 
 using namespace mlir;
@@ -101,6 +102,7 @@ static TargetInfo copyOf(const TargetInfo &target) {
       machine.getRelocationModel()));
   copy.shape = target.shape;
   copy.isHost = target.isHost;
+  copy.name = target.name;
   return copy;
 }
 
@@ -117,7 +119,7 @@ static void loadDialects(const PassManager &passes) {
 FailureOr<std::vector<SmallVector<char, 0>>>
 compileParts(ModuleOp loops, ArrayRef<OwningOpRef<ModuleOp>> parts,
              const TargetInfo &target,
-             llvm::function_ref<void(llvm::Module &)> complete,
+             llvm::function_ref<void(llvm::Module &)> complete, bool dropLines,
              TimingScope &timing) {
   struct Part {
     ModuleOp module;
@@ -161,6 +163,8 @@ compileParts(ModuleOp loops, ArrayRef<OwningOpRef<ModuleOp>> parts,
         // An intrinsic is no symbol, and must not look like a missing one.
         if (!function.isIntrinsic())
           function.setVisibility(llvm::GlobalValue::HiddenVisibility);
+    if (dropLines)
+      llvm::StripDebugInfo(*module);
     translation.stop();
 
     TimingScope optimization = timing.nest("LLVM optimisation");

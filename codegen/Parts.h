@@ -30,12 +30,13 @@ std::vector<mlir::OwningOpRef<mlir::ModuleOp>> splitLoops(mlir::ModuleOp loops);
 
 /// Lowers `loops` and then each of `parts` and compiles them to objects, in
 /// that order. `complete` is called for the first module before optimisation.
+/// With `dropLines` the objects have no line tables.
 /// Uses the context's threads, if it has any.
 mlir::FailureOr<std::vector<llvm::SmallVector<char, 0>>>
 compileParts(mlir::ModuleOp loops,
              llvm::ArrayRef<mlir::OwningOpRef<mlir::ModuleOp>> parts,
              const TargetInfo &target,
-             llvm::function_ref<void(llvm::Module &)> complete,
+             llvm::function_ref<void(llvm::Module &)> complete, bool dropLines,
              mlir::TimingScope &timing);
 
 } // namespace sinter

@@ -3,7 +3,6 @@
 #include "codegen/Pointers.h"
 
 #include "codegen/RuntimeCalls.h"
-#include "runtime/sinter_runtime.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -15,22 +14,12 @@ using namespace mlir;
 
 namespace sinter {
 
-static int64_t offsetOf(CallField field) {
-  switch (field) {
-  case CallField::State:
-    return offsetof(sinter_call, state);
-  case CallField::Arena:
-    return offsetof(sinter_call, arena);
-  case CallField::Inputs:
-    return offsetof(sinter_call, inputs);
-  case CallField::Outputs:
-    return offsetof(sinter_call, outputs);
-  case CallField::Batch:
-    return offsetof(sinter_call, batch);
-  case CallField::Pool:
-    return offsetof(sinter_call, pool);
-  }
-  llvm_unreachable("all fields are listed");
+/// sinter_call. LLVM knows how long the target's pointers are.
+static Type callType(MLIRContext *context) {
+  auto pointer = LLVM::LLVMPointerType::get(context);
+  auto i64 = IntegerType::get(context, 64);
+  return LLVM::LLVMStructType::getLiteral(
+      context, {pointer, pointer, pointer, pointer, i64, pointer});
 }
 
 Value createByteOffset(OpBuilder &builder, Location loc, Value base,
@@ -47,30 +36,38 @@ Value createByteOffset(OpBuilder &builder, Location loc, Value base,
 
 /// Loads what does not change during the call.
 static Value loadInvariant(OpBuilder &builder, Location loc, Type type,
-                           Value base, int64_t byteOffset) {
-  auto load = LLVM::LoadOp::create(
-      builder, loc, type, createByteOffset(builder, loc, base, byteOffset));
+                           Value address) {
+  auto load = LLVM::LoadOp::create(builder, loc, type, address);
   load.setInvariant(true);
   return load;
 }
 
 Value loadCallField(OpBuilder &builder, Location loc, Value call,
                     CallField field) {
-  Type type =
-      field == CallField::Batch ? Type(builder.getI64Type()) : call.getType();
-  return loadInvariant(builder, loc, type, call, offsetOf(field));
+  auto all = cast<LLVM::LLVMStructType>(callType(builder.getContext()));
+  auto number = static_cast<int32_t>(field);
+  Value address = LLVM::GEPOp::create(builder, loc, call.getType(), all, call,
+                                      ArrayRef<LLVM::GEPArg>{0, number},
+                                      LLVM::GEPNoWrapFlags::inbounds);
+  return loadInvariant(builder, loc, all.getBody()[number], address);
+}
+
+static Value loadTensor(OpBuilder &builder, Location loc, Value call,
+                        CallField field, int64_t index) {
+  Value tensors = loadCallField(builder, loc, call, field);
+  Value address =
+      LLVM::GEPOp::create(builder, loc, call.getType(), call.getType(), tensors,
+                          ArrayRef<LLVM::GEPArg>{static_cast<int32_t>(index)},
+                          LLVM::GEPNoWrapFlags::inbounds);
+  return loadInvariant(builder, loc, call.getType(), address);
 }
 
 Value loadInput(OpBuilder &builder, Location loc, Value call, int64_t index) {
-  Value inputs = loadCallField(builder, loc, call, CallField::Inputs);
-  return loadInvariant(builder, loc, call.getType(), inputs,
-                       index * int64_t(sizeof(void *)));
+  return loadTensor(builder, loc, call, CallField::Inputs, index);
 }
 
 Value loadOutput(OpBuilder &builder, Location loc, Value call, int64_t index) {
-  Value outputs = loadCallField(builder, loc, call, CallField::Outputs);
-  return loadInvariant(builder, loc, call.getType(), outputs,
-                       index * int64_t(sizeof(void *)));
+  return loadTensor(builder, loc, call, CallField::Outputs, index);
 }
 
 Value createMemRef(OpBuilder &builder, Location loc, Value base,

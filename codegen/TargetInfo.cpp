@@ -6,9 +6,9 @@
 // Idea: ask LLVM's own tables first; a wrong name is an error with the names
 // that come closest. Lanes and registers follow from the features.
 //
-// Known weakness: targets other than x86-64 and AArch64 are taken for machines
-// with 16 registers of 4 floats; vectors of variable length (SVE, RVV) are not
-// used.
+// Known weakness: vectors of variable length are used as the shortest that they
+// can be: RVV's as its minimal length says, SVE's not at all. Targets other
+// than the four that errors list are not tested.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,6 +19,7 @@
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/TargetSelect.h"
+#include "llvm/TargetParser/ARMTargetParser.h"
 #include "llvm/TargetParser/Host.h"
 #include "llvm/TargetParser/SubtargetFeature.h"
 #include "llvm/TargetParser/Triple.h"
@@ -58,8 +59,28 @@ static std::string suggestNames(StringRef name, ArrayRef<StringRef> known) {
          "?";
 }
 
-/// Object layouts are written for 64-bit, little-endian ELF.
-static const llvm::Target *findTarget(Location loc, const Triple &triple) {
+static const char *const supported =
+    "x86_64-linux-gnu, aarch64-linux-gnu, riscv64-linux-gnu or "
+    "arm-linux-gnueabihf (ARMv7)";
+
+/// The triple behind a name. The name of an architecture alone stands for its
+/// Linux, and the oldest 32-bit ARM is the one that Debian's armhf has.
+static Triple parseTriple(StringRef name) {
+  Triple triple(Triple::normalize(name));
+  bool isArm = triple.getArch() == Triple::arm;
+  if (!name.contains('-')) {
+    triple.setOS(Triple::Linux);
+    triple.setEnvironment(isArm ? Triple::GNUEABIHF : Triple::GNU);
+  }
+  if (isArm && triple.getSubArch() == Triple::NoSubArch)
+    triple.setArchName("armv7");
+  return triple;
+}
+
+/// Tables and calls are laid out for little-endian machines whose objects are
+/// ELF.
+static const llvm::Target *findTarget(Location loc, const Triple &triple,
+                                      StringRef name) {
   std::string reason;
   const llvm::Target *target =
       llvm::TargetRegistry::lookupTarget(triple, reason);
@@ -67,16 +88,24 @@ static const llvm::Target *findTarget(Location loc, const Triple &triple) {
     SmallVector<StringRef> known;
     for (const llvm::Target &candidate : llvm::TargetRegistry::targets())
       known.push_back(candidate.getName());
-    emitError(loc, "expected a target triple such as 'x86_64-linux-gnu' or "
-                   "'aarch64-linux-gnu', got '")
-        << triple.str() << "'" << suggestNames(triple.getArchName(), known);
+    emitError(loc, "expected a target triple such as ")
+        << supported << ", got '" << name << "'"
+        << suggestNames(triple.getArchName(), known);
     return nullptr;
   }
-  if (!triple.isArch64Bit() || !triple.isLittleEndian() ||
+  bool isArm = triple.getArch() == Triple::arm;
+  if ((!triple.isArch64Bit() && !isArm) || !triple.isLittleEndian() ||
       !triple.isOSBinFormatELF()) {
-    emitError(loc, "expected a 64-bit little-endian target with ELF objects, "
-                   "got '")
-        << triple.str() << "'";
+    emitError(loc, "expected a 64-bit little-endian target or ARMv7, with ELF "
+                   "objects: ")
+        << supported << "; got '" << name << "'";
+    return nullptr;
+  }
+  if (isArm && (llvm::ARM::parseArchVersion(triple.getArchName()) < 7 ||
+                llvm::ARM::parseArchProfile(triple.getArchName()) !=
+                    llvm::ARM::ProfileKind::A)) {
+    emitError(loc, "expected ARMv7-A or later for its vectors (NEON), got '")
+        << name << "'";
     return nullptr;
   }
   return target;
@@ -114,7 +143,21 @@ static std::string hostFeatures() {
 }
 
 static StringRef oldestProcessor(const Triple &triple) {
-  return triple.getArch() == Triple::x86_64 ? "x86-64" : "generic";
+  switch (triple.getArch()) {
+  case Triple::x86_64:
+    return "x86-64";
+  case Triple::riscv64:
+    return "generic-rv64";
+  default:
+    return "generic";
+  }
+}
+
+/// What every Linux distribution expects of the architecture, beyond what its
+/// oldest processor has.
+static StringRef baseFeatures(const Triple &triple) {
+  // RV64GC
+  return triple.getArch() == Triple::riscv64 ? "+m,+a,+f,+d,+c" : "";
 }
 
 static TargetShape shapeOf(const llvm::TargetMachine &machine) {
@@ -127,6 +170,17 @@ static TargetShape shapeOf(const llvm::TargetMachine &machine) {
             /*registers=*/16};
   case Triple::aarch64:
     return {/*lanes=*/4, /*registers=*/32};
+  case Triple::arm:
+    return {/*lanes=*/4, /*registers=*/16, /*indexBits=*/32};
+  case Triple::riscv64:
+    if (subtarget.checkFeatures("+zvl512b"))
+      return {/*lanes=*/16, /*registers=*/32};
+    if (subtarget.checkFeatures("+zvl256b"))
+      return {/*lanes=*/8, /*registers=*/32};
+    if (subtarget.checkFeatures("+zvl128b"))
+      return {/*lanes=*/4, /*registers=*/32};
+    // Scalars alone: a vector of 4 is 4 of the 32 registers.
+    return {/*lanes=*/4, /*registers=*/8};
   default:
     return {/*lanes=*/4, /*registers=*/16};
   }
@@ -136,9 +190,8 @@ FailureOr<TargetInfo> createTarget(Location loc, StringRef cpu,
                                    StringRef tripleName) {
   initializeTargets();
   const Triple host(llvm::sys::getDefaultTargetTriple());
-  const Triple triple =
-      tripleName.empty() ? host : Triple(Triple::normalize(tripleName));
-  const llvm::Target *target = findTarget(loc, triple);
+  const Triple triple = tripleName.empty() ? host : parseTriple(tripleName);
+  const llvm::Target *target = findTarget(loc, triple, tripleName);
   if (!target)
     return failure();
 
@@ -147,11 +200,13 @@ FailureOr<TargetInfo> createTarget(Location loc, StringRef cpu,
   if (cpu == "native" && !isHost)
     return emitError(loc, "expected the name of a processor of ")
            << triple.getArchName() << ", as this machine is none, got 'native'";
-  if (cpu.empty())
-    cpu = isHost ? "native" : oldestProcessor(triple);
-
+  if (cpu.empty() && isHost)
+    cpu = "native";
   std::string features;
-  if (cpu == "native") {
+  if (cpu.empty()) {
+    cpu = oldestProcessor(triple);
+    features = baseFeatures(triple);
+  } else if (cpu == "native") {
     cpu = llvm::sys::getHostCPUName();
     features = hostFeatures();
   } else if (failed(checkProcessor(loc, *target, triple, cpu))) {
@@ -162,11 +217,14 @@ FailureOr<TargetInfo> createTarget(Location loc, StringRef cpu,
   // Lets the linker drop kernels and functions that a program does not use.
   options.FunctionSections = true;
   options.DataSections = true;
+  if (triple.getArch() == Triple::riscv64)
+    options.MCOptions.ABIName = "lp64d";
   TargetInfo info;
   info.machine.reset(target->createTargetMachine(triple, cpu, features, options,
                                                  llvm::Reloc::PIC_));
   info.shape = shapeOf(*info.machine);
   info.isHost = isHost;
+  info.name = tripleName.empty() ? host.str() : tripleName.str();
   return info;
 }
 

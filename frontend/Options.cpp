@@ -71,6 +71,21 @@ public:
                      "Time to measure, beside compiling")
         ->capture_default_str()
         ->check(CLI::Range(0.0, 86400.0));
+    compile
+        ->add_option("--functions", options.functions,
+                     "all, or only predict: no optimizer, a third of the "
+                     "memory")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"all", "predict"}));
+    compile
+        ->add_option("--runtime", options.runtime,
+                     "What a library stands on: posix (libc, threads), or "
+                     "none: freestanding (lib, obj)")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"posix", "none"}));
+    compile->add_flag("-g", options.debugInfo,
+                      "Lines of the spec in libraries, for debuggers and "
+                      "profilers (trainers have them)");
     addCpu(compile);
     addTriple(compile);
     addTuning(compile);
@@ -161,6 +176,12 @@ public:
     }
     if (options.noTuning && (options.tune || !options.tuning.empty())) {
       llvm::errs() << "--no-tuning: expected neither --tune nor --tuning\n";
+      return kUsage;
+    }
+    if (options.runtime == "none" && options.command == Command::Compile &&
+        (options.emit == "exe" || options.emit == "shared")) {
+      llvm::errs() << "--runtime none: expected --emit lib or obj, got "
+                   << options.emit << "\n";
       return kUsage;
     }
     return std::nullopt;

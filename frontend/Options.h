@@ -40,6 +40,9 @@ struct Options {
   std::string weights; // a file; empty: none
   std::string output;  // compile: empty means named after the model
   std::string emit = "exe";
+  std::string functions = "all"; // or "predict"
+  std::string runtime = "posix"; // or "none"
+  bool debugInfo = false;
   bool tune = false;
   double tuneSeconds = 40;
   // export

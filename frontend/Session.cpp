@@ -52,6 +52,13 @@ Session::Failure Session::load() {
             std::move(*weights)));
   }
   graph = spec->model().build(context);
+  if (commandLine.functions == "predict")
+    graph->walk([](ModelOp model) {
+      // Then the passes make no training step, and no states for it.
+      model.removeLossAttr();
+      model.removeOptimizerAttr();
+      model.removeMetricsAttr();
+    });
   handler.emplace(context, spec->diagnostics());
   std::string text;
   llvm::raw_string_ostream stream(text);
@@ -206,6 +213,8 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
   compile.targetCpu = commandLine.targetCpu;
   compile.targetTriple = commandLine.target;
   compile.recipe = recipe();
+  compile.freestanding = commandLine.runtime == "none";
+  compile.debugInfo = commandLine.debugInfo;
   // First on its own: a processor that does not exist is a usage error.
   if (mlir::failed(createTarget(graph->getLoc(), compile.targetCpu,
                                 compile.targetTriple)))

@@ -1,4 +1,5 @@
-/* safetensors.c - tensors to and from a safetensors file; see safetensors.h.
+/* safetensors.c - tensors to and from the safetensors format, in a file or in
+ * memory; see safetensors.h.
  *
  * The format: eight bytes with the little-endian length of a header, the header
  * (one JSON object: name -> dtype, shape, data_offsets), then the tensors'
@@ -6,6 +7,8 @@
  * needs: every tensor asked for once, with its dtype and shape, and nothing
  * else; the byte ranges must tile the data without gap or overlap; weights must
  * be finite. Everything is checked before the first tensor is overwritten.
+ * Where the bytes come from is a function pointer, so a program that never
+ * opens a file is not linked with the functions that do.
  *
  * Known weaknesses: only little-endian machines; a failing disk while the data
  * is read leaves the state half loaded (and says so by its status).
@@ -242,18 +245,31 @@ typedef struct placed {
   bool seen;
 } placed;
 
-typedef struct reader {
+typedef struct reader reader;
+/* Copies a range of the file; false, with a message, where that fails. */
+typedef bool (*range_reader)(reader *r, void *data, int64_t bytes,
+                             int64_t offset);
+
+struct reader {
   const char *owner;
   const sinter_tensor *tensors;
   int64_t count; /* negative: only the metadata is wanted */
   visitor visitor;
-  int descriptor;
+  range_reader read;
+  int descriptor;       /* of a file */
+  const char *contents; /* of a file in memory */
   int64_t data_start, data_bytes;
   placed *places; /* one for each tensor */
   report *report;
-} reader;
+};
 
-static bool read_exactly(reader *r, void *data, int64_t bytes, int64_t offset) {
+/* Ranges have been checked against the file's size. */
+static bool read_memory(reader *r, void *data, int64_t bytes, int64_t offset) {
+  memcpy(data, r->contents + offset, (size_t)bytes);
+  return true;
+}
+
+static bool read_file(reader *r, void *data, int64_t bytes, int64_t offset) {
   char *next = data;
   while (bytes > 0) {
     ssize_t got = pread(r->descriptor, next, (size_t)bytes, (off_t)offset);
@@ -383,7 +399,7 @@ static bool read_header(reader *r, int64_t file_bytes) {
     return fail(r->report, SINTER_WRONG_INPUT,
                 "truncated: expected a safetensors file, got %" PRId64 " bytes",
                 file_bytes);
-  if (!read_exactly(r, length, length_bytes, 0))
+  if (!r->read(r, length, length_bytes, 0))
     return false;
   uint64_t bytes = 0;
   for (int i = length_bytes - 1; i >= 0; --i)
@@ -398,7 +414,7 @@ static bool read_header(reader *r, int64_t file_bytes) {
   char *header = malloc(bytes + 1);
   if (!header)
     return fail(r->report, SINTER_RUN_FAILED, "out of memory");
-  bool good = read_exactly(r, header, (int64_t)bytes, length_bytes) &&
+  bool good = r->read(r, header, (int64_t)bytes, length_bytes) &&
               parse_header(r, header, (int64_t)bytes);
   free(header);
   return good && (r->count < 0 || check_complete(r));
@@ -409,9 +425,8 @@ static bool check_finite(reader *r, const placed *place) {
   const int64_t count = place->tensor->bytes / (int64_t)sizeof *values;
   for (int64_t done = 0; done < count;) {
     int64_t now = count - done < 4096 ? count - done : 4096;
-    if (!read_exactly(r, values, now * (int64_t)sizeof *values,
-                      r->data_start + place->begin +
-                          done * (int64_t)sizeof *values))
+    if (!r->read(r, values, now * (int64_t)sizeof *values,
+                 r->data_start + place->begin + done * (int64_t)sizeof *values))
       return false;
     for (int64_t i = 0; i < now; ++i)
       if (!isfinite(values[i]))
@@ -433,27 +448,33 @@ static bool check_values(reader *r) {
 
 static bool read_data(reader *r) {
   for (int64_t i = 0; i < r->count; ++i)
-    if (!read_exactly(r, r->places[i].tensor->data, r->places[i].tensor->bytes,
-                      r->data_start + r->places[i].begin))
+    if (!r->read(r, r->places[i].tensor->data, r->places[i].tensor->bytes,
+                 r->data_start + r->places[i].begin))
       return false;
   return true;
 }
 
-static void read_file(reader *r, const char *path) {
+static void read_all(reader *r, int64_t file_bytes) {
+  r->places = calloc(r->count > 0 ? (size_t)r->count : 1, sizeof *r->places);
+  if (!r->places)
+    fail(r->report, SINTER_RUN_FAILED, "out of memory");
+  else if (read_header(r, file_bytes) && check_values(r))
+    read_data(r);
+  free(r->places);
+}
+
+static void open_and_read(reader *r, const char *path) {
   struct stat status;
+  r->read = read_file;
   r->descriptor = open(path, O_RDONLY | O_CLOEXEC);
   if (r->descriptor < 0) {
     fail(r->report, SINTER_WRONG_INPUT, "cannot open: %s", strerror(errno));
     return;
   }
-  r->places = calloc(r->count > 0 ? (size_t)r->count : 1, sizeof *r->places);
-  if (!r->places)
-    fail(r->report, SINTER_RUN_FAILED, "out of memory");
-  else if (fstat(r->descriptor, &status) != 0 || !S_ISREG(status.st_mode))
+  if (fstat(r->descriptor, &status) != 0 || !S_ISREG(status.st_mode))
     fail(r->report, SINTER_WRONG_INPUT, "expected a regular file");
-  else if (read_header(r, status.st_size) && check_values(r))
-    read_data(r);
-  free(r->places);
+  else
+    read_all(r, status.st_size);
   close(r->descriptor);
 }
 
@@ -463,7 +484,23 @@ sinter_status sinter_read_tensors(const char *path, const char *owner,
   report result = {path, message, message_size, SINTER_OK};
   reader r = {
       .owner = owner, .tensors = tensors, .count = count, .report = &result};
-  read_file(&r, path);
+  open_and_read(&r, path);
+  return result.status;
+}
+
+sinter_status sinter_read_tensors_memory(const void *data, size_t bytes,
+                                         const char *owner,
+                                         const sinter_tensor *tensors,
+                                         int64_t count, char *message,
+                                         size_t message_size) {
+  report result = {"weights in memory", message, message_size, SINTER_OK};
+  reader r = {.owner = owner,
+              .tensors = tensors,
+              .count = count,
+              .read = read_memory,
+              .contents = data,
+              .report = &result};
+  read_all(&r, (int64_t)bytes);
   return result.status;
 }
 
@@ -472,7 +509,7 @@ sinter_status sinter_read_metadata(const char *path,
                                    char *message, size_t message_size) {
   report result = {path, message, message_size, SINTER_OK};
   reader r = {.count = -1, .visitor = {visit, context}, .report = &result};
-  read_file(&r, path);
+  open_and_read(&r, path);
   return result.status;
 }
 
@@ -523,12 +560,30 @@ static void print_header(FILE *header, const sinter_tensor *tensors,
     fputc(' ', header);
 }
 
+/* The header with its length in front of it; the caller frees it. NULL without
+ * memory. */
+static char *new_header(const sinter_tensor *tensors, int64_t count,
+                        const sinter_metadata *metadata, int64_t num_metadata,
+                        size_t *bytes) {
+  char *header = NULL;
+  FILE *stream = open_memstream(&header, bytes);
+  if (!stream)
+    return NULL;
+  for (int i = 0; i < length_bytes; ++i)
+    fputc(0, stream);
+  print_header(stream, tensors, count, metadata, num_metadata);
+  if (fclose(stream) != 0) {
+    free(header);
+    return NULL;
+  }
+  uint64_t length = *bytes - length_bytes;
+  for (int i = 0; i < length_bytes; ++i)
+    header[i] = (char)(length >> 8 * i);
+  return header;
+}
+
 static void write_file(sinter_output_file *file, const sinter_tensor *tensors,
                        int64_t count, const char *header, size_t bytes) {
-  unsigned char length[length_bytes];
-  for (int i = 0; i < length_bytes; ++i)
-    length[i] = (unsigned char)((uint64_t)bytes >> 8 * i);
-  sinter_output_write(file, length, sizeof length);
   sinter_output_write(file, header, bytes);
   for (int64_t i = 0; i < count; ++i)
     sinter_output_write(file, tensors[i].data, (size_t)tensors[i].bytes);
@@ -540,16 +595,11 @@ sinter_status sinter_write_tensors(const char *path,
                                    int64_t num_metadata, char *message,
                                    size_t message_size) {
   report result = {path, message, message_size, SINTER_OK};
-  char *header = NULL;
   size_t header_bytes = 0;
-  FILE *stream = open_memstream(&header, &header_bytes);
-  if (stream) {
-    print_header(stream, tensors, count, metadata, num_metadata);
-    if (fclose(stream) != 0)
-      stream = NULL;
-  }
+  char *header =
+      new_header(tensors, count, metadata, num_metadata, &header_bytes);
   sinter_output_file file;
-  int error = stream ? sinter_output_open(&file, path) : ENOMEM;
+  int error = header ? sinter_output_open(&file, path) : ENOMEM;
   if (error == 0) {
     write_file(&file, tensors, count, header, header_bytes);
     error = sinter_output_commit(&file);
@@ -605,10 +655,13 @@ static sinter_tensor *new_tensors(const sinter_model *model, const char *path,
   return tensors;
 }
 
-sinter_status sinter_load_weights(const sinter_model *model, void *state,
-                                  const char *path, char *message,
-                                  size_t message_size) {
-  sinter_tensor *tensors = new_tensors(model, path, message, message_size);
+/* Reads a file, or `bytes` of memory where `path` is NULL; prepares the state.
+ */
+static sinter_status load(const sinter_model *model, void *state,
+                          const char *path, const void *data, size_t bytes,
+                          char *message, size_t message_size) {
+  const char *name = path ? path : "weights in memory";
+  sinter_tensor *tensors = new_tensors(model, name, message, message_size);
   if (!tensors)
     return SINTER_RUN_FAILED;
   /* One cache line at least: what it returns is not NULL. */
@@ -616,17 +669,26 @@ sinter_status sinter_load_weights(const sinter_model *model, void *state,
   void *arena = aligned_alloc(64, arena_bytes);
   if (!arena) {
     free(tensors);
-    snprintf(message, message_size, "%s: out of memory", path);
+    snprintf(message, message_size, "%s: out of memory", name);
     return SINTER_RUN_FAILED;
   }
   int64_t count = sinter_list_weights(model, state, tensors);
-  sinter_status status = sinter_read_tensors(path, model->name, tensors, count,
-                                             message, message_size);
+  sinter_status status =
+      path ? sinter_read_tensors(path, model->name, tensors, count, message,
+                                 message_size)
+           : sinter_read_tensors_memory(data, bytes, model->name, tensors,
+                                        count, message, message_size);
   if (status == SINTER_OK)
     sinter_prepare(model, state, arena, NULL);
   free(arena);
   free(tensors);
   return status;
+}
+
+sinter_status sinter_load_weights(const sinter_model *model, void *state,
+                                  const char *path, char *message,
+                                  size_t message_size) {
+  return load(model, state, path, NULL, 0, message, message_size);
 }
 
 sinter_status sinter_save_weights(const sinter_model *model, const void *state,
@@ -641,4 +703,35 @@ sinter_status sinter_save_weights(const sinter_model *model, const void *state,
                                               message, message_size);
   free(tensors);
   return status;
+}
+
+sinter_status sinter_load_weights_memory(const sinter_model *model, void *state,
+                                         const void *data, size_t bytes,
+                                         char *message, size_t message_size) {
+  return load(model, state, NULL, data, bytes, message, message_size);
+}
+
+size_t sinter_save_weights_memory(const sinter_model *model, const void *state,
+                                  void *data, size_t bytes) {
+  char none[1];
+  sinter_tensor *tensors = new_tensors(model, "", none, sizeof none);
+  if (!tensors)
+    return 0;
+  int64_t count = sinter_list_weights(model, (void *)state, tensors);
+  size_t needed = 0;
+  char *header = new_header(tensors, count, NULL, 0, &needed);
+  if (header) {
+    size_t header_bytes = needed;
+    for (int64_t i = 0; i < count; ++i)
+      needed += (size_t)tensors[i].bytes;
+    if (needed <= bytes) {
+      char *next = memcpy(data, header, header_bytes);
+      next += header_bytes;
+      for (int64_t i = 0; i < count; next += tensors[i++].bytes)
+        memcpy(next, tensors[i].data, (size_t)tensors[i].bytes);
+    }
+  }
+  free(header);
+  free(tensors);
+  return needed;
 }

@@ -34,6 +34,13 @@ sinter_status sinter_read_tensors(const char *path, const char *owner,
                                   const sinter_tensor *tensors, int64_t count,
                                   char *message, size_t message_size);
 
+/* The same from a file's bytes. */
+sinter_status sinter_read_tensors_memory(const void *data, size_t bytes,
+                                         const char *owner,
+                                         const sinter_tensor *tensors,
+                                         int64_t count, char *message,
+                                         size_t message_size);
+
 /* Calls `visit` for each pair, in the file's order. */
 typedef void (*sinter_metadata_visitor)(void *context, const char *key,
                                         const char *value);

@@ -276,6 +276,15 @@ sinter_status sinter_save_weights(const sinter_model *model, const void *state,
                                   const char *path, char *message,
                                   size_t message_size);
 
+/* The same from and to the bytes of a safetensors file in memory. Saving
+ * returns how many bytes the file has, 0 without memory for its header, and
+ * writes `data` only if `bytes` are enough for all of it. */
+sinter_status sinter_load_weights_memory(const sinter_model *model, void *state,
+                                         const void *data, size_t bytes,
+                                         char *message, size_t message_size);
+size_t sinter_save_weights_memory(const sinter_model *model, const void *state,
+                                  void *data, size_t bytes);
+
 /* ---- Random numbers ------------------------------------------------------ */
 
 /* Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy

@@ -334,3 +334,37 @@ TEST_CASE("a model without derived states has nothing to prepare") {
   sinter_prepare(&model.table, state.data(), nullptr, nullptr);
   CHECK(state == before);
 }
+
+TEST_CASE("weights in memory are the bytes of the file") {
+  Model model;
+  const std::string saved = model.state(1);
+  REQUIRE(model.save(saved) == SINTER_OK);
+  const std::string file = model.directory.read("w.safetensors");
+
+  // Too small a block is left alone.
+  std::string bytes(file.size(), 'x');
+  CHECK(sinter_save_weights_memory(&model.table, saved.data(), bytes.data(),
+                                   bytes.size() - 1) == file.size());
+  CHECK(bytes == std::string(file.size(), 'x'));
+  CHECK(sinter_save_weights_memory(&model.table, saved.data(), bytes.data(),
+                                   bytes.size()) == file.size());
+  CHECK(bytes == file);
+
+  std::string loaded = model.state(2), expected = model.state(2);
+  REQUIRE(model.load(expected).status == SINTER_OK);
+  char message[500] = "";
+  CHECK(sinter_load_weights_memory(&model.table, loaded.data(), bytes.data(),
+                                   bytes.size(), message,
+                                   sizeof message) == SINTER_OK);
+  CHECK(loaded == expected);
+
+  // Every shorter file is refused, and the state stays as it is.
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    std::string exact = bytes.substr(0, size); // its end is an allocation's end
+    CHECK(sinter_load_weights_memory(&model.table, loaded.data(), exact.data(),
+                                     exact.size(), message,
+                                     sizeof message) == SINTER_WRONG_INPUT);
+    CHECK(std::string(message).find("weights in memory: ") == 0);
+  }
+  CHECK(loaded == expected);
+}
