@@ -208,16 +208,13 @@ static LogicalResult compileLinked(ModuleOp loops, const ModelRecord &record,
   return link(loc, record, files, target, options);
 }
 
-LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
-                           const TargetInfo &target,
-                           const CompileOptions &options, TimingScope &timing) {
+static LogicalResult compileToFile(ModuleOp loops, const ModelRecord &record,
+                                   const TargetInfo &target,
+                                   const CompileOptions &options,
+                                   TimingScope &timing) {
   Location loc = loops.getLoc();
   if (options.freestanding)
     addInitFunction(loops, record);
-  if (hasEntryPoints(options) && options.output != "-" &&
-      options.emit != EmitKind::Assembly && options.emit != EmitKind::LLVM &&
-      failed(writeHeader(loc, record, options)))
-    return failure();
   if (isLinked(options.emit))
     return compileLinked(loops, record, target, options, timing);
   TimingScope lowering = timing.nest("Loops to LLVM dialect");
@@ -252,6 +249,18 @@ LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
                         : llvm::CodeGenFileType::ObjectFile,
                     out);
   });
+}
+
+LogicalResult compileLoops(ModuleOp loops, const ModelRecord &record,
+                           const TargetInfo &target,
+                           const CompileOptions &options, TimingScope &timing) {
+  Location loc = loops.getLoc();
+  if (failed(compileToFile(loops, record, target, options, timing)))
+    return failure();
+  bool isCode = isLibrary(options.emit) || options.emit == EmitKind::Object;
+  if (!isCode || !hasEntryPoints(options) || options.output == "-")
+    return success();
+  return writeHeader(loc, record, options);
 }
 
 LogicalResult compileModel(ModuleOp planned, const CompileOptions &options,

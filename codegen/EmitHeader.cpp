@@ -201,6 +201,8 @@ extern "C" {
       << "int64_t " << name << "_batch_bound(void);\n";
   if (hasRuntime)
     emitThreads(out);
+  else
+    out << "\nstruct sinter_pool;\n";
   out << "\n/* A new state: every parameter by its initialiser, drawn with "
          "`seed`. */\n"
       << "void " << name << "_init(void *state, uint64_t seed);\n";

@@ -41,6 +41,15 @@ static void nameProcessor(llvm::Function &function, const TargetInfo &target) {
   function.addFnAttr("min-legal-vector-width", bits);
 }
 
+/// The kernels of a step go into one section: the linker keeps or drops them
+/// together, and a section costs 200 bytes of an object.
+static void chooseSection(llvm::Function &function) {
+  StringRef name = function.getName();
+  size_t end = name.rfind("_kernel");
+  if (end != StringRef::npos)
+    function.setSection((".text." + name.take_front(end)).str());
+}
+
 std::unique_ptr<llvm::Module> translateToLLVM(ModuleOp module,
                                               llvm::LLVMContext &context,
                                               const TargetInfo &target) {
@@ -51,12 +60,17 @@ std::unique_ptr<llvm::Module> translateToLLVM(ModuleOp module,
   translated->setTargetTriple(target.machine->getTargetTriple());
   translated->setDataLayout(target.machine->createDataLayout());
   for (llvm::Function &function : *translated)
-    if (!function.isDeclaration())
+    if (!function.isDeclaration()) {
       nameProcessor(function, target);
+      chooseSection(function);
+    }
   return translated;
 }
 
 void optimize(llvm::Module &module, const TargetInfo &target) {
+  // Nothing throws: no tables for unwinding.
+  for (llvm::Function &function : module)
+    function.setDoesNotThrow();
   llvm::PassBuilder builder(target.machine.get());
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;

@@ -84,7 +84,7 @@ private:
   }
 
   void writeConstant(StringRef suffix, int64_t value) {
-    begin(suffix, i64, {});
+    begin(suffix, i64, {})->setSection(".text." + record.name + "_sizes");
     builder.CreateRet(builder.getInt64(value));
   }
 
@@ -155,6 +155,8 @@ private:
     // The wrapper takes the step's name.
     Function *run = module.getFunction(step.record->symbol);
     run->setName(step.record->symbol + ".step");
+    // With its kernels (EmitObject.cpp).
+    run->setSection((".text." + step.record->symbol));
     Function *function = begin(step.suffix, builder.getVoidTy(), arguments);
     SmallVector<Value *> values;
     for (Argument &argument : function->args())

@@ -268,7 +268,7 @@ bool TargetRuntime::build(Location loc, const TargetInfo &target) {
     std::string include = "-I" + *sources;
     if (failed(runLinker(loc, *compiler,
                          {"-std=c11", "-Os", "-fPIC", "-ffunction-sections",
-                          "-fdata-sections", "-fno-asynchronous-unwind-tables",
+                          "-fno-ident", "-fno-asynchronous-unwind-tables",
                           "-D_POSIX_C_SOURCE=200809L", "-D_FILE_OFFSET_BITS=64",
                           include, "-c", file, "-o", objects.back()})))
       return false;

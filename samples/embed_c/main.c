@@ -44,10 +44,10 @@ int main(int count, char **arguments) {
     }
     forecast_predict(state, arena, batch, &input[0][0], forecast, NULL);
     for (i = 0; i < batch; ++i)
-      sum += fabs((double)(forecast[i] - target[i])) / batch;
+      sum += fabs((double)(forecast[i] - target[i]));
     forecast_train_step(state, arena, batch, &input[0][0], target, &loss, NULL);
     if ((round + 1) % (rounds / 8) == 0) {
-      last = sum / (rounds / 8);
+      last = sum / (rounds / 8 * (int)batch);
       printf("%6d values, mean error %.4f\n", (round + 1) * batch, last);
       sum = 0;
     }

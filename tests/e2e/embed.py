@@ -10,9 +10,11 @@ Known weakness: Linux, ELF and the C compiler of this machine only; other
 platforms are cross.py's.
 """
 
+import array
 import os
 import re
 import shutil
+import subprocess
 import unittest
 
 from e2e import BIN, ROOT, run, sample, scratch, tool, write
@@ -121,6 +123,53 @@ int main(int count, char **arguments) {
             file.truncate(os.path.getsize(weights) - 4)
         with self.assertRaisesRegex(AssertionError, "truncated"):
             compile_library(FORECAST, "third", "--weights", weights)
+
+
+class CppHeader(unittest.TestCase):
+    def test_with_and_without_xtensor(self):
+        libraries = [
+            compile_library(FORECAST, "forecast"),
+            compile_library(sample("embed_cmake/xor.yaml"), "exclusive_or")]
+        shown = []
+        for standard, flags in [("c++17", []), ("c++20", []),
+                                ("c++17", ["-DSINTER_XTENSOR"])]:
+            if flags and not os.path.exists(
+                    "/usr/include/xtensor/xtensor.hpp"):
+                continue
+            program = build(
+                sample("embed_cmake/main.cpp"), f"-std={standard}", *flags,
+                *libraries, *include(*libraries), "-lm", "-pthread",
+                compiler="g++", name="cpp")
+            shown.append(run(program))
+        self.assertEqual(shown[0], shown[1])
+        self.assertTrue(all("from xtensor: " in text
+                            for text in shown[2:]), shown)
+
+    def test_predict_only(self):
+        with open(FORECAST) as file:
+            text = file.read()
+        # A spec that says nothing of training, and the same by a flag.
+        bare = write("bare.yaml", text[:text.index("loss:")])
+        full = write("full.yaml", text[:text.index("train:")])
+        headers = []
+        for spec, flags in [(bare, []), (full, ["--functions", "predict"])]:
+            library = compile_library(spec, "only", *flags)
+            with open(os.path.join(os.path.dirname(library),
+                                   "forecast.h")) as file:
+                headers.append(file.read())
+            source = write("only.cpp", """
+#include "forecast.hpp"
+int main() {
+  forecast::Model model(3);
+  float past[16] = {}, next = -1;
+  model.predict(past, 1, &next);
+  return next != 0;
+}
+""")
+            run(build(source, library, *include(library), "-std=c++17", "-lm",
+                      "-pthread", compiler="g++"))
+        self.assertEqual(headers[0], headers[1])
+        self.assertNotIn("train_step", headers[0])
 
 
 class CMakeSample(unittest.TestCase):
@@ -295,8 +344,6 @@ int main(void) {
   return fwrite(state, INITS_STATE_BYTES, 1, stdout) != 1;
 }
 """)
-        import array
-        import subprocess
         values = []
         for flags in [[], ["--runtime", "none"]]:
             library = compile_library(spec, "inits", *flags)

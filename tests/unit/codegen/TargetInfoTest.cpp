@@ -33,7 +33,8 @@ sinter::TargetShape shapeOf(const std::string &cpu, const std::string &triple) {
   return target->shape;
 }
 
-const std::string x86 = "x86_64-linux-gnu", arm = "aarch64-linux-gnu";
+const std::string x86 = "x86_64-linux-gnu", arm = "aarch64-linux-gnu",
+                  riscv = "riscv64-linux-gnu", arm32 = "arm-linux-gnueabihf";
 
 } // namespace
 
@@ -45,6 +46,10 @@ TEST_CASE("lanes and registers follow from the processor", "[target]") {
   CHECK(shapeOf("x86-64", x86).lanes == 4);
   CHECK(shapeOf("cortex-a76", arm).lanes == 4);
   CHECK(shapeOf("", arm).registers == 32);
+  CHECK(shapeOf("", riscv).lanes * shapeOf("", riscv).registers == 32);
+  CHECK(shapeOf("sifive-x280", riscv).lanes == 16);
+  CHECK(shapeOf("", arm32).indexBits == 32);
+  CHECK(shapeOf("", "armv7").lanes == 4);
 }
 
 TEST_CASE("unknown names are errors with near matches", "[target]") {
@@ -56,6 +61,12 @@ TEST_CASE("unknown names are errors with near matches", "[target]") {
         std::string::npos);
   CHECK(errorFor("", "wasm32-unknown-unknown").find("64-bit") !=
         std::string::npos);
+  CHECK(errorFor("", "armv6-linux-gnueabihf") ==
+        "expected ARMv7-A or later for its vectors (NEON), got "
+        "'armv6-linux-gnueabihf'");
+  CHECK(errorFor("native", arm32) ==
+        "expected the name of a processor of armv7, as this machine is none, "
+        "got 'native'");
 }
 
 #ifdef __x86_64__
