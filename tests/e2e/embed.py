@@ -170,6 +170,13 @@ int main() {
                       "-pthread", compiler="g++"))
         self.assertEqual(headers[0], headers[1])
         self.assertNotIn("train_step", headers[0])
+        # A program may do without; it predicts, and says what it cannot do.
+        run(tool("sinter"), "compile", bare, "-o", scratch("bare-program"))
+        run(scratch("bare-program"), "train", status=1)
+        run(tool("sinter"), "compile", full, "-o", scratch("no"),
+            "--functions", "predict", status=2)
+        run(tool("sinter"), "compile", full, "-o", scratch("no"),
+            "--runtime", "none", status=2)
 
 
 class CMakeSample(unittest.TestCase):
