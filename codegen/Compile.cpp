@@ -127,7 +127,8 @@ static LogicalResult link(Location loc, const ModelRecord &record,
     return archiveLibrary(loc, objects, record.name, target,
                           !options.freestanding, options.output);
   case EmitKind::Shared:
-    return linkShared(loc, objects, record.name, target, options.output);
+    return linkShared(loc, objects, record.name, target, options.isInspected,
+                      options.output);
   default:
     return linkExecutable(loc, objects, options.output);
   }
@@ -154,7 +155,7 @@ static void addInterface(llvm::Module &module, const ModelRecord &record,
     TableOptions table;
     table.targetCpu = target.machine->getTargetCPU().str();
     table.isMainModel = options.emit == EmitKind::Executable;
-    table.statesOnly = isLibrary(options.emit);
+    table.statesOnly = isLibrary(options.emit) && !options.isInspected;
     if (!table.statesOnly)
       table.recipe = options.recipe;
     global = addModelTable(module, record, table);

@@ -46,6 +46,8 @@ struct CompileOptions {
   std::string recipe;        // for executables; see runtime/trainer/recipe.h
   bool freestanding = false; // no runtime, no libc: a library or an object
   bool debugInfo = false;    // lines of the spec also in libraries
+  /// A shared library shows its whole table and the runtime, to be measured.
+  bool isInspected = false;
 };
 
 /// Compiles the model of `planned`, a module at the planned stage, which is

@@ -114,26 +114,24 @@ private:
     Function *function =
         begin("prepare", builder.getVoidTy(), {pointer, pointer, pointer});
     if (run) {
-      Value *call = createCall();
-      storeField(call, offsetof(sinter_call, state), function->getArg(0));
-      storeField(call, offsetof(sinter_call, arena), function->getArg(1));
-      storeField(call, offsetof(sinter_call, pool), function->getArg(2));
-      builder.CreateCall(run, {call});
+      Value *none = Constant::getNullValue(pointer);
+      builder.CreateCall(
+          run, {createCall({function->getArg(0), function->getArg(1), none,
+                            none, builder.getInt64(1), function->getArg(2)})});
     }
     builder.CreateRetVoid();
   }
 
-  /// A sinter_call on the stack.
-  Value *createCall() {
-    AllocaInst *call = builder.CreateAlloca(
-        ArrayType::get(builder.getInt8Ty(), sizeof(sinter_call)));
-    call->setAlignment(Align(alignof(sinter_call)));
+  /// A sinter_call on the stack: state, arena, inputs, outputs, batch, pool.
+  /// LLVM knows how long the target's pointers are.
+  Value *createCall(ArrayRef<Value *> fields) {
+    auto *type =
+        StructType::get(module.getContext(),
+                        {pointer, pointer, pointer, pointer, i64, pointer});
+    Value *call = builder.CreateAlloca(type);
+    for (auto [index, field] : llvm::enumerate(fields))
+      builder.CreateStore(field, builder.CreateStructGEP(type, call, index));
     return call;
-  }
-
-  void storeField(Value *call, size_t offset, Value *value) {
-    builder.CreateStore(value, builder.CreateConstInBoundsGEP1_64(
-                                   builder.getInt8Ty(), call, offset));
   }
 
   /// A stack array of the pointers.
@@ -163,18 +161,9 @@ private:
       values.push_back(&argument);
     ArrayRef<Value *> tensors = ArrayRef(values).drop_front(3).drop_back();
 
-    Value *call = createCall();
-    auto store = [&](size_t offset, Value *value) {
-      storeField(call, offset, value);
-    };
-    store(offsetof(sinter_call, state), values[0]);
-    store(offsetof(sinter_call, arena), values[1]);
-    store(offsetof(sinter_call, inputs),
-          storePointers(tensors.take_front(inputs)));
-    store(offsetof(sinter_call, outputs),
-          storePointers(tensors.take_back(outputs)));
-    store(offsetof(sinter_call, batch), values[2]);
-    store(offsetof(sinter_call, pool), values.back());
+    Value *call = createCall(
+        {values[0], values[1], storePointers(tensors.take_front(inputs)),
+         storePointers(tensors.take_back(outputs)), values[2], values.back()});
     Function *one = module.getFunction(record.predictOne.symbol);
     if (step.record == &record.predict && one) {
       // Both functions have the same form.

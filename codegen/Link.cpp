@@ -319,7 +319,7 @@ LogicalResult linkExecutable(Location loc, ArrayRef<std::string> objects,
 
 LogicalResult linkShared(Location loc, ArrayRef<std::string> objects,
                          StringRef name, const TargetInfo &target,
-                         StringRef output) {
+                         bool showsRuntime, StringRef output) {
   auto compiler = findCompilerFor(loc, target);
   if (failed(compiler))
     return failure();
@@ -338,7 +338,8 @@ LogicalResult linkShared(Location loc, ArrayRef<std::string> objects,
   llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true)
       << "{ global: " << name
       << "_*; sinter_pool_create; sinter_pool_destroy; "
-         "sinter_flush_denormals; local: *; };\n";
+         "sinter_flush_denormals; "
+      << (showsRuntime ? "sinter_*; " : "") << "local: *; };\n";
 
   SmallVector<StringRef> arguments = {"-shared", "-o", output};
   llvm::append_range(arguments, objects);

@@ -16,11 +16,11 @@ mlir::LogicalResult linkExecutable(mlir::Location loc,
                                    llvm::StringRef output);
 
 /// Links `objects` with the runtime into a shared library, which shows what
-/// NAME.h declares.
+/// NAME.h declares, and all of the runtime where `showsRuntime`.
 mlir::LogicalResult linkShared(mlir::Location loc,
                                llvm::ArrayRef<std::string> objects,
                                llvm::StringRef name, const TargetInfo &target,
-                               llvm::StringRef output);
+                               bool showsRuntime, llvm::StringRef output);
 
 /// Puts `objects`, as NAME.o, NAME.1.o, ..., and the runtime's objects, if
 /// wanted, into an archive.

@@ -110,7 +110,8 @@ private:
   Constant *tensorInfo(const sinter::TensorRecord &record);
   Constant *kernelInfo(const sinter::KernelRecord &record);
   Constant *bufferInfo(const sinter::BufferRecord &record);
-  Constant *functionInfo(const sinter::FunctionRecord &record);
+  Constant *functionInfo(const sinter::FunctionRecord &record,
+                         bool isPrepare = false);
   Constant *stateInfo(const sinter::StateRecord &record);
 
   Module &module;
@@ -172,9 +173,15 @@ Constant *TableWriter::bufferInfo(const sinter::BufferRecord &record) {
        {offsetof(sinter_buffer_info, last_kernel), i64(record.lastKernel)}});
 }
 
-Constant *TableWriter::functionInfo(const sinter::FunctionRecord &function) {
-  const sinter::FunctionRecord none;
-  const sinter::FunctionRecord &record = statesOnly ? none : function;
+Constant *TableWriter::functionInfo(const sinter::FunctionRecord &function,
+                                    bool isPrepare) {
+  // Where steps are not described, loading still has to prepare.
+  sinter::FunctionRecord brief;
+  if (isPrepare) {
+    brief.symbol = function.symbol;
+    brief.arenaBytes = function.arenaBytes;
+  }
+  const sinter::FunctionRecord &record = statesOnly ? brief : function;
   return layOut(
       sizeof(sinter_function_info),
       {{offsetof(sinter_function_info, run), this->function(record.symbol)},
@@ -236,7 +243,7 @@ GlobalVariable *TableWriter::writeModel(const sinter::ModelRecord &record,
        {offsetof(sinter_model, train_step), functionInfo(record.trainStep)},
        {offsetof(sinter_model, recipe), string(options.recipe)},
        {offsetof(sinter_model, predict_one), functionInfo(record.predictOne)},
-       {offsetof(sinter_model, prepare), functionInfo(record.prepare)},
+       {offsetof(sinter_model, prepare), functionInfo(record.prepare, true)},
        {offsetof(sinter_model, derived_offset), i64(record.derivedOffset)}});
   auto *model = new GlobalVariable(
       module, table->getType(), /*isConstant=*/true,

@@ -171,6 +171,7 @@ FailureOr<Build *> Tuner::build(const Choices &choices) {
   auto made = std::make_unique<Build>();
   CompileOptions compile;
   compile.emit = EmitKind::Shared;
+  compile.isInspected = true;
   compile.output = file.str().str();
   TimingScope noTiming;
   if (failed(runPasses(*copy)) ||

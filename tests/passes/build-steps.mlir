@@ -361,6 +361,17 @@ sinter.model @inference batch_bound 8 {
 
 // -----
 
+// What only predicts may have several inputs and outputs.
+// CHECK-LABEL: sinter.model @several
+// CHECK: func.func @predict(%{{.*}}: tensor<?x4xf32>, %{{.*}}: tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x4xf32>)
+sinter.model @several batch_bound 8 {
+  func.func @forward(%x: tensor<?x4xf32>, %y: tensor<?x2xf32>) -> (tensor<?x2xf32>, tensor<?x4xf32>) {
+    return %y, %x : tensor<?x2xf32>, tensor<?x4xf32>
+  }
+}
+
+// -----
+
 //===----------------------------------------------------------------------===//
 // Refused
 //===----------------------------------------------------------------------===//
@@ -371,7 +382,7 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
-sinter.model @m batch_bound 8 {
+sinter.model @m batch_bound 8 attributes {loss = {name = "mean_squared_error"}} {
   // expected-error@+1 {{expected one input and one output, got 1 and 2}}
   func.func @forward(%x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
     return %x, %x : tensor<?x4xf32>, tensor<?x4xf32>
