@@ -116,7 +116,53 @@ std::string OnnxEmitter::convert(const std::string &name, StringRef op,
   return lastResult = name;
 }
 
+std::string OnnxEmitter::oneSample(Value &value, const OnnxOperand &like) {
+  const LayerRecord &layer = model.layers()[*value.parameter];
+  const ImportedWeight &weight = *weights[firstWeight[*value.parameter]];
+  const bool isImage = like.image.size() > 0;
+  const bool wantsFirst = like.layout == Layout::First && !isImage;
+  std::string &known = wantsFirst ? value.oneFirst : value.oneLast;
+  if (!known.empty() && !isImage)
+    return known;
+  Shape shape = value.shape;
+  std::vector<float> values = weight.values;
+  if (wantsFirst) {
+    Shape order;
+    for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i)
+      order.push_back(i);
+    std::rotate(order.begin(), order.end() - 1, order.end());
+    values = permuted(values, shape, order);
+    shape = channelsFirst(shape);
+  } else if (isImage && values.size() > 1) {
+    values = inOrderOf(like, values);
+  }
+  shape.insert(shape.begin(), 1);
+  // Under the parameter's name, the first time.
+  std::string name = layer.parameters[0].name;
+  if (value.copies++ > 0)
+    name += "_" + std::to_string(value.copies - 1);
+  graph.addConstant(name, shape, values);
+  return isImage ? name : known = name;
+}
+
+void OnnxEmitter::repeat(Value &value) {
+  if (!value.parameter || !value.last.empty())
+    return;
+  const std::string sizes = value.base + "/sizes", batch = value.base + "/N",
+                    shape = value.base + "/shape";
+  graph.addNode(batch, "Shape", {model.layers().front().name}, batch,
+                {{"start", int64_t(0)}, {"end", int64_t(1)}});
+  graph.addConstant(sizes, value.shape);
+  graph.addNode(shape, "Concat", {batch, sizes}, shape, {{"axis", int64_t(0)}});
+  const std::string one = oneSample(value, {});
+  lastResult = value.base + "/repeated";
+  graph.addNode(lastResult, "Expand", {one, shape}, lastResult, {},
+                "parameter");
+  value.last = lastResult;
+}
+
 const std::string &OnnxEmitter::inLayout(Value &value, Layout layout) {
+  repeat(value);
   const bool wantsFirst = layout == Layout::First;
   std::string &wanted = wantsFirst ? value.first : value.last;
   if (!wanted.empty())
@@ -140,8 +186,9 @@ const std::string &OnnxEmitter::inLayout(Value &value, Layout layout) {
                           orderTo(layout, value.shape.size()));
 }
 
-OnnxOperand OnnxEmitter::operand(size_t input) const {
-  const Value &value = valueOf(input);
+OnnxOperand OnnxEmitter::operand(size_t input) {
+  Value &value = valueOf(input);
+  repeat(value);
   if (value.first.empty())
     return {value.last};
   return {value.first, Layout::First, value.image};
@@ -153,24 +200,38 @@ std::string OnnxEmitter::operand(size_t input, Layout layout) {
 
 std::string OnnxEmitter::elements(size_t input) {
   Value &value = valueOf(input);
+  repeat(value);
   if (value.last.empty() && value.image.empty() && layoutsAgree(value.shape))
     return value.first;
   return inLayout(value, Layout::Last);
 }
 
-std::vector<OnnxOperand> OnnxEmitter::operands() {
-  const Value &one = valueOf(0);
+std::vector<OnnxOperand> OnnxEmitter::operands(bool broadcast) {
+  auto inputs = llvm::seq<size_t>(0, numInputs());
+  auto isWhole = [&](size_t i) { return !valueOf(i).parameter; };
+  std::vector<size_t> leaders; // they settle the layout
+  for (size_t i : inputs)
+    if (!broadcast || isWhole(i))
+      leaders.push_back(i);
+  if (leaders.empty())
+    leaders.assign(inputs.begin(), inputs.end());
+  // Nobody else brings the batch.
+  const bool repeats = !broadcast || llvm::none_of(inputs, isWhole);
+  const Value &one = valueOf(leaders[0]);
   // Flattened images have to be of one shape; others are made to follow.
   auto isFirst = [&](size_t i) { return !valueOf(i).first.empty(); };
   auto isAlike = [&](size_t i) { return valueOf(i).image == one.image; };
-  auto inputs = llvm::seq<size_t>(0, numInputs());
-  const bool first = one.shape.size() > 1 ? llvm::any_of(inputs, isFirst)
-                                          : llvm::all_of(inputs, isFirst) &&
-                                                llvm::all_of(inputs, isAlike);
+  const bool first = one.shape.size() > 1 ? llvm::any_of(leaders, isFirst)
+                                          : llvm::all_of(leaders, isFirst) &&
+                                                llvm::all_of(leaders, isAlike);
   const Layout layout = first ? Layout::First : Layout::Last;
   std::vector<OnnxOperand> result;
-  for (size_t i : inputs)
-    result.push_back({operand(i, layout), layout, first ? one.image : Shape()});
+  for (size_t i : inputs) {
+    OnnxOperand operand = {"", layout, first ? one.image : Shape()};
+    operand.name = repeats || isWhole(i) ? this->operand(i, layout)
+                                         : oneSample(valueOf(i), operand);
+    result.push_back(std::move(operand));
+  }
   return result;
 }
 
@@ -289,4 +350,11 @@ void OnnxEmitter::setResult(OnnxOperand result) {
 
 void OnnxEmitter::passInput() {
   valueOfLayer.push_back(valueOfLayer[current->inputs[0].layer()]);
+}
+
+void OnnxEmitter::setParameter() {
+  Value value{current->name, current->shape, {}, "", ""};
+  value.parameter = static_cast<size_t>(current - model.layers().data());
+  valueOfLayer.push_back(results.size());
+  results.push_back(std::move(value));
 }

@@ -8,7 +8,8 @@
 // which its result is; a layout that is missing is made once, where it is first
 // asked for. So a chain of image layers is transposed at its ends alone. A
 // flattened image keeps its channels first, too: a rule with weights puts these
-// into the order of its input.
+// into the order of its input. A layer `parameter` is an initialiser; only who
+// cannot broadcast it gets it repeated.
 // Known weakness: layouts are settled in one sweep, layer by layer; a branch
 // that is left early with channels last is not redone.
 #ifndef SINTER_FRONTEND_ONNXEMITTER_H
@@ -16,6 +17,8 @@
 
 #include "frontend/OnnxGraph.h"
 #include "frontend/OnnxWriter.h"
+
+#include <optional>
 
 namespace sinter::frontend {
 
@@ -51,12 +54,13 @@ public:
   size_t numInputs() const { return current->inputs.size(); }
   const Shape &shape(size_t input = 0) const { return valueOf(input).shape; }
   /// In the layout at hand.
-  OnnxOperand operand(size_t input = 0) const;
+  OnnxOperand operand(size_t input = 0);
   std::string operand(size_t input, Layout layout);
   /// In any layout, for those who take its elements in row-major order.
   std::string elements(size_t input = 0);
-  /// All inputs in one layout.
-  std::vector<OnnxOperand> operands();
+  /// All inputs in one layout. With `broadcast`, parameters may come as a batch
+  /// of one; one of the others has a whole one.
+  std::vector<OnnxOperand> operands(bool broadcast = false);
   /// Whether it is there as int64.
   bool isInteger(size_t input) const;
 
@@ -83,6 +87,8 @@ public:
   void setResult(OnnxOperand result);
   /// The result is the input itself.
   void passInput();
+  /// The result is parameter 0, the same for every sample.
+  void setParameter();
 
 private:
   struct Value {
@@ -90,12 +96,22 @@ private:
     Shape shape;
     Shape image; // of `first`, as OnnxOperand's
     std::string last, first;
+    /// The layer whose parameter it is. Its layouts are then made where they
+    /// are first asked for.
+    std::optional<size_t> parameter = std::nullopt;
+    /// The parameter as a batch of one.
+    std::string oneLast = {}, oneFirst = {};
+    size_t copies = 0; // of it that there are
   };
 
   Value &valueOf(size_t input);
   const Value &valueOf(size_t input) const;
   /// Makes a layout that is missing.
   const std::string &inLayout(Value &value, Layout layout);
+  /// A parameter as a batch of one, in the layout of `like`.
+  std::string oneSample(Value &value, const OnnxOperand &like);
+  /// A parameter as a batch like the others.
+  void repeat(Value &value);
   std::string fresh(const std::string &wanted);
   std::string convert(const std::string &name, llvm::StringRef op,
                       const std::string &operand, const Shape &list);

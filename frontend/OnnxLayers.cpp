@@ -64,6 +64,62 @@ static std::string hardSigmoid(OnnxEmitter &e, const Config &, std::string x) {
   return e.node("HardSigmoid", {x}, {{"alpha", 1.0f / 6}, {"beta", 0.5f}});
 }
 
+static std::string celu(OnnxEmitter &e, const Config &config, std::string x) {
+  return e.node("Celu", {x}, {{"alpha", numberOf(config, "alpha")}});
+}
+
+/// What lies within `threshold` of 0 is 0, the rest moves by `bias` towards it.
+static std::string shrink(OnnxEmitter &e, std::string x, float threshold,
+                          float bias) {
+  return e.node("Shrink", {x}, {{"lambd", threshold}, {"bias", bias}});
+}
+
+static std::string hardShrink(OnnxEmitter &e, const Config &config,
+                              std::string x) {
+  return shrink(e, x, numberOf(config, "threshold"), 0);
+}
+
+static std::string softShrink(OnnxEmitter &e, const Config &config,
+                              std::string x) {
+  const float threshold = numberOf(config, "threshold");
+  return shrink(e, x, threshold, threshold);
+}
+
+static std::string clip(OnnxEmitter &e, std::string x, double low,
+                        double high) {
+  return e.node("Clip", {x, e.constant("low", low), e.constant("high", high)});
+}
+
+static std::string hardTanh(OnnxEmitter &e, const Config &, std::string x) {
+  return clip(e, x, -1, 1);
+}
+
+static std::string relu6(OnnxEmitter &e, const Config &, std::string x) {
+  return clip(e, x, 0, 6);
+}
+
+/// x tanh(softplus(x)); the op Mish came with set 18.
+static std::string mish(OnnxEmitter &e, const Config &, std::string x) {
+  return e.node("Mul", {x, e.node("Tanh", {e.node("Softplus", {x})})});
+}
+
+static std::string logSigmoid(OnnxEmitter &e, const Config &, std::string x) {
+  return e.node("Neg", {e.node("Softplus", {e.node("Neg", {x})})});
+}
+
+/// (x + sqrt(x^2 + b)) / 2
+static std::string squareplus(OnnxEmitter &e, const Config &config,
+                              std::string x) {
+  std::string y = e.node("Mul", {x, x});
+  y = e.node("Sqrt",
+             {e.node("Add", {y, e.constant("b", numberOf(config, "b"))})});
+  return e.node("Mul", {e.node("Add", {x, y}), e.constant("half", 0.5)});
+}
+
+static std::string tanhShrink(OnnxEmitter &e, const Config &, std::string x) {
+  return e.node("Sub", {x, e.node("Tanh", {x})});
+}
+
 namespace {
 struct ActivationRule {
   StringRef name;
@@ -77,9 +133,11 @@ static std::string plain(OnnxEmitter &e, const Config &, std::string x) {
   return e.node(op, {x});
 }
 static constexpr char kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
-                      kSoftplus[] = "Softplus";
+                      kSoftplus[] = "Softplus", kExp[] = "Exp",
+                      kHardSwish[] = "HardSwish", kSoftsign[] = "Softsign",
+                      kSoftmax[] = "Softmax", kLogSoftmax[] = "LogSoftmax";
 
-/// linear and softmax are in activate().
+/// What runs over the channels is in alongChannels(), and linear is nothing.
 static const ActivationRule activationRules[] = {
     {"relu", relu},
     {"leaky_relu", relu},
@@ -91,7 +149,26 @@ static const ActivationRule activationRules[] = {
     {"hard_sigmoid", hardSigmoid},
     {"tanh", plain<kTanh>},
     {"softplus", plain<kSoftplus>},
+    {"celu", celu},
+    {"exponential", plain<kExp>},
+    {"hard_shrink", hardShrink},
+    {"hard_silu", plain<kHardSwish>},
+    {"hard_tanh", hardTanh},
+    {"log_sigmoid", logSigmoid},
+    {"mish", mish},
+    {"relu6", relu6},
+    {"soft_shrink", softShrink},
+    {"softsign", plain<kSoftsign>},
+    {"squareplus", squareplus},
+    {"tanh_shrink", tanhShrink},
 };
+
+/// The op of an activation along the channels, or null.
+static const char *alongChannels(StringRef activation) {
+  return activation == "softmax"       ? kSoftmax
+         : activation == "log_softmax" ? kLogSoftmax
+                                       : nullptr;
+}
 
 static const ActivationRule *findActivation(StringRef name) {
   for (const ActivationRule &rule : activationRules)
@@ -101,7 +178,7 @@ static const ActivationRule *findActivation(StringRef name) {
 }
 
 bool sinter::frontend::hasOnnxActivation(StringRef name) {
-  return name == "linear" || name == "softmax" || findActivation(name);
+  return name == "linear" || alongChannels(name) || findActivation(name);
 }
 
 /// The last dimension of a sample, in the batch that has it.
@@ -111,8 +188,8 @@ static int64_t channelAxis(const OnnxOperand &x) {
 
 static OnnxOperand activate(OnnxEmitter &e, const Config &activation,
                             OnnxOperand x) {
-  if (activation.name == "softmax")
-    x.name = e.node("Softmax", {x.name}, {{"axis", channelAxis(x)}});
+  if (const char *op = alongChannels(activation.name))
+    x.name = e.node(op, {x.name}, {{"axis", channelAxis(x)}});
   else if (activation.name != "linear")
     x.name = findActivation(activation.name)->emit(e, activation, x.name);
   return x;
@@ -212,6 +289,8 @@ static void emitEmbedding(OnnxEmitter &e) {
   e.setResult({e.node("Gather", {e.weight(0), x}, {{"axis", int64_t(0)}})});
 }
 
+static void emitParameter(OnnxEmitter &e) { e.setParameter(); }
+
 static void emitRescaling(OnnxEmitter &e) {
   OnnxOperand x = e.operand();
   x.name =
@@ -226,7 +305,7 @@ static constexpr char kAdd[] = "Add", kMul[] = "Mul", kSub[] = "Sub",
 
 /// Ops of two operands, from the left.
 template <const char *op> static void emitBinary(OnnxEmitter &e) {
-  std::vector<OnnxOperand> inputs = e.operands();
+  std::vector<OnnxOperand> inputs = e.operands(/*broadcast=*/true);
   OnnxOperand y = inputs[0];
   for (const OnnxOperand &x : ArrayRef(inputs).drop_front())
     y.name = e.node(op, {y.name, x.name});
@@ -242,7 +321,7 @@ static std::vector<std::string> namesOf(ArrayRef<OnnxOperand> operands) {
 
 /// Ops of any number of operands.
 template <const char *op> static void emitMany(OnnxEmitter &e) {
-  std::vector<OnnxOperand> inputs = e.operands();
+  std::vector<OnnxOperand> inputs = e.operands(/*broadcast=*/true);
   OnnxOperand y = inputs[0];
   y.name = e.node(op, namesOf(inputs));
   e.setResult(y);
@@ -267,25 +346,16 @@ static void emitConcatenate(OnnxEmitter &e) {
 
 const OnnxRule *sinter::frontend::findOnnxRule(StringRef layer) {
   static const OnnxRule rules[] = {
-      {"flatten", emitFlatten},
-      {"reshape", emitReshape},
-      {"permute", emitPermute},
-      {"dense", emitDense},
-      {"embedding", emitEmbedding},
-      {"rescaling", emitRescaling},
-      {"activation", emitActivationLayer},
-      {"relu", emitNamedActivation},
-      {"leaky_relu", emitNamedActivation},
-      {"elu", emitNamedActivation},
-      {"softmax", emitNamedActivation},
-      {"dropout", passInput},
-      {"gaussian_noise", passInput},
-      {"add", emitBinary<kAdd>},
-      {"multiply", emitBinary<kMul>},
-      {"subtract", emitBinary<kSub>},
-      {"average", emitMany<kMean>},
-      {"maximum", emitMany<kMax>},
-      {"minimum", emitMany<kMin>},
+      {"flatten", emitFlatten},         {"reshape", emitReshape},
+      {"permute", emitPermute},         {"dense", emitDense},
+      {"parameter", emitParameter},     {"embedding", emitEmbedding},
+      {"rescaling", emitRescaling},     {"activation", emitActivationLayer},
+      {"relu", emitNamedActivation},    {"leaky_relu", emitNamedActivation},
+      {"elu", emitNamedActivation},     {"softmax", emitNamedActivation},
+      {"dropout", passInput},           {"gaussian_noise", passInput},
+      {"add", emitBinary<kAdd>},        {"multiply", emitBinary<kMul>},
+      {"subtract", emitBinary<kSub>},   {"average", emitMany<kMean>},
+      {"maximum", emitMany<kMax>},      {"minimum", emitMany<kMin>},
       {"concatenate", emitConcatenate},
   };
   for (ArrayRef<OnnxRule> table : {ArrayRef(rules), onnxImageRules()})

@@ -29,7 +29,11 @@ MODULES = os.path.join(e2e.ROOT, "build", "bench", "node", "node_modules")
 ACTIVATIONS = [
     "relu", "{relu: {negative_slope: 0.1}}", "leaky_relu", "{elu: {alpha: 0.7}}",
     "selu", "gelu", "{gelu: {approximate: true}}", "silu", "sigmoid",
-    "hard_sigmoid", "tanh", "softplus", "softmax"]
+    "hard_sigmoid", "tanh", "softplus", "softmax", "log_softmax",
+    "{celu: {alpha: 0.7}}", "exponential", "{hard_shrink: {threshold: 0.3}}",
+    "hard_silu", "hard_tanh", "log_sigmoid", "mish", "relu6",
+    "{soft_shrink: {threshold: 0.3}}", "softsign", "{squareplus: {b: 2}}",
+    "tanh_shrink"]
 
 # name: (shape of a sample, layers)
 CASES = {
@@ -74,6 +78,30 @@ CASES = {
     "dense_image": ([4, 3, 2], """
         - conv2d: {filters: 3, kernel_size: 2}
         - dense: {units: 5, activation: softmax}"""),
+    "parameter": ([4, 3], """
+        - parameter: {shape: [4, 3], name: p}
+        - add: {inputs: [input, p]}"""),
+    "parameter_vector": ([4], """
+        - parameter: {shape: [4], name: p}
+        - parameter: {shape: [1], name: q, trainable: false}
+        - multiply: {inputs: [p, input, q]}"""),
+    "parameter_image": ([5, 4, 2], """
+        - parameter: {shape: [1, 1, 3], name: p}
+        - conv2d: {filters: 3, kernel_size: 2, inputs: input}
+        - multiply: {inputs: [p, conv2d], name: product}
+        - flatten: {name: flat}
+        - parameter: {shape: [36], name: q}
+        - subtract: {inputs: [q, flat]}"""),
+    "parameter_repeated": ([5, 4, 2], """
+        - parameter: {shape: [4, 3, 2], name: p}
+        - conv2d: {filters: 2, kernel_size: 2, inputs: p, name: c, padding: same}
+        - max_pooling2d: {pool_size: 2, strides: 1, inputs: input, name: m}
+        - concatenate: {inputs: [m, p], name: j}
+        - conv2d: {filters: 2, kernel_size: 1, name: d, inputs: j}
+        - add: {inputs: [c, d], name: sum}
+        - parameter: {shape: [2, 2, 2], name: q}
+        - max_pooling2d: {pool_size: 2, strides: 2, inputs: sum, name: n, padding: same}
+        - maximum: {inputs: [q, n]}"""),
     "embedding": ([6], "embedding: {input_dim: 20, output_dim: 5}"),
     "embedding_pool": ([6], """
         - embedding: {input_dim: 20, output_dim: 5}
@@ -141,6 +169,22 @@ CASES = {
         conv2d: {filters: 5, kernel_size: [3, 5], strides: 2, padding: same, use_bias: false}"""),
     "conv2d_dilated_groups": ([9, 8, 4], """
         conv2d: {filters: 6, kernel_size: 3, dilation_rate: [2, 1], padding: same, groups: 2}"""),
+    "conv1d_padded": ([13, 3], """
+        conv1d: {filters: 4, kernel_size: 4, strides: 2, padding: [3, 1]}"""),
+    "conv2d_padded": ([9, 8, 3], """
+        conv2d: {filters: 4, kernel_size: 3, strides: 2, padding: [[2, 0], [1, 1]], activation: relu}"""),
+    "depthwise_conv2d_padded": ([9, 8, 3], """
+        depthwise_conv2d: {kernel_size: 3, padding: [[1, 2], [0, 1]]}"""),
+    "conv2d_transpose_explicit": ([5, 4, 3], """
+        conv2d_transpose: {filters: 2, kernel_size: 3, strides: 2, padding: [[1, 0], [1, 1]], activation: tanh}"""),
+    "conv2d_transpose_explicit_more": ([5, 4, 3], """
+        conv2d_transpose: {filters: 2, kernel_size: 4, strides: 3, padding: 1, output_padding: [1, 0]}"""),
+    "max_pooling_padded": ([9, 8, 3], """
+        - max_pooling2d: {pool_size: 3, strides: 2, padding: [[1, 0], [2, 1]]}"""),
+    "average_pooling_padded": ([9, 8, 3], """
+        - average_pooling2d: {pool_size: 3, strides: 2, padding: [[1, 0], [2, 1]]}
+        - reshape: [20, 3]
+        - average_pooling1d: {pool_size: 3, strides: 2, padding: [1, 2]}"""),
     "depthwise_conv2d": ([9, 8, 3], """
         depthwise_conv2d: {kernel_size: 3, strides: 2, padding: same, depth_multiplier: 2}"""),
     "separable_conv2d": ([9, 8, 3], """
@@ -207,7 +251,7 @@ CASES = {
         - layer_normalization: {center: false}"""),
 }
 for i, activation in enumerate(ACTIVATIONS):
-    CASES[f"activation_{re.search('[a-z_]+', activation)[0]}_{i}"] = (
+    CASES[f"activation_{re.search('[a-z_0-9]+', activation)[0]}_{i}"] = (
         [9], f"activation: {activation}")
 
 SAMPLES = ["fashion_mlp", "sign_cnn", "cifar_resnet"]
@@ -218,7 +262,8 @@ def spec_of(name):
     layers = layers.strip("\n")
     if "\n" not in layers and not layers.lstrip().startswith("-"):
         layers = "- " + layers.lstrip()
-    if not re.search("dense|conv|_normalization|embedding", layers):
+    if not re.search("dense|conv|_normalization|embedding|parameter",
+                     layers):
         # A trainer has to have something to train.
         indent = re.match(" *", layers)[0]
         layers += f"\n{indent}- dense: {{units: 5, name: behind}}"
@@ -241,7 +286,7 @@ def write_weights(path, spec, random):
         reach = (3 / max(e2e.product(shape[:-1]), 1)) ** 0.5
         low, high = {"moving_variance": (0.5, 2), "gamma": (0.5, 1.5),
                      "embeddings": (-1, 1), "beta": (-0.5, 0.5),
-                     "bias": (-0.5, 0.5), "moving_mean": (-0.5, 0.5),
+                     "bias": (-0.5, 0.5), "value": (-2, 2), "moving_mean": (-0.5, 0.5),
                      "depthwise_kernel": (-0.6, 0.6)}.get(kind, (-reach, reach))
         tensors[name] = (shape, [random.uniform(low, high)
                                  for _ in range(size)])
@@ -354,7 +399,7 @@ class Layers(unittest.TestCase):
         text = "\n".join(spec_of(name) for name in CASES)
         used = set(re.findall(r"^\s*- ([a-z0-9_]+)", text, re.M))
         self.assertEqual(names("Layers") - {"input"} - used, set())
-        used = set(re.findall(r"activation: \{?([a-z_]+)", text))
+        used = set(re.findall(r"activation: \{?([a-z_0-9]+)", text))
         self.assertEqual(names("Activations") - used, set())
 
     def test_checked(self):
@@ -382,7 +427,8 @@ class Layers(unittest.TestCase):
                 "add": 3, "concatenate": 2, "embedding_pool": 1,
                 "global_average_pooling2d": 0, "global_max_pooling2d": 1,
                 "softmax_channels": 2, "up_sampling1d": 0, "cropping1d": 0,
-                "permute": 2, "batch_normalization": 2}.items():
+                "permute": 2, "parameter": 0, "parameter_vector": 0,
+                "parameter_image": 2, "batch_normalization": 2}.items():
             ops = self.content[name]["ops"]
             self.assertEqual(ops.count("Transpose"), count, f"{name}: {ops}")
 
