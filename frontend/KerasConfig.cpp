@@ -268,9 +268,22 @@ static std::pair<std::string, const Json *> nameAndConfig(const Json &value) {
   return {name, config};
 }
 
+/// ReLU with an upper limit of 6 and nothing else set.
+static bool isRelu6(StringRef className, const Json *config) {
+  const Json *limit = member(config, "max_value");
+  auto isOff = [&](const char *name) {
+    const Json *value = member(config, name);
+    return !value || value->is_null() || *value == 0;
+  };
+  return className == "ReLU" && limit && *limit == 6 &&
+         isOff("negative_slope") && isOff("threshold");
+}
+
 std::optional<Config> KerasConfigReader::named(Kind kind, const Json &value) {
   const Table &table = tableOf(kind);
   auto [name, config] = nameAndConfig(value);
+  if (kind == Kind::Activation && isRelu6(name, config))
+    return Config("relu6");
   const EntryInfo *entry = findEntry(kind, name);
   if (!entry)
     return complain(("the " + table.noun + " ").str() +
@@ -373,10 +386,16 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   for (StringRef version : {"V1", "V2"}) // of TensorFlow 1.x
     if (name != version)
       name.consume_back(version);
+  if (isRelu6(name, &config)) {
+    checkType(config);
+    if (!complaints.empty())
+      return std::nullopt;
+    return Config("activation", {{"activation", Config("relu6")}});
+  }
   const auto &entries = tableOf(Kind::Layer).entries;
   auto it = llvm::find_if(
       entries, [&](const EntryInfo &entry) { return entry.className == name; });
-  if (it == entries.end() || it->name == "input") {
+  if (it == entries.end() || it->name == "input" || it->name == "parameter") {
     const bool isKeras =
         llvm::is_contained(tableOf(Kind::Layer).notYet, toSnakeCase(name)) ||
         name == "LSTM" || name == "GRU" || name == "PReLU";

@@ -191,6 +191,10 @@ OrderedJson JsonWriter::layer(const LayerRecord &record) {
   if (record.config.name == "input")
     return inputLayer(record);
   const EntryInfo &entry = *tableOf(Kind::Layer).find(record.config.name);
+  if (record.config.name == "parameter")
+    refused.push_back("layer '" + record.name +
+                      "' (parameter): Keras has no layer that is a tensor of "
+                      "its own");
   OrderedJson config;
   config["name"] = record.name;
   config["trainable"] = true; // replaced by the layer's own argument

@@ -10,6 +10,7 @@
 #include "frontend/Catalog.h"
 #include "frontend/Hdf5Writer.h"
 #include "frontend/KerasJson.h"
+#include "frontend/KerasPadding.h"
 #include "frontend/ModelExport.h"
 #include "frontend/ZipFile.h"
 
@@ -24,22 +25,32 @@ static std::string toText(const OrderedJson &json) {
   return json.dump(-1, ' ', /*ensure_ascii=*/true);
 }
 
-/// The network's JSON, or nothing after reports.
-static std::optional<OrderedJson> networkOf(const ExportSource &source,
-                                            KerasDialect dialect,
-                                            Diagnostics &diagnostics) {
+namespace {
+/// The model in Keras's layers, and its JSON.
+struct Network {
+  ModelBuilder model;
+  OrderedJson json;
+};
+} // namespace
+
+/// Nothing after reports.
+static std::optional<Network> networkOf(const ExportSource &source,
+                                        KerasDialect dialect,
+                                        Diagnostics &diagnostics) {
   std::vector<std::string> refused;
-  OrderedJson json = toKerasModel(source.model, dialect, refused);
+  ModelBuilder model = withKerasPadding(source.model, refused);
+  OrderedJson json =
+      toKerasModel(refused.empty() ? model : source.model, dialect, refused);
   for (const std::string &what : refused)
     diagnostics.error({}, what);
   if (!refused.empty())
     return std::nullopt;
-  const double scale = source.model.layers().front().config.number("scale");
+  const double scale = model.layers().front().config.number("scale");
   if (scale != 1)
     diagnostics.warning({}, "Keras's model gets its data as the network does: "
                             "multiply it by the spec's input scale (" +
                                 Value(scale).describe() + ") first");
-  return json;
+  return Network{std::move(model), std::move(json)};
 }
 
 static StringRef variableOf(const Parameter &parameter) {
@@ -57,21 +68,23 @@ static ExportResult reportFull(const std::string &path,
 // ---------------------------------------------------------------------
 
 /// /model_weights: a group for each layer, also for those without weights.
-static void addLayerGroups(const ExportSource &source, Hdf5Writer &file) {
+static void addLayerGroups(const ModelBuilder &model,
+                           const std::vector<ImportedWeight> &weights,
+                           Hdf5Writer &file) {
   const std::string root = "/model_weights";
   file.group(root);
   std::vector<std::string> names;
-  auto weight = source.weights.begin();
+  auto weight = weights.begin();
   // Keras's Sequential does not count its input among its layers.
   for (const LayerRecord &layer :
-       source.model.layers().drop_front(isSequential(source.model) ? 1 : 0)) {
+       model.layers().drop_front(isSequential(model) ? 1 : 0)) {
     const std::string group = root + "/" + layer.name;
     file.group(group);
     names.push_back(layer.name);
     std::vector<std::string> variables;
     for (const Parameter &parameter : layer.parameters) {
       variables.push_back(
-          (source.model.name() + "/" + layer.name + "/" + variableOf(parameter))
+          (model.name() + "/" + layer.name + "/" + variableOf(parameter))
               .str());
       file.dataset(group + "/" + variables.back(), weight->shape,
                    weight->values);
@@ -89,18 +102,18 @@ static void addLayerGroups(const ExportSource &source, Hdf5Writer &file) {
 ExportResult sinter::frontend::exportKerasHdf5(const ExportSource &source,
                                                const std::string &path,
                                                Diagnostics &diagnostics) {
-  std::optional<OrderedJson> network =
+  std::optional<Network> network =
       networkOf(source, KerasDialect::Hdf5, diagnostics);
   if (!network)
     return ExportResult::Refused;
   Hdf5Writer file;
   file.text("/", "backend", "tensorflow");
   file.text("/", "keras_version", kKerasVersion);
-  file.text("/", "model_config", toText(*network));
+  file.text("/", "model_config", toText(network->json));
   if (source.spec.loss && source.spec.optimizer)
     file.text("/", "training_config",
               toText(toKerasTraining(source.spec, KerasDialect::Hdf5)));
-  addLayerGroups(source, file);
+  addLayerGroups(network->model, source.weights, file);
   std::string bytes = file.bytes();
   if (bytes.empty())
     return reportFull(path, diagnostics);
@@ -112,11 +125,12 @@ ExportResult sinter::frontend::exportKerasHdf5(const ExportSource &source,
 // -----------------------------------------------------------------
 
 /// Groups are named after classes: conv2d, conv2d_1, ...
-static std::string archivedWeights(const ExportSource &source) {
+static std::string archivedWeights(const ModelBuilder &model,
+                                   const std::vector<ImportedWeight> &weights) {
   Hdf5Writer file;
   LayerNamer namer;
-  auto weight = source.weights.begin();
-  for (const LayerRecord &layer : source.model.layers()) {
+  auto weight = weights.begin();
+  for (const LayerRecord &layer : model.layers()) {
     StringRef className =
         tableOf(Kind::Layer).find(layer.config.name)->className;
     const std::string group = "/layers/" + namer.fresh(className) + "/vars";
@@ -133,12 +147,12 @@ static std::string archivedWeights(const ExportSource &source) {
 ExportResult sinter::frontend::exportKerasArchive(const ExportSource &source,
                                                   const std::string &path,
                                                   Diagnostics &diagnostics) {
-  std::optional<OrderedJson> network =
+  std::optional<Network> network =
       networkOf(source, KerasDialect::Archive, diagnostics);
   if (!network)
     return ExportResult::Refused;
   if (source.spec.loss && source.spec.optimizer)
-    (*network)["compile_config"] =
+    network->json["compile_config"] =
         toKerasTraining(source.spec, KerasDialect::Archive);
   std::time_t now = std::time(nullptr);
   char date[32];
@@ -146,12 +160,12 @@ ExportResult sinter::frontend::exportKerasArchive(const ExportSource &source,
   OrderedJson metadata;
   metadata["keras_version"] = kKerasVersion;
   metadata["date_saved"] = date;
-  std::string weights = archivedWeights(source);
+  std::string weights = archivedWeights(network->model, source.weights);
   if (weights.empty())
     return reportFull(path, diagnostics);
   std::string wrong =
       writeZip(path, {{"metadata.json", toText(metadata)},
-                      {"config.json", toText(*network)},
+                      {"config.json", toText(network->json)},
                       {"model.weights.h5", std::move(weights)}});
   if (wrong.empty())
     return ExportResult::Done;

@@ -48,6 +48,19 @@ def import_model(path, name, *flags):
     return spec, e2e.read_safetensors(weights) if os.path.exists(weights) else {}
 
 
+def random_weights(spec):
+    """A safetensors file with numbers for all parameters of a spec."""
+    graph = e2e.run(e2e.tool("sinter"), "dump", spec, "--stage", "graph")
+    tensors, source = {}, random.Random(5)
+    for name, shape in re.findall(
+            r'sinter\.state \w+ @"?([^" ]+)"? : tensor<([0-9x]+)xf32>',
+            graph):
+        sizes = [int(size) for size in shape.split("x")]
+        tensors[name] = (sizes, [source.uniform(0.1, 1) for _ in range(
+            e2e.product(sizes))])
+    return e2e.write_safetensors(e2e.scratch("random.safetensors"), tensors)
+
+
 def without_comments(spec):
     return [line for line in spec.split("\n") if not line.startswith("#")]
 
@@ -415,7 +428,7 @@ optimizer: {sgd: {learning_rate: {exponential_decay: {
   momentum: 0.9, nesterov: true, clipnorm: 1}}
 metrics: [accuracy, {top_k_categorical_accuracy: {k: 3, name: top3}}]
 """)
-        weights = self.random_weights(spec)
+        weights = random_weights(spec)
         one = e2e.scratch("wide.h5")
         sinter("export", "--spec", spec, "--weights", weights, "-o", one)
         first, values = import_model(one, "wide1")
@@ -432,18 +445,6 @@ metrics: [accuracy, {top_k_categorical_accuracy: {k: 3, name: top3}}]
         graphs = [e2e.run(e2e.tool("sinter"), "dump", path, "--stage", "graph")
                   for path in (spec, e2e.scratch("wide1/spec.yaml"))]
         self.assertEqual(*graphs)
-
-    def random_weights(self, spec):
-        """A safetensors file with numbers for all parameters of a spec."""
-        graph = e2e.run(e2e.tool("sinter"), "dump", spec, "--stage", "graph")
-        tensors, source = {}, random.Random(5)
-        for name, shape in re.findall(
-                r'sinter\.state \w+ @"?([^" ]+)"? : tensor<([0-9x]+)xf32>',
-                graph):
-            sizes = [int(size) for size in shape.split("x")]
-            tensors[name] = (sizes, [source.uniform(0.1, 1) for _ in range(
-                e2e.product(sizes))])
-        return e2e.write_safetensors(e2e.scratch("random.safetensors"), tensors)
 
     def test_spellings_of_keras_2(self):
         """Forms that files of TensorFlow 1.x to Keras 2.15 have."""
@@ -593,6 +594,91 @@ layers:
             self.assertAlmostEqual(got, wanted, places=5)
 
 
+class Padding(unittest.TestCase):
+    """Numbers as padding, which Keras's layers do not have."""
+
+    LAYERS = """
+  - conv2d: {filters: 4, kernel_size: 3, strides: 2, padding: [[2, 0], [1, 1]], activation: relu6}
+  - max_pooling2d: {pool_size: 3, strides: 1, padding: [[1, 0], [1, 0]]}
+  - depthwise_conv2d: {kernel_size: 3, padding: 1, activation: mish}
+  - conv2d_transpose: {filters: 2, kernel_size: 3, strides: 2, padding: [[1, 0], [1, 2]],
+      output_padding: [0, 1], activation: {celu: {alpha: 1.0}}}
+  - average_pooling2d: {pool_size: 2, padding: [[0, 1], [0, 1]]}
+  - reshape: [-1, 2]
+  - conv1d: {filters: 3, kernel_size: 4, padding: [3, 1], activation: tanh_shrink}
+  - max_pooling1d: {pool_size: 3, padding: 0}"""
+
+    def spec(self, name, layers):
+        return e2e.write(name, "model: padded\ninput: {shape: [12, 11, 3]}\n"
+                               f"layers:{layers}\n"
+                               "loss: mean_squared_error\noptimizer: sgd\n")
+
+    def test_same_network(self):
+        spec = self.spec("padded.yaml", self.LAYERS)
+        weights = random_weights(spec)
+        values = random.Random(3)
+        inputs = e2e.write_npy(
+            e2e.scratch("padded.npy"), (3, 12, 11, 3),
+            [values.uniform(-1, 1) for _ in range(3 * 12 * 11 * 3)])
+        wanted = e2e.Trainer(spec, "padded").predict(weights, inputs)
+        for ending in ".h5", ".keras":
+            path = e2e.scratch("padded" + ending)
+            sinter("export", "--spec", spec, "--weights", weights, "-o", path)
+            text, numbers = import_model(path, "padded-" + ending)
+            self.assertEqual(numbers, e2e.read_safetensors(weights))
+            # As the words that Keras has where these are equal.
+            self.assertEqual(re.findall(r"(?<!_)padding: [^,}]*|cropping: [^n]*", text), [
+                "padding: [[2", "padding: [[1", "padding: same",
+                "cropping: [[1, 0], [1, 2]], ", "padding: same", "padding: [3"])
+            folder = e2e.scratch("padded-" + ending)
+            got = e2e.Trainer(folder + "/spec.yaml", "padded-" + ending).predict(
+                folder + "/weights.safetensors", inputs)
+            self.assertEqual(got[0], wanted[0])
+            for a, b in zip(got[1], wanted[1]):
+                self.assertAlmostEqual(a, b, delta=1e-5)
+
+    def test_refused(self):
+        for layers, *texts in [
+                ("\n  - conv2d: {filters: 2, kernel_size: 1, name: c}"
+                 "\n  - max_pooling2d: {padding: 1, name: pool}",
+                 "layer 'pool' (max_pooling2d)", "put a relu before it"),
+                ("\n  - conv2d: {filters: 2, kernel_size: 1, name: c}"
+                 "\n  - average_pooling2d: {padding: 1, name: pool}",
+                 "layer 'pool' (average_pooling2d)", "count in the average"),
+                ("\n  - conv2d: {filters: 2, kernel_size: 1, name: c, activation: "
+                 "{celu: {alpha: 2}}}", "layer 'c'", "activation celu"),
+                ("\n  - parameter: {shape: [1, 1, 3], name: tensor}"
+                 "\n  - add: {inputs: [input, tensor]}",
+                 "layer 'tensor' (parameter): Keras has no layer")]:
+            spec = self.spec("refused.yaml", layers)
+            message = sinter("export", "--spec", spec, "--weights",
+                             random_weights(spec), "-o",
+                             e2e.scratch("refused.keras"), status=1)
+            for text in texts:
+                self.assertIn(text, message)
+            self.assertEqual(message.count("error:"), 1, message)
+
+    def test_names_of_activations(self):
+        layers = [("Dense", {"name": "first", "units": 3, "activation": name})
+                  for name in ("hard_swish", "log_softmax", "hard_tanh",
+                               "soft_shrink", "squareplus")]
+        for i, layer in enumerate(layers):
+            layer[1]["name"] = f"d{i}"
+        layers += [("ReLU", {"name": "limited", "max_value": 6.0,
+                             "negative_slope": 0.0, "threshold": 0.0}),
+                   ("Dense", {"name": "inner", "units": 3, "activation": {
+                       "class_name": "ReLU", "config": {"max_value": 6}}})]
+        path = e2e.write("names.json", json.dumps(sequential(*layers)))
+        spec, _ = import_model(path, "names")
+        self.assertEqual(re.findall("activation: ([a-z0-9_]+)", spec), [
+            "hard_silu", "log_softmax", "hard_tanh", "soft_shrink",
+            "squareplus", "relu6", "relu6"])
+        message = sinter("import", e2e.write("other.json", json.dumps(sequential(
+            ("ReLU", {"name": "limited", "max_value": 5.0})))), "-o",
+            e2e.scratch("none"), status=1)
+        self.assertIn("'max_value' = 5", message)
+
+
 class Faults(unittest.TestCase):
     def setUp(self):
         self.maker = Maker()
@@ -617,7 +703,7 @@ class Faults(unittest.TestCase):
                       ("Conv2D", {"name": "first", "filters": 2,
                                   "kernel_size": [3, 3],
                                   "data_format": "channels_first"}),
-                      dense("odd", activation="mish"),
+                      dense("odd", activation="sparsemax"),
                       dense("typed", dtype={"class_name": "DTypePolicy",
                                             "config": {"name": "int4"}})),
             "wrong.json: error: layer 'memory' (LSTM): the layer is not "
@@ -626,7 +712,7 @@ class Faults(unittest.TestCase):
             "layer 'mine' (MyLayer): no layer of Keras",
             "layer 'limited' (Dense): 'kernel_constraint' = MaxNorm is not",
             "layer 'first' (Conv2D): its images have channels first",
-            "layer 'odd' (Dense): the activation mish is not supported yet",
+            "layer 'odd' (Dense): the activation sparsemax is not supported yet",
             "layer 'typed' (Dense): numbers of type int4 are not")
         self.assertEqual(message.count("error:"), 7, message)
 
