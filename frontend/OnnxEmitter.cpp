@@ -235,6 +235,20 @@ std::vector<OnnxOperand> OnnxEmitter::operands(bool broadcast) {
   return result;
 }
 
+bool OnnxEmitter::areReaders(
+    llvm::function_ref<bool(const LayerRecord &)> such) const {
+  const size_t own = static_cast<size_t>(current - model.layers().data());
+  bool found = false;
+  for (const LayerRecord &layer : model.layers())
+    for (Tensor input : layer.inputs)
+      if (input.layer() == own) {
+        if (!such(layer))
+          return false;
+        found = true;
+      }
+  return found;
+}
+
 bool OnnxEmitter::isInteger(size_t input) const {
   return inputIsInteger && current->inputs[input].layer() == 0;
 }

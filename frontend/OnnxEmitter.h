@@ -61,6 +61,8 @@ public:
   /// All inputs in one layout. With `broadcast`, parameters may come as a batch
   /// of one; one of the others has a whole one.
   std::vector<OnnxOperand> operands(bool broadcast = false);
+  /// Whether all layers that read the current one are such, and there is one.
+  bool areReaders(llvm::function_ref<bool(const LayerRecord &)> such) const;
   /// Whether it is there as int64.
   bool isInteger(size_t input) const;
 

@@ -230,9 +230,21 @@ struct Scaling {
 };
 } // namespace
 
-/// Away from convolutions channels stay last, and the layer is x a + b.
+/// Convolutions and pooling, which want their input's channels first.
+static bool wantsChannelsFirst(const LayerRecord &layer) {
+  StringRef name = layer.config.name;
+  return name.contains("conv") ||
+         (name.contains("_pooling") && !name.starts_with("global"));
+}
+
+/// ONNX's op wants channels first. Where they are last and nobody behind it
+/// transposes them, too, the layer is x a + b: an importer of the file then
+/// finds a product and a sum that know nothing of statistics.
 static void emitBatchNormalization(OnnxEmitter &e) {
   OnnxOperand x = e.operand();
+  if (x.layout == Layout::Last && e.shape().size() > 1 &&
+      e.areReaders(wantsChannelsFirst))
+    x = {e.operand(0, Layout::First), Layout::First};
   const Shape channels = {e.shape().back()};
   Scaling s(e, static_cast<size_t>(channels[0]));
   ArrayRef<float> mean = e.values(s.next), variance = e.values(s.next + 1);

@@ -566,13 +566,22 @@ namespace {
 /// space.
 struct Windows {
   std::vector<int64_t> taps, strides, dilations, low, high;
+  /// The padding is what Keras calls 'same' for images of this size.
+  bool isSame = false;
 
   bool isPadded() const {
     return llvm::any_of(low, [](int64_t x) { return x != 0; }) ||
            llvm::any_of(high, [](int64_t x) { return x != 0; });
   }
+  /// All zeros before a sequence: no step sees a later one.
+  bool isCausal() const {
+    return taps.size() == 1 && isPadded() && high[0] == 0 &&
+           low[0] == (taps[0] - 1) * dilations[0];
+  }
   Value padding() const {
-    return isPadded() ? toSides(low, high) : Value("valid");
+    if (isPadded() && !isSame)
+      return toSides(low, high);
+    return isPadded() ? "same" : "valid";
   }
 };
 } // namespace
@@ -639,6 +648,14 @@ static std::optional<Windows> readWindows(NodeReader &n,
         w.high[i] += extra;
     }
   }
+  w.isSame = llvm::all_of(llvm::seq<size_t>(0, space), [&](size_t i) {
+    const int64_t pixels = dims[n.lead() + 1 + i], stride = w.strides[i],
+                  reach = (w.taps[i] - 1) * w.dilations[i] + 1,
+                  windows = (pixels + stride - 1) / stride;
+    const int64_t missing =
+        std::max<int64_t>((windows - 1) * stride + reach - pixels, 0);
+    return w.low[i] == missing / 2 && w.high[i] == missing - missing / 2;
+  });
   return w;
 }
 
@@ -693,7 +710,8 @@ static void readConv(NodeReader &n) {
                              : "conv2d",
                 {{"kernel_size", toSize(windows->taps)},
                  {"strides", toSize(windows->strides)},
-                 {"padding", windows->padding()},
+                 {"padding", windows->isCausal() ? Value("causal")
+                                                 : windows->padding()},
                  {"dilation_rate", toSize(windows->dilations)},
                  {"use_bias", bias.has_value()}});
   Constant kernel = toFilter(*w);
@@ -763,12 +781,28 @@ static void readConvTranspose(NodeReader &n) {
       return;
     bias = asVector(*b);
   }
-  // Zeros on both sides, too: Keras's 'valid' has another size.
+  // Numbers even where all are 0: Keras's 'valid' may have another size.
+  Value padding = toSides(windows->low, windows->high);
+  auto isWord = [&](bool same) {
+    return llvm::all_of(llvm::seq(0, 2), [&](int i) {
+      const int64_t stride = windows->strides[i],
+                    reach = (windows->taps[i] - 1) * windows->dilations[i] + 1;
+      // What the windows reach beyond the result, or that beyond these.
+      const int64_t missing = same ? std::max<int64_t>(reach - stride, 0) : 0;
+      return windows->low[i] == missing / 2 &&
+             windows->high[i] == missing - missing / 2 &&
+             extra[i] == std::max<int64_t>(stride - reach, 0);
+    });
+  };
+  if (isWord(true) || isWord(false)) {
+    padding = isWord(true) ? "same" : "valid";
+    extra = {0, 0}; // the words imply it
+  }
   Config config("conv2d_transpose",
                 {{"filters", filters},
                  {"kernel_size", toSize(windows->taps)},
                  {"strides", toSize(windows->strides)},
-                 {"padding", toSides(windows->low, windows->high)},
+                 {"padding", std::move(padding)},
                  {"dilation_rate", toSize(windows->dilations)},
                  {"use_bias", bias.has_value()}});
   if (extra[0] || extra[1])
@@ -818,7 +852,7 @@ static void readAveragePool(NodeReader &n) {
       return n.refuse("count_include_pad together with ceil_mode is not "
                       "supported");
     x = n.layer(Config(ranked("zero_padding", windows->taps.size()),
-                       {{"padding", padding}}),
+                       {{"padding", toSides(windows->low, windows->high)}}),
                 x);
     padding = Value("valid");
   }
