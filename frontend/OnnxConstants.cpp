@@ -429,6 +429,8 @@ size_t broadcastIndex(size_t i, const Dims &to, const Dims &from) {
 Result foldExpand(const Folding &f) {
   if (!f.has(1) || f[1].isFloat())
     return f.fail("expected a shape");
+  if (llvm::is_contained(f[1].integers(), kBatch))
+    return std::nullopt; // one for each sample: no constant
   std::optional<Dims> dims = broadcast(f[0].dims, f[1].integers());
   if (!dims)
     return f.fail("expected a shape that the operand can be stretched to");

@@ -157,7 +157,9 @@ struct OpRule {
 
 /// The rule of an op of the standard domain, or null.
 const OpRule *findOpRule(llvm::StringRef op);
-/// All ops that have one, for documentation.
+/// Ops that are a whole layer: OnnxLayerOps.cpp.
+llvm::ArrayRef<OpRule> layerOpRules();
+/// The others, of OnnxOps.cpp.
 llvm::ArrayRef<OpRule> opRules();
 
 } // namespace sinter::frontend::onnx

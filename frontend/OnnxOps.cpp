@@ -268,6 +268,10 @@ static void readDropout(NodeReader &n) {
 
 static void readCast(NodeReader &n) {
   const auto to = static_cast<ElementType>(n.integer("to", 1));
+  // Rows of a table are whole numbers anyway.
+  const bool isWhole = to == ElementType::Int64 || to == ElementType::Int32;
+  if (isWhole && n.onlyReader("Gather"))
+    return passOn(n);
   if (to != ElementType::Float)
     return n.refuse("expected a cast to float32, got " + nameOf(to));
   passOn(n);
@@ -877,18 +881,22 @@ static void readGlobalMaxPool(NodeReader &n) {
   readGlobalPool(n, "global_max_pooling");
 }
 
-/// A mean over all axes of space as global pooling; false: it is another one.
-static bool readPixelMean(NodeReader &n, std::vector<int64_t> axes) {
+/// A mean or maximum over all axes of space as global pooling; false: it is
+/// another one.
+static bool readPixelReduction(NodeReader &n, std::vector<int64_t> axes) {
   const Dims dims = n.dims(0);
   const int64_t rank = rankOf(dims), space = rank - 1 - n.lead();
-  if (n.op() != "ReduceMean" || space < 1 || space > 2)
+  const StringRef layer = n.op() == "ReduceMean"  ? "global_average_pooling"
+                          : n.op() == "ReduceMax" ? "global_max_pooling"
+                                                  : "";
+  if (layer.empty() || space < 1 || space > 2)
     return false;
   llvm::sort(axes);
   const auto is = [&](int64_t first) {
     return llvm::equal(axes, llvm::seq<int64_t>(first, first + space));
   };
   const bool keeps = n.integer("keepdims", 1);
-  Config config(ranked("global_average_pooling", space), {{"keepdims", keeps}});
+  Config config(ranked(layer, space), {{"keepdims", keeps}});
   const Order order = keeps ? kImages : Order::AsInFile;
   if (is(n.lead() + 1)) // (N, C, H, W)
     n.result(n.layer(std::move(config), n.tensor(0, kImages)), order);
@@ -934,7 +942,7 @@ static void readReduction(NodeReader &n) {
     given = *axis;
     positions.push_back(*axis + 1 - n.lead());
   }
-  if (readPixelMean(n, *axes))
+  if (readPixelReduction(n, *axes))
     return;
   for (const Steps &steps : all) {
     if (steps.op != n.op())
@@ -992,7 +1000,7 @@ static void readBatchNormalization(NodeReader &n) {
     weights.push_back({names[i], asVector(*value)});
   }
   StringRef name = n.input(1).initializer;
-  const bool named = name.consume_back(".weight");
+  const bool named = name.consume_back(".weight") || name.consume_back("/gamma");
   Config config("batch_normalization",
                 {{"momentum", n.number("momentum", 0.9)},
                  {"epsilon", n.number("epsilon", 1e-5)}});
@@ -1198,18 +1206,23 @@ static void readPad(NodeReader &n) {
   std::vector<int64_t> low(pads->end() - 2 * rankOf(from),
                            pads->begin() + rankOf(from)),
       high(pads->begin() + rankOf(from), pads->end());
-  for (int64_t i = 0; i <= n.lead(); ++i)
-    if (low[i] || high[i])
-      return n.refuse("expected zeros around the pixels of images, got pads " +
-                      dimsToText(*pads));
-  low.erase(low.begin(), low.begin() + n.lead() + 1);
-  high.erase(high.begin(), high.begin() + n.lead() + 1);
+  // Channels are first or, untouched as well, last.
+  auto isPadded = [&](int64_t axis) { return low[axis] || high[axis]; };
+  const bool isLast =
+      !isPadded(rankOf(from) - 1) &&
+      (isPadded(n.lead()) || orderOf(n, 0) == Order::AsInFile);
+  const int64_t first = n.lead() + (isLast ? 0 : 1);
+  if ((n.lead() == 1 && isPadded(0)) || (!isLast && isPadded(n.lead())))
+    return n.refuse("expected zeros around the pixels of images, got pads " +
+                    dimsToText(*pads));
+  low = {low.begin() + first, low.begin() + first + space};
+  high = {high.begin() + first, high.begin() + first + space};
   if (llvm::any_of(*pads, [](int64_t x) { return x < 0; }))
     return n.refuse("expected pads of at least 0, got " + dimsToText(*pads));
   n.result(n.layer(Config(ranked("zero_padding", space),
                           {{"padding", toSides(low, high)}}),
-                   n.tensor(0, kImages)),
-           kImages);
+                   n.tensor(0, isLast ? Order::AsInFile : kImages)),
+           isLast ? Order::AsInFile : kImages);
 }
 
 /// Blocks of channels become blocks of pixels; `CRD` and `DCR` say in which
@@ -1450,8 +1463,9 @@ ArrayRef<OpRule> onnx::opRules() {
 }
 
 const OpRule *onnx::findOpRule(StringRef op) {
-  for (const OpRule &rule : opRules())
-    if (rule.op == op)
-      return &rule;
+  for (ArrayRef<OpRule> table : {opRules(), layerOpRules()})
+    for (const OpRule &rule : table)
+      if (rule.op == op)
+        return &rule;
   return nullptr;
 }

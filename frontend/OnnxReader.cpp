@@ -9,6 +9,7 @@
 #include "frontend/Layers.h"
 #include "frontend/OnnxConstants.h"
 #include "frontend/OnnxNode.h"
+#include "frontend/OnnxPatterns.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
@@ -169,9 +170,11 @@ Tensor NodeReader::tensor(size_t index, Order order) {
 
 std::string NodeReader::nameFrom(size_t weight) const {
   StringRef name = hasInput(weight) ? StringRef(input(weight).initializer) : "";
-  return name.consume_back(".weight") || name.consume_back("/kernel")
-             ? name.str()
-             : "";
+  for (const char *ending :
+       {".weight", "/kernel", "/depthwise_kernel", "/embeddings"})
+    if (name.consume_back(ending))
+      return name.str();
+  return "";
 }
 
 Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
@@ -182,6 +185,9 @@ Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
   std::string wanted = wantedName.str();
   if (wanted.empty())
     wanted = node.name.empty() ? config.name : node.name;
+  // `sinter export` names the last node of a layer LAYER/OP, its result LAYER.
+  if (wanted == node.outputs.front() + "/" + node.op)
+    wanted = node.outputs.front();
   const std::string name = import.freshName(wanted);
   config.args.push_back({"name", name});
   Tensor result = import.builder->layer(std::move(config), inputs);
@@ -217,9 +223,10 @@ Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
   Config config("parameter", {{"shape", toList(values.dims)}});
   if (operand.initializer.empty() || values.size() == 1)
     config.args.push_back({"trainable", false});
-  std::string name = operand.initializer;
+  StringRef name = operand.initializer;
+  name.consume_back("/value");
   return layer(config, {}, {{"value", std::move(values)}},
-               name.empty() ? node.name + "_constant" : name);
+               name.empty() ? node.name + "_constant" : name.str());
 }
 
 void NodeReader::result(Tensor tensor, Order order, size_t index) {
@@ -568,6 +575,7 @@ sinter::frontend::readOnnx(const std::string &path, Diagnostics &diagnostics) {
   std::optional<Graph> graph = readGraph(path, diagnostics);
   if (!graph)
     return std::nullopt;
+  fusePatterns(*graph);
   if (graph->name.empty())
     graph->name = llvm::sys::path::stem(path).str();
   auto names = [](const std::vector<Port> &ports) {

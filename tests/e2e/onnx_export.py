@@ -324,17 +324,37 @@ class Model:
         self.raw = e2e.scratch(name + ".raw")
         with open(self.raw, "wb") as file:
             array("f", values).tofile(file)
-        inputs = e2e.scratch(name + ".npy")
-        _, self.want = self.trainer.predict(
-            self.weights, e2e.write_npy(inputs, (COUNT, *shape), values))
-        one = e2e.write_npy(inputs, (1, *shape), values[:e2e.product(shape)])
+        inputs = e2e.write_npy(e2e.scratch(name + ".npy"), (COUNT, *shape),
+                               values)
+        _, self.want = self.trainer.predict(self.weights, inputs)
+        one = e2e.write_npy(e2e.scratch(name + ".one.npy"), (1, *shape),
+                            values[:e2e.product(shape)])
         _, self.alone = self.trainer.predict(self.weights, one)
         os.remove(self.trainer.path)
+        self.inputs = inputs
 
     def job(self, type):
         return {"model": self.onnx, "input": self.raw, "name": "input",
                 "sample": self.shape, "type": type, "batches": BATCHES,
                 "output": self.onnx + ".out"}
+
+    def imported(self):
+        """What `sinter import` makes of the file: the spec's text, the weights,
+        and the largest difference of its predictions."""
+        folder = e2e.scratch(self.name + ".imported")
+        e2e.run(e2e.tool("sinter"), "import", self.onnx, "-o", folder)
+        spec = folder + "/spec.yaml"
+        weights = folder + "/weights.safetensors"
+        if not os.path.exists(weights):
+            weights = e2e.write_safetensors(weights, {})
+        trainer = e2e.Trainer(spec, self.name + ".again")
+        _, got = trainer.predict(weights, self.inputs)
+        os.remove(trainer.path)
+        assert len(got) == len(self.want), (self.name, len(got))
+        difference = max(abs(a - b) / max(1, abs(b)) if a == a else float("inf")
+                         for a, b in zip(got, self.want))
+        with open(spec) as file:
+            return file.read(), e2e.read_safetensors(weights), difference
 
     def difference(self):
         """The largest one, relative where a value is above 1."""
@@ -440,6 +460,35 @@ class Layers(unittest.TestCase):
                        e2e.scratch("again.onnx"))
         with open(again, "rb") as second:
             self.assertEqual(bytes, second.read())
+
+    # Their file has weights in another form, or another order.
+    CHANGED = ("flatten_channels", "flatten_join", "separable_conv2d",
+               # a product and a sum
+               "batch_normalization",
+               # a factor that is one number
+               "parameter_vector",
+               # gamma and beta that the layer did not have
+               "batch_normalization_vectors")
+
+    def test_comes_back(self):
+        with ThreadPoolExecutor(2) as pool:
+            back = list(pool.map(Model.imported, self.models))
+        figures = {}
+        for model, (spec, weights, difference) in zip(self.models, back):
+            with self.subTest(model.name):
+                self.assertLess(difference, TOLERANCE)
+                figures[model.name] = difference
+                if model.name not in self.CHANGED:
+                    wanted = e2e.read_safetensors(model.weights)
+                    for name, value in weights.items():
+                        if name not in wanted:
+                            print(model.name, name, end=" ")
+                    self.assertEqual(sorted(weights), sorted(wanted))
+                    self.assertEqual(weights, wanted)
+        print_table(figures)
+        worst = max(figures, key=figures.get)
+        print(f"{len(figures)} cases, {figures[worst]:.1e} in {worst}",
+              end=" ... ")
 
     def test_runtime(self):
         runtime_or_skip()
