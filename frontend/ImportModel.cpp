@@ -196,6 +196,7 @@ sinter::frontend::importModel(const std::string &path,
       completeImported(*model, diagnostics);
   if (!layers)
     return std::nullopt;
+  model->outputShape = layers->back().shape;
   if (model->weights.empty())
     return model;
   if (!checkWeights(model->weights, *layers, diagnostics, {}))

@@ -41,6 +41,8 @@ struct ImportedModel {
   /// In any order. Either none at all (an architecture without weights) or one
   /// for each parameter of each layer.
   std::vector<ImportedWeight> weights;
+  /// Of the last layer's result, one sample's; importModel() sets it.
+  std::vector<int64_t> outputShape = {};
 };
 
 /// A layer that cannot be taken over. Readers collect all of them and hand them

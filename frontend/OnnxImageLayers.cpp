@@ -279,10 +279,12 @@ static void emitLayerNormalization(OnnxEmitter &e) {
                       : OnnxOperand{e.operand(0, Layout::Last)};
   const Shape shape(e.shape().end() - axes, e.shape().end());
   Scaling s(e, static_cast<size_t>(*countElements(shape)));
+  std::vector<std::string> operands = {
+      x.name, e.constant("gamma", shape, inOrderOf(x, s.gamma))};
+  if (e.config().flag("center"))
+    operands.push_back(e.constant("beta", shape, inOrderOf(x, s.beta)));
   x.name =
-      e.node("LayerNormalization",
-             {x.name, e.constant("gamma", shape, inOrderOf(x, s.gamma)),
-              e.constant("beta", shape, inOrderOf(x, s.beta))},
+      e.node("LayerNormalization", operands,
              {{"axis", -axes},
               {"epsilon", static_cast<float>(e.config().number("epsilon"))}});
   e.setResult(x);

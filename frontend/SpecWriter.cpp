@@ -192,11 +192,13 @@ static void dropAutomaticNames(const std::string &input,
 // -----------------------------------------------------------------
 
 /// A loss for the kind of output that the last layer makes.
-static StringRef guessLoss(const Config &output) {
+static StringRef guessLoss(const ImportedModel &model) {
+  const Config &output = model.layers.back();
   StringRef activation = output.name;
   if (const Argument *argument = output.find("activation"))
     activation = argument->value.config()->name;
-  if (activation == "softmax")
+  const std::vector<int64_t> &shape = model.outputShape;
+  if (activation == "softmax" && shape.size() == 1 && shape[0] > 1)
     return "sparse_categorical_crossentropy";
   return activation == "sigmoid" ? "binary_crossentropy" : "mean_squared_error";
 }
@@ -216,7 +218,7 @@ std::string sinter::frontend::writeSpec(const ImportedModel &model,
   if (model.loss)
     text += "loss: " + writeConfig(*model.loss, Kind::Loss) + "\n";
   else
-    text += "loss: " + guessLoss(model.layers.back()).str() + guess + "\n";
+    text += "loss: " + guessLoss(model).str() + guess + "\n";
   if (model.optimizer)
     text +=
         "optimizer: " + writeConfig(*model.optimizer, Kind::Optimizer) + "\n";

@@ -181,6 +181,39 @@ train: {{epochs: 1, batch_size: 32, seed: 1}}
             self.assertAlmostEqual(got, value, delta=2e-6)
 
 
+class Sample(unittest.TestCase):
+    def test_finetune(self):
+        """Digits to clothes: better than chance before, far better after 6,400
+        images, and what comes back as ONNX answers the same."""
+        path = e2e.sample("finetune_onnx/model.yaml")
+        with open(path) as file:
+            text = file.read().replace("model: ", "model: " +
+                                       os.path.dirname(path) + "/")
+        text = re.sub(r"data:\n.*\n.*\n", "data:\n  train: {images: images.npy, "
+                      "labels: labels.npy}\n", text)
+        trainer = e2e.Trainer(text, "finetune")
+        folder, pixels, labels = e2e.fashion_subset(6400, "clothes")
+        history = trainer.train(folder, "--epochs", 1, "--no-validation",
+                                save=e2e.scratch("clothes.safetensors"))
+        self.assertGreater(history["accuracy"][0], 0.5)
+        model = e2e.scratch("clothes.onnx")
+        sinter("export", "--spec", trainer.spec, "--weights",
+               e2e.scratch("clothes.safetensors"), "-o", model)
+        back = e2e.Trainer(e2e.write("clothes.yaml", f"model: {model}\n"),
+                           "clothes-back")
+        images = e2e.write_npy(e2e.scratch("clothes.npy"), (500, 1, 28, 28),
+                               pixels[:500 * 784], "B")
+        _, wanted = trainer.predict(e2e.scratch("clothes.safetensors"), images)
+        _, got = predict(back, images)
+        for a, b in zip(got, wanted):
+            self.assertLess(abs(a - b), 1e-4 * max(1, abs(b)))
+        right = sum(max(range(10), key=got[10 * i:10 * i + 10].__getitem__) ==
+                    labels[i] for i in range(500))
+        self.assertGreater(right, 350)
+        print(f"{history['accuracy'][0]:.3f} in training, {right / 500:.3f} after",
+              end=" ... ")
+
+
 class Faults(unittest.TestCase):
     def test_all_nodes_in_one_report(self):
         message = sinter("import", shared("onnx/mnist_lstm_lemon234071.onnx"),
