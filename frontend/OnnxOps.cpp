@@ -1000,7 +1000,8 @@ static void readBatchNormalization(NodeReader &n) {
     weights.push_back({names[i], asVector(*value)});
   }
   StringRef name = n.input(1).initializer;
-  const bool named = name.consume_back(".weight") || name.consume_back("/gamma");
+  const bool named =
+      name.consume_back(".weight") || name.consume_back("/gamma");
   Config config("batch_normalization",
                 {{"momentum", n.number("momentum", 0.9)},
                  {"epsilon", n.number("epsilon", 1e-5)}});
