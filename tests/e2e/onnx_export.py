@@ -461,7 +461,7 @@ class Layers(unittest.TestCase):
         with open(again, "rb") as second:
             self.assertEqual(bytes, second.read())
 
-    # Their file has weights in another form, or another order.
+    # Their weights come back in another form, or another order.
     CHANGED = ("flatten_channels", "flatten_join", "reshape_one_channel",
                "parameter_image", "separable_conv2d",
                # a product and a sum
