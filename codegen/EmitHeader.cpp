@@ -98,7 +98,10 @@ std::vector<WeightPlace> weightPlaces(const ModelRecord &model) {
 /// Where to find a weight without a file.
 static void emitWeights(const ModelRecord &model, StringRef macro,
                         raw_ostream &out) {
-  out << "\n/* Where each weight begins in the state, in bytes. */\n";
+  out << "\n/* Where each weight begins in the state, in bytes. After writing "
+         "there call\n * "
+      << model.name << "_prepare, or predictions may be those of the old "
+      << "weights. */\n";
   for (const WeightPlace &place : weightPlaces(model))
     out << "#define " << macro << '_' << StringRef(place.name).upper()
         << "_OFFSET " << place.state->offset << " /* "

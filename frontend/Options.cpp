@@ -120,8 +120,8 @@ public:
     addTimeReport(dump);
 
     CLI::App *import = add(Command::Import, "import",
-                           "Make a spec and weights of a Keras file (.h5, "
-                           ".keras, .json)",
+                           "Make a spec and weights of a file of Keras (.h5, "
+                           ".keras, .json) or ONNX (.onnx)",
                            "FILE", "Model file");
     import->add_option("-o,--output", options.output, "Folder to write into")
         ->required();

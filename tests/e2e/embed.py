@@ -196,6 +196,7 @@ class Derived(unittest.TestCase):
         def memory(count):
             block = ctypes.create_string_buffer(count + 64)
             at = ctypes.addressof(block)
+            ctypes.memset(at, 0xab, count + 64)  # as memory that was in use
             return block, ctypes.c_void_p(at + -at % 64)
 
         keep, arena = memory(size("arena")())
