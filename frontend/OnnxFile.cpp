@@ -67,6 +67,14 @@ bool sinter::frontend::onnx::isFloating(ElementType type) {
          type == ElementType::Double || type == ElementType::BFloat16;
 }
 
+std::optional<ElementType>
+sinter::frontend::onnx::typeCalled(llvm::StringRef name) {
+  ::onnx::TensorProto::DataType type;
+  if (!::onnx::TensorProto::DataType_Parse(name.str(), &type))
+    return std::nullopt;
+  return static_cast<ElementType>(type);
+}
+
 Constant Constant::ofIntegers(std::vector<int64_t> values) {
   Constant result;
   result.type = ElementType::Int64;
@@ -377,7 +385,7 @@ Attribute Reader::readAttribute(const ::onnx::AttributeProto &proto,
 }
 
 void Reader::readOpset(const ::onnx::ModelProto &model) {
-  const int64_t oldest = 7, newest = 22;
+  const int64_t oldest = 1, newest = 22;
   for (const ::onnx::OperatorSetIdProto &set : model.opset_import())
     if (set.domain().empty() || set.domain() == "ai.onnx")
       graph.opset = set.version();

@@ -51,6 +51,8 @@ enum class ElementType {
 /// "float32", "int64", ... or "type 77".
 std::string nameOf(ElementType type);
 bool isFloating(ElementType type);
+/// The type of that name in capitals, as operator sets before 6 write it.
+std::optional<ElementType> typeCalled(llvm::StringRef name);
 
 /// A constant. Numbers of every floating type are kept as float, those of every
 /// integer type and bool as int64.

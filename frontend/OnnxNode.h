@@ -15,6 +15,8 @@
 #include "frontend/ImportedModel.h"
 #include "frontend/OnnxFile.h"
 
+#include "llvm/ADT/STLFunctionalExtras.h"
+
 #include <memory>
 
 namespace sinter::frontend::onnx {
@@ -29,7 +31,9 @@ struct Operand {
   std::string initializer;
   Tensor tensor;
   Order order = Order::AsInFile;
-  bool isInteger = false; // whole numbers in the file; f32 in the layers
+  ElementType type = ElementType::Float; // in the file; f32 in the layers
+  /// A sample without axes. The layer has one, of size 1.
+  bool isScalar = false;
 
   bool isConstant() const { return constant != nullptr; }
 };
@@ -94,8 +98,14 @@ public:
   int64_t lead() const { return import.lead; }
   size_t numInputs() const { return node.inputs.size(); }
   size_t numResults() const { return node.outputs.size(); }
-  /// Whether the operand is of an integer type.
+  ElementType type(size_t index) const;
+  /// Whether the operand is of an integer type or bool.
   bool isInteger(size_t index) const;
+  /// The type that a Cast asks for; String for none that is known.
+  ElementType castTo() const;
+  /// The operands' type, if it is a narrow or unsigned one and results of this
+  /// op may leave its range.
+  std::optional<ElementType> wrapping() const;
   bool hasInput(size_t index) const;
   /// Only of inputs that are there.
   const Operand &input(size_t index) const;
@@ -124,6 +134,8 @@ public:
   /// The numbers as a layer `parameter`: a sample of as many axes as `rank`, in
   /// `order`. Trained if it is an initializer of more than one element.
   Tensor parameter(const Operand &operand, int64_t rank, Order order);
+  /// Numbers of the rule's own, the same for every sample; never trained.
+  Tensor frozen(Constant values);
   const Shape &shapeOf(Tensor tensor) const;
   /// A layer name for what has this initializer as its weight.
   std::string nameFrom(size_t weight) const;
@@ -131,8 +143,12 @@ public:
   /// The node's result `index`.
   void result(Tensor tensor, Order order = Order::AsInFile, size_t index = 0);
   void result(Operand operand, size_t index = 0);
+  /// The node's result, a sample of which has no axes.
+  void scalarResult(Tensor tensor);
   /// Puts another layer behind the first result.
   void rework(llvm::StringRef layer);
+  /// Puts what `make` adds behind the first result in its place.
+  void reworkWith(llvm::function_ref<Tensor(Tensor, Order)> make);
   /// The one node that reads the result, if it is an `op`, and no output of the
   /// graph is in the way.
   const Node *onlyReader(llvm::StringRef op) const;
@@ -145,6 +161,8 @@ public:
   bool refuseResultsFrom(size_t index);
 
 private:
+  ElementType typeOfResult() const;
+
   Import &import;
   const Node &node;
 };

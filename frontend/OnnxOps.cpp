@@ -121,8 +121,11 @@ static void readElu(NodeReader &n) {
 }
 
 static void readSelu(NodeReader &n) {
-  const double alpha = n.number("alpha", 1.67326319217681884765625),
-               gamma = n.number("gamma", 1.05070102214813232421875);
+  const bool isOld = n.opset() < 6;
+  const double alpha =
+                   n.number("alpha", isOld ? 1.6732 : 1.67326319217681884766),
+               gamma =
+                   n.number("gamma", isOld ? 1.0507 : 1.05070102214813232422);
   if (std::fabs(alpha - 1.6732632) < 1e-5 &&
       std::fabs(gamma - 1.0507010) < 1e-5)
     return elementwise(n, activation("selu"));
@@ -179,10 +182,29 @@ static void readUnary(NodeReader &n) {
       return elementwise(n, Config(layer));
 }
 
+/// A number that all elements are compared or computed with.
+static Tensor numberLike(NodeReader &n, double number, Tensor like) {
+  Constant value;
+  value.dims = Dims(n.shapeOf(like).size(), 1);
+  value.values = std::vector<float>{static_cast<float>(number)};
+  return n.frozen(std::move(value));
+}
+
 static void readIsInf(NodeReader &n) {
-  if (!n.integer("detect_positive", 1) || !n.integer("detect_negative", 1))
-    return n.refuse("expected both infinities to be looked for");
-  elementwise(n, Config("isinf"));
+  const bool above = n.integer("detect_positive", 1) != 0,
+             below = n.integer("detect_negative", 1) != 0;
+  if (!above && !below)
+    return n.refuse("expected an infinity to look for");
+  if (above && below)
+    return elementwise(n, Config("isinf"));
+  const Order order = orderOf(n, 0);
+  Tensor x = n.tensor(0, order);
+  if (!x)
+    return;
+  Tensor side = n.layer(Config(above ? "greater" : "less"),
+                        {x, numberLike(n, 0, x)});
+  n.result(n.layer(Config("multiply"), {n.layer(Config("isinf"), x), side}),
+           order);
 }
 
 static void readSoftsign(NodeReader &n) {
@@ -204,16 +226,6 @@ static void readShrink(NodeReader &n) {
         formatv("expected bias 0 or lambd, {0}, got {1}", threshold, bias));
   elementwise(n, activation(Config(bias == 0 ? "hard_shrink" : "soft_shrink",
                                    {{"threshold", threshold}})));
-}
-
-/// A number that all elements are compared or computed with.
-static Tensor numberLike(NodeReader &n, double number, Tensor like) {
-  Constant value;
-  value.dims = Dims(n.shapeOf(like).size(), 1);
-  value.values = std::vector<float>{static_cast<float>(number)};
-  return n.layer(Config("parameter",
-                        {{"shape", toList(value.dims)}, {"trainable", false}}),
-                 {}, {{"value", value}}, n.op() + "_constant");
 }
 
 static void readThresholdedRelu(NodeReader &n) {
@@ -256,6 +268,10 @@ static void readClip(NodeReader &n) {
 static void readDropout(NodeReader &n) {
   if (n.refuseResultsFrom(1))
     return;
+  if (n.hasInput(2) && scalar(n, 2) != 0.0)
+    return n.refuse("expected training_mode to be a constant 'false'",
+                    "export the model in inference mode; training turns "
+                    "dropout on again");
   double rate = n.number("ratio", 0.5);
   if (n.hasInput(1)) {
     std::optional<double> given = scalar(n, 1);
@@ -267,14 +283,22 @@ static void readDropout(NodeReader &n) {
 }
 
 static void readCast(NodeReader &n) {
-  const auto to = static_cast<ElementType>(n.integer("to", 1));
-  // Rows of a table are whole numbers anyway.
-  const bool isWhole = to == ElementType::Int64 || to == ElementType::Int32;
-  if (isWhole && n.onlyReader("Gather"))
-    return passOn(n);
-  if (to != ElementType::Float)
-    return n.refuse("expected a cast to float32, got " + nameOf(to));
-  passOn(n);
+  const ElementType to = n.op() == "Cast" ? n.castTo() : n.type(1);
+  const Order order = orderOf(n, 0);
+  auto layer = [&](StringRef name) {
+    n.result(n.layer(Config(name.str()), n.tensor(0, order)), order);
+  };
+  if (to == ElementType::String || n.type(0) == ElementType::String)
+    return n.refuse("strings are not supported");
+  if (to == ElementType::Bool && n.type(0) != ElementType::Bool) {
+    layer("logical_not");
+    n.rework("logical_not");
+  } else if (!isFloating(to) && !n.isInteger(0) && !n.onlyReader("Gather")) {
+    // (Rows of a table are whole numbers anyway.)
+    layer("trunc");
+  } else {
+    n.result(n.tensor(0, order), order);
+  }
 }
 
 // ---- Softmax ----------------------------------------------------------------
@@ -322,8 +346,32 @@ static void readLogSoftmax(NodeReader &n) {
 
 // ---- Two and more operands, elementwise -------------------------------------
 
+/// As operator sets before 7 have it: the axes of the second operand are those
+/// of the first one from `axis` on.
+static void mergeAlongAxis(NodeReader &n, StringRef layer) {
+  const Dims dims = n.dims(0), own = n.dims(1);
+  std::optional<int64_t> axis = n.axisOf(n.integer("axis", 0), rankOf(dims));
+  if (!axis)
+    return;
+  const int64_t behind = rankOf(dims) - *axis - rankOf(own);
+  if (behind < 0)
+    return n.refuse("expected an axis of " + dimsToText(dims) +
+                    " behind which there is place for " + dimsToText(own));
+  if (!n.input(1).isConstant())
+    return n.refuse("expected a constant second operand with its axis");
+  Operand second = n.input(1);
+  Constant stretched = *second.constant;
+  stretched.dims.insert(stretched.dims.end(), behind, 1);
+  second.constant = std::make_shared<Constant>(std::move(stretched));
+  const Order order = orderOf(n, 0);
+  Tensor y = n.parameter(second, rankOf(dims) - n.lead(), order);
+  n.result(n.layer(Config(layer.str()), {n.tensor(0, order), y}), order);
+}
+
 /// A layer on operands that broadcast, all in one order.
 static void merge(NodeReader &n, StringRef layer) {
+  if (n.opset() < 7 && n.has("axis"))
+    return mergeAlongAxis(n, layer);
   int64_t rank = 0;
   Order order = Order::AsInFile;
   for (size_t i = 0; i < n.numInputs(); ++i) {
@@ -348,7 +396,7 @@ static void merge(NodeReader &n, StringRef layer) {
     Tensor x = n.tensor(i);
     if (!x)
       return;
-    Shape shape = n.shapeOf(x);
+    Shape shape = n.dims(i);
     shape.insert(shape.begin(), rank - own, 1);
     inputs.push_back(
         n.layer(Config("reshape", {{"target_shape", toList(shape)}}), x));
@@ -424,14 +472,30 @@ static void readPow(NodeReader &n) {
         n.layer(Config(*exponent == 2 ? "square" : "sqrt"), n.tensor(0, order)),
         order);
   merge(n, "power");
-  if (n.isInteger(0)) // by logarithms: near a whole number
+  if (n.isInteger(0) && n.isInteger(1)) // by logarithms: near a whole number
     n.rework("round");
 }
 
 static void readMod(NodeReader &n) {
-  if (n.integer("fmod", 0))
-    return n.refuse("fmod 1 is not supported");
-  merge(n, "mod");
+  if (!n.integer("fmod", 0))
+    return merge(n, "mod");
+  // The sign of the first operand: mod of the sizes times that.
+  if (n.lead() == 1 && rankOf(n.dims(0)) != rankOf(n.dims(1)) &&
+      !n.input(1).isConstant())
+    return n.refuse("operands of different rank would mix samples");
+  merge(n, "divide");
+  n.rework("trunc");
+  n.reworkWith([&](Tensor quotient, Order order) {
+    const int64_t rank =
+        std::max(rankOf(n.dims(0)), rankOf(n.dims(1))) - n.lead();
+    auto operand = [&](size_t i) {
+      return n.input(i).isConstant() ? n.parameter(n.input(i), rank, order)
+                                     : n.tensor(i, order);
+    };
+    return n.layer(
+        Config("subtract"),
+        {operand(0), n.layer(Config("multiply"), {quotient, operand(1)})});
+  });
 }
 
 static void readPRelu(NodeReader &n) {
@@ -957,8 +1021,40 @@ static void readReduction(NodeReader &n) {
                   x);
     if (steps.after)
       x = n.layer(Config(steps.after), x);
-    n.result(x);
+    if (!n.integer("keepdims", 1) &&
+        static_cast<int64_t>(positions.size()) == rank - n.lead())
+      n.scalarResult(x);
+    else
+      n.result(x);
   }
+}
+
+/// The last place of the extreme element: the largest index where it is.
+static void readLastArg(NodeReader &n, int64_t axis) {
+  const int64_t rank = rankOf(n.dims(0)), size = n.dims(0)[axis];
+  const Value at = toList({axis + 1 - n.lead()});
+  Tensor x = n.tensor(0);
+  Tensor extreme =
+      n.layer(Config(n.op() == "ArgMax" ? "max" : "min",
+                     {{"axis", at}, {"keepdims", true}}),
+              x);
+  Constant places;
+  places.dims = Dims(rank - n.lead(), 1);
+  places.dims[axis - n.lead()] = size;
+  std::vector<float> numbers;
+  for (int64_t i = 0; i < size; ++i)
+    numbers.push_back(static_cast<float>(i));
+  places.values = std::move(numbers);
+  Tensor isExtreme = n.layer(Config("equal"), {x, extreme});
+  Tensor candidates =
+      n.layer(Config("multiply"), {isExtreme, n.frozen(std::move(places))});
+  const bool keeps = n.integer("keepdims", 1) != 0;
+  Tensor y =
+      n.layer(Config("max", {{"axis", at}, {"keepdims", keeps}}), candidates);
+  if (!keeps && rank - n.lead() == 1)
+    n.scalarResult(y);
+  else
+    n.result(y);
 }
 
 static void readArg(NodeReader &n) {
@@ -969,11 +1065,15 @@ static void readArg(NodeReader &n) {
   if (*axis < n.lead())
     return n.refuse("it runs over the samples of a batch");
   if (n.integer("select_last_index", 0))
-    return n.refuse("select_last_index 1 is not supported");
-  n.result(n.layer(Config(n.op() == "ArgMax" ? "argmax" : "argmin",
-                          {{"axis", *axis + 1 - n.lead()},
-                           {"keepdims", n.integer("keepdims", 1) != 0}}),
-                   n.tensor(0)));
+    return readLastArg(n, *axis);
+  Tensor y = n.layer(Config(n.op() == "ArgMax" ? "argmax" : "argmin",
+                            {{"axis", *axis + 1 - n.lead()},
+                             {"keepdims", n.integer("keepdims", 1) != 0}}),
+                     n.tensor(0));
+  if (!n.integer("keepdims", 1) && rank - n.lead() == 1)
+    n.scalarResult(y);
+  else
+    n.result(y);
 }
 
 // ---- Normalisation ----------------------------------------------------------
@@ -981,6 +1081,12 @@ static void readArg(NodeReader &n) {
 static void readBatchNormalization(NodeReader &n) {
   if (n.refuseResultsFrom(1))
     return;
+  if (n.opset() < 9 && n.integer("spatial", 1) != 1)
+    return n.refuse("expected spatial 1: one mean for each channel");
+  if (n.opset() < 7 && !n.integer("is_test", 0))
+    return n.refuse("expected is_test 1, got 0",
+                    "export the model in inference mode; training turns its "
+                    "statistics on again");
   if (n.opset() >= 14 && n.integer("training_mode", 0))
     return n.refuse("training_mode 1 is not supported",
                     "export the model in inference mode; training turns its "
@@ -1016,17 +1122,24 @@ static void readBatchNormalization(NodeReader &n) {
 /// The operand's elements under new sizes, ONNX's, the batch in front.
 static void reshapeTo(NodeReader &n, const Dims &dims) {
   Shape shape(dims.begin() + n.lead(), dims.end());
-  if (shape.empty())
+  const bool isScalar = shape.empty();
+  if (isScalar)
     shape = {1};
   Tensor x = n.tensor(0);
   if (!x)
     return;
+  auto finish = [&](Tensor y) {
+    Operand operand;
+    operand.tensor = y;
+    operand.isScalar = isScalar;
+    n.result(std::move(operand));
+  };
   if (n.shapeOf(x) == shape)
-    return n.result(x);
+    return finish(x);
   Config config = shape.size() == 1
                       ? Config("flatten")
                       : Config("reshape", {{"target_shape", toList(shape)}});
-  n.result(n.layer(std::move(config), x));
+  finish(n.layer(std::move(config), x));
 }
 
 static void readReshape(NodeReader &n) {
@@ -1374,6 +1487,7 @@ ArrayRef<OpRule> onnx::opRules() {
       {"AveragePool", 1, readAveragePool},
       {"BatchNormalization", 5, readBatchNormalization},
       {"Cast", 1, readCast},
+      {"CastLike", 2, readCast},
       {"Ceil", 1, readUnary},
       {"Celu", 1, readCelu},
       {"Clip", 1, readClip},

@@ -52,6 +52,8 @@ Dims Import::dimsOf(const Operand &operand) const {
   if (operand.isConstant())
     return operand.constant->dims;
   Dims sample = builder->layers()[operand.tensor.layer()].shape;
+  if (operand.isScalar)
+    sample.clear();
   if (operand.order == Order::ChannelsLast)
     sample = toFileOrder(std::move(sample));
   if (lead == 1)
@@ -229,25 +231,83 @@ Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
                name.empty() ? node.name + "_constant" : name.str());
 }
 
+Tensor NodeReader::frozen(Constant values) {
+  Config config("parameter",
+                {{"shape", toList(values.dims)}, {"trainable", false}});
+  return layer(std::move(config), {}, {{"value", std::move(values)}},
+               op() + "_constant");
+}
+
 void NodeReader::result(Tensor tensor, Order order, size_t index) {
   Operand operand;
   operand.tensor = tensor;
   operand.order = order;
+  // Of operands without axes, the result has none; rules that add some say so.
+  operand.isScalar = tensor && shapeOf(tensor) == Shape{1} && numInputs() > 0;
+  for (size_t i = 0; i < numInputs(); ++i)
+    operand.isScalar &=
+        !hasInput(i) || static_cast<int64_t>(dims(i).size()) <= lead();
   result(std::move(operand), index);
 }
+void NodeReader::reworkWith(
+    llvm::function_ref<Tensor(Tensor, Order)> make) {
+  Operand made = import.operands[node.outputs[0]];
+  if (!made.tensor)
+    return; // refused
+  made.tensor = make(made.tensor, made.order);
+  result(std::move(made));
+}
 void NodeReader::rework(StringRef layer) {
-  const Operand made = import.operands[node.outputs[0]];
-  result(this->layer(Config(layer.str()), made.tensor), made.order);
+  reworkWith([&](Tensor made, Order) {
+    return this->layer(Config(layer.str()), made);
+  });
+}
+ElementType NodeReader::type(size_t index) const {
+  const Operand &operand = input(index);
+  return operand.isConstant() ? operand.constant->type : operand.type;
 }
 bool NodeReader::isInteger(size_t index) const {
-  const Operand &operand = input(index);
-  return operand.isConstant() ? !operand.constant->isFloat()
-                              : operand.isInteger;
+  return !isFloating(type(index));
+}
+
+/// By ONNX's definition of the op.
+ElementType NodeReader::typeOfResult() const {
+  static const StringRef truths[] = {"And",         "Equal", "Greater",
+                                     "GreaterOrEqual", "IsInf", "IsNaN",
+                                     "Less",        "LessOrEqual", "Not",
+                                     "Or",          "Xor"};
+  if (llvm::is_contained(truths, op()))
+    return ElementType::Bool;
+  if (op() == "ArgMax" || op() == "ArgMin")
+    return ElementType::Int64;
+  if (op() == "Cast")
+    return castTo();
+  if (op() == "DequantizeLinear")
+    return ElementType::Float;
+  if (op() == "QuantizeLinear")
+    return hasInput(2) ? type(2) : ElementType::UInt8;
+  const size_t like = op() == "Where" || op() == "CastLike" ? 1
+                      : op() == "OneHot"                    ? 2
+                                                            : 0;
+  return hasInput(like) ? type(like) : ElementType::Float;
+}
+
+ElementType NodeReader::castTo() const {
+  const Attribute *to = findAttribute(node, "to");
+  if (to && to->kind == Attribute::Kind::Text)
+    return typeCalled(to->text).value_or(ElementType::String);
+  return static_cast<ElementType>(integer("to", 1));
+}
+
+void NodeReader::scalarResult(Tensor tensor) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.isScalar = true;
+  result(std::move(operand));
 }
 void NodeReader::result(Operand operand, size_t index) {
-  // Arithmetic keeps whole numbers whole; a quotient's rule says so itself.
-  for (size_t i = 0; i < numInputs() && !operand.isInteger; ++i)
-    operand.isInteger = hasInput(i) && isInteger(i);
+  if (operand.tensor)
+    operand.type = typeOfResult();
   import.operands[node.outputs[index]] = std::move(operand);
 }
 
@@ -286,6 +346,34 @@ bool NodeReader::refuseResultsFrom(size_t index) {
   return false;
 }
 
+/// Ops that cannot leave the range of their operands' type, and those whose
+/// rules bring results back into it.
+static const StringRef keepsRange[] = {
+    "Add",           "And",        "ArgMax",         "ArgMin",
+    "BitShift",      "Cast",       "CastLike",       "Clip",
+    "Compress",      "Concat",     "DepthToSpace",   "DequantizeLinear",
+    "Div",           "Equal",      "Expand",         "Flatten",
+    "Gather",        "GatherElements", "GatherND",   "Greater",
+    "GreaterOrEqual", "Identity",  "Less",           "LessOrEqual",
+    "Max",           "MaxPool",    "Min",            "Mod",
+    "Mul",           "Not",        "OneHot",         "Or",
+    "Pad",           "Pow",        "ReduceMax",      "ReduceMin",
+    "Relu",          "Reshape",    "ScatterElements", "ScatterND",
+    "Sign",          "Slice",      "SpaceToDepth",   "Split",
+    "Squeeze",       "Sub",        "Tile",           "Transpose",
+    "Trilu",         "Unsqueeze",  "Where",          "Xor",
+};
+
+std::optional<ElementType> NodeReader::wrapping() const {
+  if (llvm::is_contained(keepsRange, op()))
+    return std::nullopt;
+  for (size_t i = 0; i < numInputs(); ++i)
+    if (hasInput(i) && !isFloating(type(i)) && type(i) != ElementType::Bool &&
+        type(i) != ElementType::Int32 && type(i) != ElementType::Int64)
+      return type(i);
+  return std::nullopt;
+}
+
 // ---- The walk ---------------------------------------------------------------
 
 namespace {
@@ -299,6 +387,8 @@ public:
 
   /// False after errors or offenders.
   bool read();
+  /// Whether the inputs themselves are not of this reading.
+  bool isOther() const { return inputsFailed; }
   const std::vector<Offender> &offenders() const { return import.offenders; }
   OnnxNetwork take(std::unique_ptr<Diagnostics> reports) {
     return {std::move(reports), std::move(import.builder),
@@ -314,9 +404,14 @@ private:
 
   const Graph &graph;
   Import import;
+  bool inputsFailed = false;
   std::set<std::string> needed; // values that the output depends on
 };
 } // namespace
+
+static bool isNumber(ElementType type) {
+  return type != ElementType::String && !StringRef(nameOf(type)).contains(' ');
+}
 
 bool GraphReader::readInput(const Port &port) {
   auto error = [&](std::string message) {
@@ -325,9 +420,8 @@ bool GraphReader::readInput(const Port &port) {
   };
   const std::string what = "input '" + printable(port.name) + "': ";
   // Integers and truth values are f32 in the network: exact up to 2^24.
-  if (port.type != ElementType::Float && port.type != ElementType::Int64 &&
-      port.type != ElementType::Int32 && port.type != ElementType::Bool)
-    return error(what + "expected float32, int32, int64 or bool, got " +
+  if (!isNumber(port.type))
+    return error(what + "expected numbers or truth values, got elements of " +
                  nameOf(port.type));
   if (!port.dims || static_cast<int64_t>(port.dims->size()) < import.lead)
     return error(what + "expected a shape with at least one size, got " +
@@ -341,13 +435,14 @@ bool GraphReader::readInput(const Port &port) {
     return error(what + "expected a size for every axis, got " +
                  dimsToText(*port.dims));
   }
+  Operand operand;
+  operand.isScalar = shape.empty();
   if (shape.empty())
     shape = {1};
   if (llvm::any_of(shape, [](int64_t size) { return size < 1; }))
     return error(what + "expected a size for every axis but the first, got " +
                  dimsToText(*port.dims));
-  Operand operand;
-  operand.isInteger = port.type != ElementType::Float;
+  operand.type = port.type;
   operand.tensor = import.builder->layer(
       Config("input",
              {{"shape", toList(shape)}, {"name", import.freshName(port.name)}}),
@@ -459,6 +554,10 @@ void GraphReader::readNode(const Node &node) {
       return reader.refuse(formatv("expected {0} operands", rule->operands));
   const size_t errors = import.diagnostics.errorCount(),
                offenders = import.offenders.size();
+  if (std::optional<ElementType> type = reader.wrapping())
+    return reader.refuse("it computes with " + nameOf(*type) +
+                             ", which may wrap around",
+                         "cast its operands to int32 or float32");
   rule->read(reader);
   const Operand &made = import.operands[node.outputs[0]];
   if (!made.tensor && !made.isConstant() &&
@@ -498,8 +597,10 @@ bool GraphReader::finish() {
 
 bool GraphReader::read() {
   for (const Port &input : graph.inputs)
-    if (!readInput(input))
+    if (!readInput(input)) {
+      inputsFailed = true;
       return false;
+    }
   for (const auto &[name, constant] : graph.initializers) {
     Operand operand;
     operand.constant = std::make_shared<Constant>(constant);
@@ -537,8 +638,10 @@ sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
   }
   // The causes: of both readings, those that are left when sizes are no matter.
   const bool wholeIsCloser =
-      !whole.offenders().empty() &&
-      whole.offenders().size() <= samples.offenders().size();
+      !whole.isOther() &&
+      (samples.isOther() ||
+       (!whole.offenders().empty() &&
+        whole.offenders().size() <= samples.offenders().size()));
   diagnostics.absorb(wholeIsCloser ? *second : *first, "");
   reportOffenders(wholeIsCloser ? whole.offenders() : samples.offenders(),
                   diagnostics);
