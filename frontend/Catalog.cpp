@@ -537,6 +537,9 @@ std::vector<EntryInfo> operationLayers() {
     rows.push_back({name, className, doc, layer({})});
   };
   plain("absolute", "Absolute", "|x|");
+  plain("arccos", "Arccos", "the angle in radians with cosine x");
+  plain("arcsin", "Arcsin", "the angle in radians with sine x");
+  plain("arctan", "Arctan", "the angle in radians with tangent x");
   plain("arccosh", "Arccosh", "the positive number with hyperbolic cosine x");
   plain("arcsinh", "Arcsinh", "the number with hyperbolic sine x");
   plain("arctanh", "Arctanh", "the number with hyperbolic tangent x");

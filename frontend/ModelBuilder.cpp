@@ -258,8 +258,10 @@ void ModelBuilder::checkUses() {
   for (const LayerRecord &layer : records)
     for (Tensor input : layer.inputs)
       used[input.layer()] = true;
+  // An input may be there for its type or sizes alone.
+  const bool mayIdle = !outputTensors.empty();
   for (const auto &[layer, isUsed] : llvm::zip(records, used))
-    if (!isUsed)
+    if (!isUsed && !(mayIdle && layer.config.name == "input"))
       reports->error(layer.config.loc,
                      "result of layer '" + layer.name +
                          "' is not used; expected another layer to read it "

@@ -91,6 +91,7 @@ public:
   std::string text(llvm::StringRef attribute, llvm::StringRef value) const;
   std::vector<int64_t> integers(llvm::StringRef attribute,
                                 std::vector<int64_t> value = {}) const;
+  std::vector<double> numbers(llvm::StringRef attribute) const;
 
   // ---- Operands
   const std::string &op() const { return node.op; }
@@ -174,7 +175,7 @@ struct OpRule {
 };
 
 /// The rule of an op of the standard domain, or null.
-const OpRule *findOpRule(llvm::StringRef op);
+std::vector<const OpRule *> findOpRules(llvm::StringRef op);
 /// Ops that are a whole layer: OnnxLayerOps.cpp.
 llvm::ArrayRef<OpRule> layerOpRules();
 /// The others, of OnnxOps.cpp.

@@ -6,7 +6,7 @@
 // of `sinter catalog`. A rule that meets what it cannot express refuses the
 // node and says why; it never approximates.
 #include "frontend/OnnxConstants.h"
-#include "frontend/OnnxNode.h"
+#include "frontend/OnnxRuleParts.h"
 
 #include "frontend/Layers.h"
 
@@ -23,10 +23,6 @@ using llvm::formatv;
 using llvm::StringRef;
 
 // ---- Helpers ----------------------------------------------------------------
-
-static Value toList(ArrayRef<int64_t> numbers) {
-  return Value(Value::List(numbers.begin(), numbers.end()));
-}
 
 /// [[top, bottom], [left, right]] from the sides of one or two axes.
 static Value toSides(ArrayRef<int64_t> low, ArrayRef<int64_t> high) {
@@ -45,12 +41,8 @@ static Value toSize(ArrayRef<int64_t> numbers) {
 
 static bool isOne(int64_t number) { return number == 1; }
 
-static int64_t rankOf(const Dims &dims) {
-  return static_cast<int64_t>(dims.size());
-}
-
 /// The operand's only element, if it is a constant of one.
-static std::optional<double> scalar(const NodeReader &n, size_t input) {
+std::optional<double> onnx::scalar(const NodeReader &n, size_t input) {
   const Constant *value = n.constant(input);
   if (!value || value->size() != 1)
     return std::nullopt;
@@ -86,7 +78,7 @@ static Constant asVector(const Constant &x) {
 }
 
 /// The order in which the operand is at hand, without a permute layer.
-static Order orderOf(const NodeReader &n, size_t input) {
+Order onnx::orderOf(const NodeReader &n, size_t input) {
   return n.input(input).isConstant() ? Order::AsInFile : n.input(input).order;
 }
 
@@ -142,8 +134,17 @@ static void readGelu(NodeReader &n) {
 
 static void readHardSigmoid(NodeReader &n) {
   const double alpha = n.number("alpha", 0.2), beta = n.number("beta", 0.5);
-  if (beta != 0.5)
-    return n.refuse(formatv("expected beta 0.5, got {0}", beta));
+  if (beta != 0.5) { // max(0, min(1, alpha x + beta))
+    const Order order = orderOf(n, 0);
+    Tensor x =
+        n.layer(Config("rescaling", {{"scale", alpha}, {"offset", beta}}),
+                n.tensor(0, order));
+    if (!x)
+      return;
+    x = n.layer(Config("maximum"), {x, numberLike(n, 0, x)});
+    return n.result(n.layer(Config("minimum"), {x, numberLike(n, 1, x)}),
+                    order);
+  }
   // Keras's has a slope of 1 / 6: the operand is scaled to that.
   const Order order = orderOf(n, 0);
   Tensor x = n.tensor(0, order);
@@ -155,27 +156,18 @@ static void readHardSigmoid(NodeReader &n) {
 /// Ops that are an operation of keras.ops under another name.
 static void readUnary(NodeReader &n) {
   static const std::pair<StringRef, const char *> names[] = {
-      {"Abs", "absolute"},
-      {"Acosh", "arccosh"},
-      {"Asinh", "arcsinh"},
-      {"Atanh", "arctanh"},
-      {"Ceil", "ceil"},
-      {"Cos", "cos"},
-      {"Cosh", "cosh"},
-      {"Erf", "erf"},
-      {"Exp", "exp"},
-      {"Floor", "floor"},
-      {"IsNaN", "isnan"},
-      {"Log", "log"},
-      {"Neg", "negative"},
-      {"Not", "logical_not"},
-      {"Reciprocal", "reciprocal"},
-      {"Round", "round"},
-      {"Sign", "sign"},
-      {"Sin", "sin"},
-      {"Sinh", "sinh"},
-      {"Sqrt", "sqrt"},
-      {"Tan", "tan"},
+      {"Abs", "absolute"},    {"Acos", "arccos"},
+      {"Acosh", "arccosh"},   {"Asin", "arcsin"},
+      {"Asinh", "arcsinh"},   {"Atan", "arctan"},
+      {"Atanh", "arctanh"},   {"Ceil", "ceil"},
+      {"Cos", "cos"},         {"Cosh", "cosh"},
+      {"Erf", "erf"},         {"Exp", "exp"},
+      {"Floor", "floor"},     {"IsNaN", "isnan"},
+      {"Log", "log"},         {"Neg", "negative"},
+      {"Not", "logical_not"}, {"Reciprocal", "reciprocal"},
+      {"Round", "round"},     {"Sign", "sign"},
+      {"Sin", "sin"},         {"Sinh", "sinh"},
+      {"Sqrt", "sqrt"},       {"Tan", "tan"},
   };
   for (auto [op, layer] : names)
     if (op == n.op())
@@ -183,7 +175,7 @@ static void readUnary(NodeReader &n) {
 }
 
 /// A number that all elements are compared or computed with.
-static Tensor numberLike(NodeReader &n, double number, Tensor like) {
+Tensor onnx::numberLike(NodeReader &n, double number, Tensor like) {
   Constant value;
   value.dims = Dims(n.shapeOf(like).size(), 1);
   value.values = std::vector<float>{static_cast<float>(number)};
@@ -201,8 +193,8 @@ static void readIsInf(NodeReader &n) {
   Tensor x = n.tensor(0, order);
   if (!x)
     return;
-  Tensor side = n.layer(Config(above ? "greater" : "less"),
-                        {x, numberLike(n, 0, x)});
+  Tensor side =
+      n.layer(Config(above ? "greater" : "less"), {x, numberLike(n, 0, x)});
   n.result(n.layer(Config("multiply"), {n.layer(Config("isinf"), x), side}),
            order);
 }
@@ -616,15 +608,22 @@ static void readGemm(NodeReader &n) {
 }
 
 static void readGather(NodeReader &n) {
+  if (n.constant(1))
+    return readConstantGather(n);
   const Constant *table = n.constant(0);
-  if (!table || !table->isFloat() || table->dims.size() != 2 ||
+  if (!table || !table->isFloat() || table->dims.empty() || !table->size() ||
       n.integer("axis", 0) != 0)
-    return n.refuse("expected rows of a constant table");
+    return n.refuse("expected constant indices, or rows of a constant table");
   Constant rows = *table;
+  const Dims row(rows.dims.begin() + 1, rows.dims.end());
+  rows.dims = {rows.dims[0], *onnx::countElements(row)};
   Config config("embedding",
                 {{"input_dim", rows.dims[0]}, {"output_dim", rows.dims[1]}});
-  n.result(n.layer(std::move(config), n.tensor(1),
-                   {{"embeddings", std::move(rows)}}, n.nameFrom(0)));
+  Tensor y = n.layer(std::move(config), n.tensor(1),
+                     {{"embeddings", std::move(rows)}}, n.nameFrom(0));
+  Shape shape = sampleOf(n, n.dims(1));
+  llvm::append_range(shape, row);
+  resultOf(n, y, shape);
 }
 
 // ---- Windows ----------------------------------------------------------------
@@ -1034,10 +1033,9 @@ static void readLastArg(NodeReader &n, int64_t axis) {
   const int64_t rank = rankOf(n.dims(0)), size = n.dims(0)[axis];
   const Value at = toList({axis + 1 - n.lead()});
   Tensor x = n.tensor(0);
-  Tensor extreme =
-      n.layer(Config(n.op() == "ArgMax" ? "max" : "min",
-                     {{"axis", at}, {"keepdims", true}}),
-              x);
+  Tensor extreme = n.layer(Config(n.op() == "ArgMax" ? "max" : "min",
+                                  {{"axis", at}, {"keepdims", true}}),
+                           x);
   Constant places;
   places.dims = Dims(rank - n.lead(), 1);
   places.dims[axis - n.lead()] = size;
@@ -1387,18 +1385,6 @@ static void readSpaceToDepth(NodeReader &n) {
       x));
 }
 
-/// The part of the operand that begins at `starts`, one index an axis of a
-/// sample.
-static Tensor sliced(NodeReader &n, Tensor x,
-                     const std::vector<int64_t> &starts,
-                     const std::vector<int64_t> &shape) {
-  if (!x || n.shapeOf(x) == shape)
-    return x;
-  return n.layer(Config("slice", {{"start_indices", toList(starts)},
-                                  {"shape", toList(shape)}}),
-                 x);
-}
-
 static void readSlice(NodeReader &n) {
   const Dims from = n.dims(0);
   std::optional<std::vector<int64_t>> starts = n.list("starts", 1),
@@ -1414,26 +1400,44 @@ static void readSlice(NodeReader &n) {
       (steps && steps->size() != starts->size()))
     return n.refuse("expected an axis and a step for each start");
   std::vector<int64_t> begin(from.size(), 0), size = from;
+  std::map<int64_t, std::vector<int64_t>> picked; // where the step is not 1
   for (size_t i = 0; i < starts->size(); ++i) {
     std::optional<int64_t> axis = n.axisOf((*axes)[i], rankOf(from));
     if (!axis)
       return;
     if (*axis < n.lead())
       return n.refuse("it takes a part of the samples of a batch");
-    if (steps && (*steps)[i] != 1)
-      return n.refuse("expected steps of 1, got " + dimsToText(*steps));
-    const int64_t all = from[*axis];
-    auto clamp = [&](int64_t at) {
-      return std::clamp<int64_t>(at < 0 ? at + all : at, 0, all);
+    const int64_t all = from[*axis], step = steps ? (*steps)[i] : 1;
+    auto clamp = [&](int64_t at, int64_t low, int64_t high) {
+      return std::clamp<int64_t>(at < 0 ? at + all : at, low, high);
     };
-    begin[*axis] = clamp((*starts)[i]);
-    size[*axis] = clamp((*ends)[i]) - begin[*axis];
-    if (size[*axis] < 1)
+    if (step == 1) {
+      begin[*axis] = clamp((*starts)[i], 0, all);
+      size[*axis] = clamp((*ends)[i], 0, all) - begin[*axis];
+      if (size[*axis] < 1)
+        return n.refuse("expected a part with elements");
+      continue;
+    }
+    if (step == 0 || std::abs(step) > all)
+      return n.refuse(formatv("expected steps of 1 to {0} or -{0} to -1, got "
+                              "{1}",
+                              all, step));
+    const int64_t first = step > 0 ? clamp((*starts)[i], 0, all)
+                                   : clamp((*starts)[i], 0, all - 1),
+                  last = step > 0 ? clamp((*ends)[i], 0, all)
+                                  : clamp((*ends)[i], -1, all - 1);
+    for (int64_t at = first; step > 0 ? at < last : at > last; at += step)
+      picked[*axis].push_back(at);
+    if (picked[*axis].empty())
       return n.refuse("expected a part with elements");
   }
   begin.erase(begin.begin(), begin.begin() + n.lead());
   size.erase(size.begin(), size.begin() + n.lead());
-  n.result(sliced(n, n.tensor(0), begin, size));
+  Tensor x = sliced(n, n.tensor(0), begin, size);
+  for (auto &[axis, indices] : picked)
+    x = pickedAlong(n, x, axis - n.lead(), indices);
+  if (x)
+    n.result(x);
 }
 
 static void readSplit(NodeReader &n) {
@@ -1477,12 +1481,15 @@ static void readSplit(NodeReader &n) {
 ArrayRef<OpRule> onnx::opRules() {
   static const OpRule rules[] = {
       {"Abs", 1, readUnary},
+      {"Acos", 1, readUnary},
       {"Acosh", 1, readUnary},
       {"Add", 2, readAdd},
       {"And", 2, readMerge},
       {"ArgMax", 1, readArg},
       {"ArgMin", 1, readArg},
+      {"Asin", 1, readUnary},
       {"Asinh", 1, readUnary},
+      {"Atan", 1, readUnary},
       {"Atanh", 1, readUnary},
       {"AveragePool", 1, readAveragePool},
       {"BatchNormalization", 5, readBatchNormalization},
@@ -1577,10 +1584,12 @@ ArrayRef<OpRule> onnx::opRules() {
   return rules;
 }
 
-const OpRule *onnx::findOpRule(StringRef op) {
-  for (ArrayRef<OpRule> table : {opRules(), layerOpRules()})
+std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
+  std::vector<const OpRule *> found;
+  for (ArrayRef<OpRule> table : {layerOpRules(), opRules(), indexRules(),
+                                 statisticsRules(), resizeRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)
-        return &rule;
-  return nullptr;
+        found.push_back(&rule);
+  return found;
 }

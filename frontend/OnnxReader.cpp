@@ -118,6 +118,11 @@ std::vector<int64_t> NodeReader::integers(StringRef attribute,
   return found ? found->integers : value;
 }
 
+std::vector<double> NodeReader::numbers(StringRef attribute) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->numbers : std::vector<double>();
+}
+
 // ---- NodeReader: operands ---------------------------------------------------
 
 bool NodeReader::hasInput(size_t index) const {
@@ -249,8 +254,7 @@ void NodeReader::result(Tensor tensor, Order order, size_t index) {
         !hasInput(i) || static_cast<int64_t>(dims(i).size()) <= lead();
   result(std::move(operand), index);
 }
-void NodeReader::reworkWith(
-    llvm::function_ref<Tensor(Tensor, Order)> make) {
+void NodeReader::reworkWith(llvm::function_ref<Tensor(Tensor, Order)> make) {
   Operand made = import.operands[node.outputs[0]];
   if (!made.tensor)
     return; // refused
@@ -272,10 +276,10 @@ bool NodeReader::isInteger(size_t index) const {
 
 /// By ONNX's definition of the op.
 ElementType NodeReader::typeOfResult() const {
-  static const StringRef truths[] = {"And",         "Equal", "Greater",
-                                     "GreaterOrEqual", "IsInf", "IsNaN",
-                                     "Less",        "LessOrEqual", "Not",
-                                     "Or",          "Xor"};
+  static const StringRef truths[] = {
+      "And",   "Equal", "Greater", "GreaterOrEqual",
+      "IsInf", "IsNaN", "Less",    "LessOrEqual",
+      "Not",   "Or",    "Xor"};
   if (llvm::is_contained(truths, op()))
     return ElementType::Bool;
   if (op() == "ArgMax" || op() == "ArgMin")
@@ -349,19 +353,24 @@ bool NodeReader::refuseResultsFrom(size_t index) {
 /// Ops that cannot leave the range of their operands' type, and those whose
 /// rules bring results back into it.
 static const StringRef keepsRange[] = {
-    "Add",           "And",        "ArgMax",         "ArgMin",
-    "BitShift",      "Cast",       "CastLike",       "Clip",
-    "Compress",      "Concat",     "DepthToSpace",   "DequantizeLinear",
-    "Div",           "Equal",      "Expand",         "Flatten",
-    "Gather",        "GatherElements", "GatherND",   "Greater",
-    "GreaterOrEqual", "Identity",  "Less",           "LessOrEqual",
-    "Max",           "MaxPool",    "Min",            "Mod",
-    "Mul",           "Not",        "OneHot",         "Or",
-    "Pad",           "Pow",        "ReduceMax",      "ReduceMin",
-    "Relu",          "Reshape",    "ScatterElements", "ScatterND",
-    "Sign",          "Slice",      "SpaceToDepth",   "Split",
-    "Squeeze",       "Sub",        "Tile",           "Transpose",
-    "Trilu",         "Unsqueeze",  "Where",          "Xor",
+    "Add",          "And",          "ArgMax",
+    "ArgMin",       "BitShift",     "Cast",
+    "CastLike",     "Clip",         "Compress",
+    "Concat",       "DepthToSpace", "DequantizeLinear",
+    "Div",          "Equal",        "Expand",
+    "Flatten",      "Gather",       "GatherElements",
+    "GatherND",     "Greater",      "GreaterOrEqual",
+    "Identity",     "Less",         "LessOrEqual",
+    "Max",          "MaxPool",      "Min",
+    "Mod",          "Mul",          "Not",
+    "OneHot",       "Or",           "Pad",
+    "Pow",          "ReduceMax",    "ReduceMin",
+    "Relu",         "Reshape",      "ScatterElements",
+    "ScatterND",    "Sign",         "Slice",
+    "SpaceToDepth", "Split",        "Squeeze",
+    "Sub",          "Tile",         "Transpose",
+    "Trilu",        "Unsqueeze",    "Where",
+    "Xor",
 };
 
 std::optional<ElementType> NodeReader::wrapping() const {
@@ -401,6 +410,7 @@ private:
   void readNode(const Node &node);
   bool fold(const Node &node);
   bool finish();
+  bool readsLayer(Tensor layer) const;
 
   const Graph &graph;
   Import import;
@@ -537,10 +547,12 @@ void GraphReader::readNode(const Node &node) {
   for (const std::string &output : node.outputs)
     import.operands[output] = Operand();
   NodeReader reader(import, node);
-  const OpRule *rule = node.domain.empty() ? findOpRule(node.op) : nullptr;
+  std::vector<const OpRule *> rules;
+  if (node.domain.empty())
+    rules = findOpRules(node.op);
   if (!blind && fold(node))
     return;
-  if (!rule)
+  if (rules.empty())
     return reader.refuse(
         node.domain.empty() ? "the op is not supported"
                             : "ops of domain '" + printable(node.domain) +
@@ -549,21 +561,41 @@ void GraphReader::readNode(const Node &node) {
         "the graph before it");
   if (blind)
     return;
-  for (size_t i = 0; i < rule->operands; ++i)
+  const OpRule &strictest = **llvm::max_element(
+      rules, [](const OpRule *a, const OpRule *b) {
+        return a->operands < b->operands;
+      });
+  for (size_t i = 0; i < strictest.operands; ++i)
     if (!reader.hasInput(i))
-      return reader.refuse(formatv("expected {0} operands", rule->operands));
+      return reader.refuse(
+          formatv("expected {0} operands", strictest.operands));
   const size_t errors = import.diagnostics.errorCount(),
                offenders = import.offenders.size();
   if (std::optional<ElementType> type = reader.wrapping())
     return reader.refuse("it computes with " + nameOf(*type) +
                              ", which may wrap around",
                          "cast its operands to int32 or float32");
-  rule->read(reader);
+  // The first rule that takes it; if none does, the last one's reasons count.
   const Operand &made = import.operands[node.outputs[0]];
+  for (const OpRule *rule : rules) {
+    import.offenders.resize(offenders);
+    rule->read(reader);
+    if (import.offenders.size() == offenders ||
+        import.diagnostics.errorCount() != errors)
+      break;
+  }
   if (!made.tensor && !made.isConstant() &&
       import.diagnostics.errorCount() == errors &&
       import.offenders.size() == offenders)
     reader.refuse("its operands are not of a form that is supported");
+}
+
+bool GraphReader::readsLayer(Tensor layer) const {
+  return llvm::any_of(import.builder->layers(), [&](const LayerRecord &record) {
+    return llvm::any_of(record.inputs, [&](Tensor input) {
+      return input.layer() == layer.layer();
+    });
+  });
 }
 
 /// The outputs in the file's order; a single one as the last layer.
@@ -571,19 +603,38 @@ bool GraphReader::finish() {
   std::vector<Tensor> outputs;
   for (const Port &port : graph.outputs) {
     const Operand &operand = import.operands.at(port.name);
-    if (operand.isConstant()) {
+    if (operand.isConstant() && import.lead == 1) {
       import.diagnostics.error(SourceLoc(),
                                "expected output '" + printable(port.name) +
                                    "' to depend on the input, got a constant");
       return false;
+    }
+    if (operand.isConstant()) {
+      Constant values = *operand.constant;
+      std::vector<float> numbers;
+      for (size_t i = 0; i < values.size(); ++i)
+        numbers.push_back(static_cast<float>(values.number(i)));
+      values.values = std::move(numbers);
+      if (values.dims.empty())
+        values.dims = {1};
+      Node maker;
+      maker.op = port.name;
+      outputs.push_back(NodeReader(import, maker).frozen(std::move(values)));
+      if (!outputs.back())
+        return false;
+      continue;
     }
     outputs.push_back(import.inOrder(operand, Order::AsInFile));
     if (!outputs.back())
       return false;
   }
   // Layers behind an output, and inputs as outputs.
-  const bool isLast = outputs.size() == 1 &&
-                      outputs[0].layer() + 1 == import.builder->layers().size();
+  const bool isLast =
+      outputs.size() == 1 &&
+      outputs[0].layer() + 1 == import.builder->layers().size() &&
+      llvm::all_of(graph.inputs, [&](const Port &port) {
+        return readsLayer(import.operands.at(port.name).tensor);
+      });
   if (isLast && import.builder->layers().size() > 1)
     return true;
   for (Tensor &output : outputs)

@@ -26,6 +26,7 @@
 #include "mlir/Pass/PassManager.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -83,14 +84,25 @@ std::string reasonOf(const Diagnostics &diagnostics) {
 }
 
 std::vector<file::Constant> readTensors(const std::string &folder,
-                                        const char *kind, size_t count,
+                                        const char *kind,
+                                        const std::vector<file::Port> &ports,
                                         Diagnostics &diagnostics) {
   std::vector<file::Constant> tensors;
-  for (size_t i = 0; i < count; ++i) {
+  for (size_t i = 0; i < ports.size(); ++i) {
     std::optional<file::Constant> tensor = file::readTensorFile(
         folder + "/" + kind + "_" + std::to_string(i) + ".pb", diagnostics);
     if (!tensor)
       break;
+    // The suite has the bits of bfloat16 as uint16.
+    if (ports[i].type == file::ElementType::BFloat16 &&
+        tensor->type == file::ElementType::UInt16) {
+      std::vector<float> values;
+      for (int64_t bits : tensor->integers())
+        values.push_back(
+            llvm::bit_cast<float>(static_cast<uint32_t>(bits) << 16));
+      tensor->type = file::ElementType::BFloat16;
+      tensor->values = std::move(values);
+    }
     tensors.push_back(std::move(*tensor));
   }
   return tensors;
@@ -139,9 +151,8 @@ void import(Example &example, const std::string &folder) {
   example.ops = llvm::join(ops, ", ");
   const std::string data = folder + "/test_data_set_0";
   std::vector<file::Constant> inputs =
-      readTensors(data, "input", graph->inputs.size(), diagnostics);
-  example.outputs =
-      readTensors(data, "output", graph->outputs.size(), diagnostics);
+      readTensors(data, "input", graph->inputs, diagnostics);
+  example.outputs = readTensors(data, "output", graph->outputs, diagnostics);
   if (inputs.size() != graph->inputs.size() ||
       example.outputs.size() != graph->outputs.size()) {
     example.note = reasonOf(diagnostics);
