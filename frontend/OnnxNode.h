@@ -150,6 +150,9 @@ public:
   void rework(llvm::StringRef layer);
   /// Puts what `make` adds behind the first result in its place.
   void reworkWith(llvm::function_ref<Tensor(Tensor, Order)> make);
+  /// Brings the first result back into the range of an integer type of at most
+  /// 16 bits, as its arithmetic wraps around.
+  void wrapInto(ElementType type);
   /// The one node that reads the result, if it is an `op`, and no output of the
   /// graph is in the way.
   const Node *onlyReader(llvm::StringRef op) const;

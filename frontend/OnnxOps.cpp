@@ -290,6 +290,8 @@ static void readCast(NodeReader &n) {
     layer("trunc");
   } else {
     n.result(n.tensor(0, order), order);
+    if (!isFloating(n.type(0)) && n.type(0) != to)
+      n.wrapInto(to);
   }
 }
 
@@ -415,22 +417,25 @@ static void rescale(NodeReader &n, size_t input, double scale, double offset) {
 }
 
 static void readAdd(NodeReader &n) {
-  if (auto beside = besideNumber(n))
+  if (auto beside = besideNumber(n); beside && !n.isInteger(0))
     return rescale(n, beside->first, 1, beside->second);
   merge(n, "add");
+  n.wrapInto(n.type(0));
 }
 static void readSub(NodeReader &n) {
-  if (auto beside = besideNumber(n)) {
+  if (auto beside = besideNumber(n); beside && !n.isInteger(0)) {
     const bool isRight = beside->first == 0; // x - number
     return rescale(n, beside->first, isRight ? 1 : -1,
                    isRight ? -beside->second : beside->second);
   }
   merge(n, "subtract");
+  n.wrapInto(n.type(0));
 }
 static void readMul(NodeReader &n) {
-  if (auto beside = besideNumber(n))
+  if (auto beside = besideNumber(n); beside && !n.isInteger(0))
     return rescale(n, beside->first, beside->second, 0);
   merge(n, "multiply");
+  n.wrapInto(n.type(0));
 }
 static void readDiv(NodeReader &n) {
   if (n.isInteger(0)) {
@@ -501,8 +506,14 @@ static void readPRelu(NodeReader &n) {
   const int64_t rank = rankOf(n.dims(0)) - n.lead();
   // relu(x) - slope relu(-x)
   Tensor below = n.layer(Config("relu"), n.layer(Config("negative"), x));
-  below = n.layer(Config("multiply"),
-                  {below, n.parameter(n.input(1), rank, order)});
+  Operand slopes = n.input(1);
+  if (n.opset() < 7 && slope->size() > 1) { // one for each channel
+    Constant wide = asVector(*slope);
+    wide.dims.resize(std::max<int64_t>(rankOf(n.dims(0)) - 1, 1), 1);
+    slopes.constant = std::make_shared<Constant>(std::move(wide));
+  }
+  below =
+      n.layer(Config("multiply"), {below, n.parameter(slopes, rank, order)});
   n.result(n.layer(Config("subtract"), {n.layer(Config("relu"), x), below}),
            order);
 }

@@ -16,6 +16,7 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
+#include <cmath>
 #include <set>
 
 using namespace sinter::frontend;
@@ -353,34 +354,124 @@ bool NodeReader::refuseResultsFrom(size_t index) {
 /// Ops that cannot leave the range of their operands' type, and those whose
 /// rules bring results back into it.
 static const StringRef keepsRange[] = {
-    "Add",          "And",          "ArgMax",
-    "ArgMin",       "BitShift",     "Cast",
-    "CastLike",     "Clip",         "Compress",
-    "Concat",       "DepthToSpace", "DequantizeLinear",
-    "Div",          "Equal",        "Expand",
-    "Flatten",      "Gather",       "GatherElements",
-    "GatherND",     "Greater",      "GreaterOrEqual",
-    "Identity",     "Less",         "LessOrEqual",
-    "Max",          "MaxPool",      "Min",
-    "Mod",          "Mul",          "Not",
-    "OneHot",       "Or",           "Pad",
-    "Pow",          "ReduceMax",    "ReduceMin",
-    "Relu",         "Reshape",      "ScatterElements",
-    "ScatterND",    "Sign",         "Slice",
-    "SpaceToDepth", "Split",        "Squeeze",
-    "Sub",          "Tile",         "Transpose",
-    "Trilu",        "Unsqueeze",    "Where",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "BitShift",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Compress",
+    "Concat",
+    "DepthToSpace",
+    "DequantizeLinear",
+    "Div",
+    "Equal",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Mod",
+    "Not",
+    "OneHot",
+    "Or",
+    "Pad",
+    "ReduceMax",
+    "ReduceMin",
+    "Relu",
+    "Reshape",
+    "ScatterElements",
+    "ScatterND",
+    "Sign",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
+    "Where",
     "Xor",
 };
+
+/// Bits of an integer type, or 0.
+static int bitsOf(ElementType type) {
+  switch (type) {
+  case ElementType::UInt8:
+  case ElementType::Int8:
+    return 8;
+  case ElementType::UInt16:
+  case ElementType::Int16:
+    return 16;
+  case ElementType::Int32:
+  case ElementType::UInt32:
+    return 32;
+  case ElementType::Int64:
+  case ElementType::UInt64:
+    return 64;
+  default:
+    return 0;
+  }
+}
+static bool isSigned(ElementType type) {
+  return type == ElementType::Int8 || type == ElementType::Int16 ||
+         type == ElementType::Int32 || type == ElementType::Int64;
+}
 
 std::optional<ElementType> NodeReader::wrapping() const {
   if (llvm::is_contained(keepsRange, op()))
     return std::nullopt;
-  for (size_t i = 0; i < numInputs(); ++i)
-    if (hasInput(i) && !isFloating(type(i)) && type(i) != ElementType::Bool &&
-        type(i) != ElementType::Int32 && type(i) != ElementType::Int64)
-      return type(i);
+  for (size_t i = 0; i < numInputs(); ++i) {
+    if (!hasInput(i) || (op() == "Pow" && i > 0))
+      continue;
+    const ElementType own = type(i);
+    const int bits = bitsOf(own);
+    if (bits == 0 || (bits >= 32 && isSigned(own)))
+      continue;
+    // Exact in f32, and brought back by the rule.
+    const bool isSum = op() == "Add" || op() == "Sub";
+    if (bits == 8 && (isSum || op() == "Mul"))
+      continue;
+    if (bits == 16 && isSum)
+      continue;
+    // As exact as the signed types.
+    if (bits >= 32 && (op() == "Add" || op() == "Mul"))
+      continue;
+    return own;
+  }
   return std::nullopt;
+}
+
+void NodeReader::wrapInto(ElementType type) {
+  const int bits = bitsOf(type);
+  if (bits == 0 || bits > 16)
+    return;
+  // mod(x + half, 2^bits) - half
+  const double size = std::ldexp(1.0, bits),
+               half = isSigned(type) ? size / 2 : 0;
+  auto shifted = [&](Tensor x, double by) {
+    return by == 0
+               ? x
+               : layer(Config("rescaling", {{"scale", 1.0}, {"offset", by}}),
+                       x);
+  };
+  reworkWith([&](Tensor x, Order) {
+    Constant modulus;
+    modulus.dims = Dims(shapeOf(x).size(), 1);
+    modulus.values = std::vector<float>{static_cast<float>(size)};
+    x = layer(Config("mod"), {shifted(x, half), frozen(std::move(modulus))});
+    return shifted(x, -half);
+  });
 }
 
 // ---- The walk ---------------------------------------------------------------
@@ -409,6 +500,7 @@ private:
   void findReaders();
   void readNode(const Node &node);
   bool fold(const Node &node);
+  std::optional<Constant> fromSizes(const Node &node);
   bool finish();
   bool readsLayer(Tensor layer) const;
 
@@ -480,6 +572,38 @@ void GraphReader::findReaders() {
   }
 }
 
+/// What depends on sizes alone, where all of them are known.
+std::optional<Constant> GraphReader::fromSizes(const Node &node) {
+  if (!node.domain.empty() || node.inputs.empty() || node.inputs[0].empty() ||
+      (node.op != "Size" && node.op != "EyeLike"))
+    return std::nullopt;
+  NodeReader reader(import, node);
+  const Dims dims = reader.dims(0);
+  std::optional<int64_t> count = onnx::countElements(dims);
+  if (!count)
+    return std::nullopt;
+  if (node.op == "Size") {
+    Constant size = Constant::ofIntegers({*count});
+    size.dims.clear();
+    return size;
+  }
+  if (dims.size() != 2)
+    return std::nullopt;
+  Constant eye;
+  eye.dims = dims;
+  eye.type = static_cast<ElementType>(
+      reader.integer("dtype", static_cast<int64_t>(reader.type(0))));
+  const int64_t above = reader.integer("k", 0);
+  std::vector<float> ones;
+  for (int64_t i = 0; i < *count; ++i)
+    ones.push_back(i % dims[1] - i / dims[1] == above);
+  if (isFloating(eye.type))
+    eye.values = std::move(ones);
+  else
+    eye.values = std::vector<int64_t>(ones.begin(), ones.end());
+  return eye;
+}
+
 /// Computes a node with constant operands; false: it is not one.
 bool GraphReader::fold(const Node &node) {
   std::vector<const Constant *> inputs;
@@ -499,6 +623,12 @@ bool GraphReader::fold(const Node &node) {
     Operand operand;
     operand.constant =
         std::make_shared<Constant>(Constant::ofIntegers(std::move(dims)));
+    import.operands[node.outputs[0]] = operand;
+    return true;
+  }
+  if (std::optional<Constant> known = fromSizes(node)) {
+    Operand operand;
+    operand.constant = std::make_shared<Constant>(std::move(*known));
     import.operands[node.outputs[0]] = operand;
     return true;
   }
@@ -676,11 +806,22 @@ sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
   // reading.
   auto first = std::make_unique<Diagnostics>(diagnostics.fileName().str()),
        second = std::make_unique<Diagnostics>(diagnostics.fileName().str());
+  auto warnOfTypes = [&] {
+    for (const Port &input : graph.inputs)
+      if (isFloating(input.type) && input.type != ElementType::Float)
+        diagnostics.warning(SourceLoc(),
+                            "input '" + printable(input.name) + "' is " +
+                                nameOf(input.type) +
+                                "; the network computes in float32");
+  };
   GraphReader samples(graph, 1, *first);
-  if (samples.read())
+  if (samples.read()) {
+    warnOfTypes();
     return samples.take(std::move(first));
+  }
   GraphReader whole(graph, 0, *second);
   if (whole.read()) {
+    warnOfTypes();
     diagnostics.warning(
         SourceLoc(), "the first axis of the input is not a batch of samples "
                      "that the graph treats alike; a whole input is taken as "

@@ -45,7 +45,8 @@ struct Manner {
 static double positionOf(const Manner &how, const Axis &axis, int64_t i) {
   const double x = static_cast<double>(i),
                last = static_cast<double>(axis.from - 1);
-  const double rest = static_cast<double>(axis.to - 1);
+  // ONNX's reference does not round the size that scales give.
+  const double rest = axis.scale * static_cast<double>(axis.from) - 1;
   if (how.coordinates == "align_corners")
     return axis.to > 1 ? x * last / rest : 0;
   if (how.coordinates == "asymmetric")
