@@ -358,7 +358,8 @@ const OnnxRule *sinter::frontend::findOnnxRule(StringRef layer) {
       {"maximum", emitMany<kMax>},      {"minimum", emitMany<kMin>},
       {"concatenate", emitConcatenate},
   };
-  for (ArrayRef<OnnxRule> table : {ArrayRef(rules), onnxImageRules()})
+  for (ArrayRef<OnnxRule> table :
+       {ArrayRef(rules), onnxImageRules(), onnxOperationRules()})
     for (const OnnxRule &rule : table)
       if (rule.name == layer)
         return &rule;

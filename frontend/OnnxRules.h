@@ -23,6 +23,8 @@ bool hasOnnxActivation(llvm::StringRef activation);
 
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<OnnxRule> onnxImageRules();
+/// Functions of keras.ops.
+llvm::ArrayRef<OnnxRule> onnxOperationRules();
 /// Sets the layer's result to its `activation` of `x`.
 void finishOnnx(OnnxEmitter &e, OnnxOperand x);
 /// Dimension `axis` of a sample, counted from 0, in the batch that has it.
