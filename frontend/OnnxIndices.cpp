@@ -484,7 +484,7 @@ static int64_t continued(StringRef mode, int64_t at, int64_t size) {
   return -1;
 }
 
-void onnx::readPad(NodeReader &n) {
+static void readPad(NodeReader &n) {
   const Dims from = n.dims(0);
   const int64_t rank = rankOf(from);
   auto pads = n.list(n.opset() < 2 ? "paddings" : "pads", 1),

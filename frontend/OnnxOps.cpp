@@ -1,7 +1,7 @@
 // OnnxOps.cpp - what each ONNX op becomes: one small rule an op, one table at
 // the end.
 //
-// Rules follow https://onnx.ai/onnx/operators, all operator sets from 7 to 22;
+// Rules follow https://onnx.ai/onnx/operators, all operator sets from 1 to 22;
 // where sets differ, the rule says how. Layers' names and arguments are those
 // of `sinter catalog`. A rule that meets what it cannot express refuses the
 // node and says why; it never approximates.
@@ -570,12 +570,9 @@ static void readProduct(NodeReader &n, Constant kernel,
 }
 
 static void readMatMul(NodeReader &n) {
-  const Constant *kernel = weight(n, 1, "the second operand");
-  if (!kernel)
-    return;
-  if (kernel->dims.size() != 2)
-    return n.refuse("expected a matrix of weights, got " +
-                    dimsToText(kernel->dims));
+  const Constant *kernel = n.constant(1);
+  if (!kernel || !kernel->isFloat() || kernel->dims.size() != 2)
+    return readComputedMatMul(n);
   readProduct(n, *kernel, std::nullopt);
 }
 
@@ -587,13 +584,11 @@ static Constant scaled(Constant x, double factor) {
 }
 
 static void readGemm(NodeReader &n) {
-  const Constant *b = weight(n, 1, "the second operand");
-  if (!b)
-    return;
-  if (n.integer("transA", 0))
-    return n.refuse("transA mixes the samples of a batch");
-  if (b->dims.size() != 2)
-    return n.refuse("expected a matrix of weights, got " + dimsToText(b->dims));
+  const Constant *b = n.constant(1);
+  const bool isDense = b && b->isFloat() && b->dims.size() == 2 &&
+                       (!n.hasInput(2) || n.constant(2));
+  if (!isDense || n.integer("transA", 0))
+    return readComputedGemm(n);
   Constant kernel = scaled(n.integer("transB", 0) ? transposed(*b, {1, 0}) : *b,
                            n.number("alpha", 1));
   std::optional<Constant> bias;
@@ -601,6 +596,8 @@ static void readGemm(NodeReader &n) {
     const Constant *c = weight(n, 2, "the third operand");
     if (!c)
       return;
+    if (n.lead() == 0 && c->dims.size() == 2 && c->dims[0] != 1)
+      return readComputedGemm(n);
     const size_t units = static_cast<size_t>(kernel.dims[1]);
     const bool isRow =
         c->dims.empty() || c->dims.back() == 1 || c->size() == units;
@@ -1597,7 +1594,7 @@ ArrayRef<OpRule> onnx::opRules() {
 
 std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
   std::vector<const OpRule *> found;
-  for (ArrayRef<OpRule> table : {layerOpRules(), opRules(), indexRules(),
+  for (ArrayRef<OpRule> table : {layerOpRules(), opRules(), indexRules(), productRules(),
                                  statisticsRules(), resizeRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)

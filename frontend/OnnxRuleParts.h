@@ -1,6 +1,6 @@
 // OnnxRuleParts.h - what the rules of ONNX ops share: OnnxOps.cpp (the table,
 // arithmetic, products, windows, shapes), OnnxIndices.cpp (parts, repetition),
-// OnnxStatistics.cpp (normalisation, losses), OnnxResize.cpp.
+// OnnxStatistics.cpp (normalisation, losses), OnnxProducts.cpp, OnnxResize.cpp.
 #ifndef SINTER_FRONTEND_ONNXRULEPARTS_H
 #define SINTER_FRONTEND_ONNXRULEPARTS_H
 
@@ -52,9 +52,12 @@ Tensor widened(NodeReader &n, size_t input, int64_t rank);
 llvm::ArrayRef<OpRule> indexRules();
 llvm::ArrayRef<OpRule> statisticsRules();
 llvm::ArrayRef<OpRule> resizeRules();
+llvm::ArrayRef<OpRule> productRules();
 
 void readConstantGather(NodeReader &n);
-void readPad(NodeReader &n);
+/// Where no operand is a matrix of weights.
+void readComputedMatMul(NodeReader &n);
+void readComputedGemm(NodeReader &n);
 
 } // namespace sinter::frontend::onnx
 

@@ -254,6 +254,45 @@ for i, activation in enumerate(ACTIVATIONS):
     CASES[f"activation_{re.search('[a-z_0-9]+', activation)[0]}_{i}"] = (
         [9], f"activation: {activation}")
 
+
+def operations(shape, head, rows):
+    """A case that joins operations, each a line of its own."""
+    names = [f"y{i}" for i in range(len(rows))]
+    lines = list(head)
+    for name, (layer, inputs, *arguments) in zip(names, rows):
+        given = ", ".join([*arguments, f"inputs: {inputs}", f"name: {name}_raw"])
+        lines += [f"{layer}: {{{given}}}", f"flatten: {{name: {name}}}"]
+    lines.append(f"concatenate: {{inputs: [{', '.join(names)}]}}")
+    return shape, "\n" + "\n".join(f"        - {line}" for line in lines)
+
+
+# p is in (0, 1), q above 1, r and s are whole numbers, s above 0.
+OPERANDS = ["activation: {activation: sigmoid, name: p}",
+            "rescaling: {scale: 1.0, offset: 1.5, inputs: p, name: q}",
+            "round: {inputs: input, name: r}",
+            "rescaling: {scale: 1.0, offset: 3.0, inputs: r, name: s}"]
+CASES["operations_unary"] = operations([3, 2], OPERANDS, [
+    *((layer, "input") for layer in (
+        "absolute arcsinh arctan ceil cos cosh erf exp expm1 floor isinf isnan "
+        "negative round sign sin sinh square trunc").split()),
+    *((layer, "p") for layer in (
+        "arccos arcsin arctanh log log1p reciprocal rsqrt sqrt tan").split()),
+    ("arccosh", "q"), ("logical_not", "r"), ("negative", "s")])
+CASES["operations_binary"] = operations([3, 2], OPERANDS, [
+    *((layer, "[r, s]") for layer in (
+        "equal greater_equal less_equal logical_and logical_or logical_xor "
+        "not_equal").split()),
+    *((layer, "[input, s]") for layer in
+      "divide floor_divide greater less mod".split()),
+    ("power", "[q, input]"), ("where", "[r, input, p]")])
+CASES["operations_reductions"] = operations([3, 4, 2], [
+    "conv2d: {filters: 3, kernel_size: 2, name: x}"], [
+    *((layer, "x", "axis: [1]") for layer in
+      "logsumexp max mean min prod sum".split()),
+    ("sum", "x", "axis: [-1, 2]", "keepdims: true"), ("mean", "x"),
+    ("argmax", "x", "axis: 2"), ("argmin", "x", "axis: -1", "keepdims: true"),
+    ("slice", "x", "start_indices: [1, 0, 1]", "shape: [1, 2, 2]")])
+
 SAMPLES = ["fashion_mlp", "sign_cnn", "cifar_resnet"]
 
 
