@@ -290,7 +290,7 @@ CASES["operations_reductions"] = operations([3, 4, 2], [
     *((layer, "x", "axis: [1]") for layer in
       "logsumexp max mean min prod sum".split()),
     ("sum", "x", "axis: [-1, 2]", "keepdims: true"), ("mean", "x"),
-    ("argmax", "x", "axis: 2"), ("argmin", "x", "axis: -1", "keepdims: true"),
+    ("argmax", "input", "axis: 2"), ("argmin", "input", "axis: -1", "keepdims: true"),
     ("slice", "x", "start_indices: [1, 0, 1]", "shape: [1, 2, 2]")])
 
 SAMPLES = ["fashion_mlp", "sign_cnn", "cifar_resnet"]
