@@ -6,6 +6,7 @@
 #include "frontend/KerasJson.h"
 
 #include "frontend/Catalog.h"
+#include "frontend/LayerParts.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -195,6 +196,12 @@ OrderedJson JsonWriter::layer(const LayerRecord &record) {
     refused.push_back("layer '" + record.name +
                       "' (parameter): Keras has no layer that is a tensor of "
                       "its own");
+  if (llvm::any_of(operationLayerRules(), [&](const LayerRule &rule) {
+        return rule.name == record.config.name;
+      }))
+    refused.push_back("layer '" + record.name + "' (" + record.config.name +
+                      "): Keras's files hold layers, no functions of "
+                      "keras.ops; an .onnx file can");
   OrderedJson config;
   config["name"] = record.name;
   config["trainable"] = true; // replaced by the layer's own argument

@@ -527,6 +527,13 @@ class Layers(unittest.TestCase):
         print(f"{len(figures)} cases, {figures[worst]:.1e} in {worst}",
               end=" ... ")
 
+    def test_keras_has_no_operations(self):
+        model = self.models[list(CASES).index("operations_binary")]
+        for ending in ("keras", "h5"):
+            output = e2e.scratch("operations." + ending)
+            export(model.trainer.spec, model.weights, output, status=1)
+            self.assertFalse(os.path.exists(output))
+
     def test_runtime(self):
         runtime_or_skip()
         figures = differences(self.models, self.contents)
