@@ -780,15 +780,15 @@ static void readConv(NodeReader &n) {
   }
   const bool isDepthwise =
       groups > 1 && groups == channels && space == 2 && filters % groups == 0;
-  Config config(isDepthwise  ? "depthwise_conv2d"
-                : space == 1 ? "conv1d"
-                             : "conv2d",
-                {{"kernel_size", toSize(windows->taps)},
-                 {"strides", toSize(windows->strides)},
-                 {"padding", windows->isCausal() ? Value("causal")
-                                                 : windows->padding()},
-                 {"dilation_rate", toSize(windows->dilations)},
-                 {"use_bias", bias.has_value()}});
+  Config config(
+      isDepthwise  ? "depthwise_conv2d"
+      : space == 1 ? "conv1d"
+                   : "conv2d",
+      {{"kernel_size", toSize(windows->taps)},
+       {"strides", toSize(windows->strides)},
+       {"padding", windows->isCausal() ? Value("causal") : windows->padding()},
+       {"dilation_rate", toSize(windows->dilations)},
+       {"use_bias", bias.has_value()}});
   Constant kernel = toFilter(*w);
   if (isDepthwise) { // (H, W, 1, C M) to (H, W, C, M)
     config.args.push_back({"depth_multiplier", filters / channels});
@@ -1328,9 +1328,8 @@ static void readPad(NodeReader &n) {
       high(pads->begin() + rankOf(from), pads->end());
   // Channels are first or, untouched as well, last.
   auto isPadded = [&](int64_t axis) { return low[axis] || high[axis]; };
-  const bool isLast =
-      !isPadded(rankOf(from) - 1) &&
-      (isPadded(n.lead()) || orderOf(n, 0) == Order::AsInFile);
+  const bool isLast = !isPadded(rankOf(from) - 1) &&
+                      (isPadded(n.lead()) || orderOf(n, 0) == Order::AsInFile);
   const int64_t first = n.lead() + (isLast ? 0 : 1);
   if ((n.lead() == 1 && isPadded(0)) || (!isLast && isPadded(n.lead())))
     return n.refuse("expected zeros around the pixels of images, got pads " +
@@ -1594,8 +1593,9 @@ ArrayRef<OpRule> onnx::opRules() {
 
 std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
   std::vector<const OpRule *> found;
-  for (ArrayRef<OpRule> table : {layerOpRules(), opRules(), indexRules(), productRules(),
-                                 statisticsRules(), resizeRules()})
+  for (ArrayRef<OpRule> table :
+       {layerOpRules(), opRules(), indexRules(), productRules(),
+        statisticsRules(), resizeRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)
         found.push_back(&rule);

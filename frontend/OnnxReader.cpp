@@ -691,8 +691,8 @@ void GraphReader::readNode(const Node &node) {
         "the graph before it");
   if (blind)
     return;
-  const OpRule &strictest = **llvm::max_element(
-      rules, [](const OpRule *a, const OpRule *b) {
+  const OpRule &strictest =
+      **llvm::max_element(rules, [](const OpRule *a, const OpRule *b) {
         return a->operands < b->operands;
       });
   for (size_t i = 0; i < strictest.operands; ++i)
