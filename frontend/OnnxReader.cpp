@@ -194,7 +194,8 @@ Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
   if (wanted.empty())
     wanted = node.name.empty() ? config.name : node.name;
   // `sinter export` names the last node of a layer LAYER/OP, its result LAYER.
-  if (wanted == node.outputs.front() + "/" + node.op)
+  if (!node.outputs.empty() &&
+      wanted == node.outputs.front() + "/" + node.op)
     wanted = node.outputs.front();
   const std::string name = import.freshName(wanted);
   config.args.push_back({"name", name});
