@@ -8,9 +8,9 @@
 #include "frontend/ImportedModel.h"
 
 #include "frontend/ConfigCheck.h"
-#include "frontend/KerasReader.h"
-#include "frontend/OnnxReader.h"
 #include "frontend/SpecBuilder.h"
+#include "frontend/keras/KerasReader.h"
+#include "frontend/onnx/OnnxReader.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"

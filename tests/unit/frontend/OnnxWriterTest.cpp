@@ -1,8 +1,8 @@
 // Every layer has its ONNX; weights are held against the model first. What the
 // files compute is tests/e2e/onnx_export.py's.
-#include "frontend/OnnxWriter.h"
+#include "frontend/onnx/OnnxWriter.h"
 #include "frontend/Catalog.h"
-#include "frontend/OnnxRules.h"
+#include "frontend/onnx/OnnxRules.h"
 
 #include <catch2/catch.hpp>
 

@@ -17,7 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontend/OnnxReader.h"
+#include "frontend/onnx/OnnxReader.h"
 #include "ir/SinterDialect.h"
 #include "passes/Pipeline.h"
 #include "tests/unit/native/NativeModels.h"

@@ -1,0 +1,175 @@
+// KerasPadding.cpp - numbers as `padding`, for files of Keras.
+//
+// Problem: Keras's layers know the words 'valid' and 'same' alone; files of
+// ONNX bring numbers.
+// Idea: a word is equal if its windows lie on the same pixels. Else zeros go
+// around the image in a layer before a convolution, or what is too much is cut
+// off behind a transposed one. A maximum takes zeros as pixels, which shows
+// where all of them are negative: only behind a layer that gives none is that
+// the same. An average counts them, so it is refused.
+// Known weakness: what a layer further back makes not negative is not seen.
+#include "frontend/keras/KerasPadding.h"
+
+#include "frontend/LayerNamer.h"
+#include "frontend/LayerParts.h"
+
+#include "llvm/ADT/STLExtras.h"
+
+using namespace sinter;
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+static bool hasNumbers(const Config &config) {
+  const Argument *padding = config.find("padding");
+  return padding && padding->value.getIf<Value::List>() &&
+         config.find(config.find("pool_size") ? "pool_size" : "kernel_size");
+}
+
+static Config withPadding(Config config, Value padding) {
+  for (Argument &argument : config.args)
+    if (argument.name == "padding")
+      argument.value = std::move(padding);
+  return config;
+}
+
+static bool isTransposed(const Config &config) {
+  return config.name == "conv2d_transpose";
+}
+
+static Window windowOf(const Config &config, const Shape &sample) {
+  const int rank = static_cast<int>(sample.size()) - 1;
+  if (isTransposed(config))
+    return transposedWindow(config, sample);
+  return config.find("pool_size")
+             ? poolWindow(config, rank, imageShape(sample))
+             : convolutionWindow(config, rank, imageShape(sample));
+}
+
+/// Whether both put their windows on the same pixels.
+static bool agree(const Window &a, const Window &b) {
+  for (int i = 0; i < 2; ++i)
+    if (a[i].low != b[i].low || a[i].windows() != b[i].windows() ||
+        a[i].pixels != b[i].pixels)
+      return false;
+  return true;
+}
+
+/// Whether a layer's result has no number below 0.
+static bool isNotNegative(const ModelBuilder &model, Tensor tensor) {
+  const LayerRecord &layer = model.layers()[tensor.layer()];
+  StringRef name = layer.config.name;
+  if (name == "dropout" || name.contains("max_pooling") ||
+      name.starts_with("spatial_dropout"))
+    return isNotNegative(model, layer.inputs[0]);
+  const Argument *inner = layer.config.find("activation");
+  const Config &activation = inner ? *inner->value.config() : layer.config;
+  static const StringRef names[] = {"relu6",        "sigmoid",  "softmax",
+                                    "hard_sigmoid", "softplus", "exponential"};
+  return (activation.name == "relu" &&
+          activation.number("negative_slope") == 0) ||
+         llvm::is_contained(names, activation.name);
+}
+
+namespace {
+class Padder {
+public:
+  Padder(const ModelBuilder &from, std::vector<std::string> &refused)
+      : from(from), refused(refused), to(from.name().str()) {}
+
+  ModelBuilder run();
+
+private:
+  Tensor layer(Config config, llvm::ArrayRef<Tensor> inputs,
+               const std::string &name);
+  /// Of a layer with numbers.
+  Tensor padded(const LayerRecord &record, llvm::ArrayRef<Tensor> inputs);
+  /// A zero_padding or cropping layer.
+  Tensor border(const char *kind, const char *argument, const Window &sides,
+                const LayerRecord &record, Tensor input);
+
+  const ModelBuilder &from;
+  std::vector<std::string> &refused;
+  ModelBuilder to;
+};
+} // namespace
+
+Tensor Padder::layer(Config config, llvm::ArrayRef<Tensor> inputs,
+                     const std::string &name) {
+  llvm::erase_if(config.args, [](const Argument &argument) {
+    return argument.name == "name" || argument.name == "inputs";
+  });
+  config.args.push_back({"name", name});
+  return to.layer(std::move(config), inputs);
+}
+
+Tensor Padder::border(const char *kind, const char *argument,
+                      const Window &sides, const LayerRecord &record,
+                      Tensor input) {
+  const bool isSequence = record.shape.size() == 2;
+  Value::List list;
+  for (int i = isSequence ? 1 : 0; i < 2; ++i) {
+    Value::List pair = {sides[i].low, sides[i].high};
+    list.push_back(Value(std::move(pair)));
+  }
+  Value value = isSequence ? list[0] : Value(std::move(list));
+  std::string name = record.name + "_" + argument;
+  while (llvm::any_of(from.layers(), [&](const LayerRecord &other) {
+    return other.name == name;
+  }))
+    name += "_";
+  return layer(Config(std::string(kind) + (isSequence ? "1d" : "2d"),
+                      {{argument, std::move(value)}}),
+               input, name);
+}
+
+Tensor Padder::padded(const LayerRecord &record,
+                      llvm::ArrayRef<Tensor> inputs) {
+  const Config &config = record.config;
+  const Shape &sample = from.layers()[record.inputs[0].layer()].shape;
+  const Window window = windowOf(config, sample);
+  for (const char *word : {"valid", "same"})
+    if (Config simple = withPadding(config, word);
+        agree(windowOf(simple, sample), window))
+      return layer(std::move(simple), inputs, record.name);
+  auto refuse = [&](const char *why) -> Tensor {
+    refused.push_back("layer '" + record.name + "' (" + config.name +
+                      "): Keras's layer has no numbers as padding, and " + why);
+    return {};
+  };
+  if (isTransposed(config)) {
+    // The whole result, and of that the part between the sides.
+    Config whole = withPadding(config, "valid");
+    Window sides = window;
+    const Window all = windowOf(whole, sample);
+    for (int i = 0; i < 2; ++i)
+      sides[i].high = all[i].pixels - window[i].pixels - window[i].low;
+    Tensor y = layer(std::move(whole), inputs, record.name);
+    return border("cropping", "cropping", sides, record, y);
+  }
+  if (StringRef(config.name).starts_with("average"))
+    return refuse("zeros around the image would count in the average");
+  if (config.find("pool_size") && !isNotNegative(from, record.inputs[0]))
+    return refuse("zeros around an image of numbers below 0 would change the "
+                  "maximum (put a relu before it)");
+  Tensor x = border("zero_padding", "padding", window, record, inputs[0]);
+  return layer(withPadding(config, "valid"), x, record.name);
+}
+
+ModelBuilder Padder::run() {
+  std::vector<Tensor> results; // of each layer of `from`
+  for (const LayerRecord &record : from.layers()) {
+    std::vector<Tensor> inputs;
+    for (Tensor input : record.inputs)
+      inputs.push_back(results[input.layer()]);
+    results.push_back(hasNumbers(record.config) && !record.inputs.empty()
+                          ? padded(record, inputs)
+                          : layer(record.config, inputs, record.name));
+  }
+  return std::move(to);
+}
+
+ModelBuilder
+sinter::frontend::withKerasPadding(const ModelBuilder &model,
+                                   std::vector<std::string> &refused) {
+  return Padder(model, refused).run();
+}

@@ -1,0 +1,224 @@
+// KerasWeights.cpp - two layouts, and the names that Keras has given.
+//
+// Whole models and `save_weights` of Keras 2: a group for each layer, whose
+// attribute weight_names lists its datasets in Keras's order; whole models have
+// them below model_weights:
+//
+//   /model_weights/dense_1@weight_names = ["dense_1/kernel:0", ...]
+//   /model_weights/dense_1/dense_1/kernel:0
+//
+// The last part of a name, without ":0", is the variable's: "kernel". It may be
+// missing that form (old files have "kernel_1:0", "param_0"); then the order
+// decides, which is that of our parameters.
+//
+// Keras 3 (.keras, .weights.h5): variables are numbered in the same order, and
+// groups are named after the layers' classes, counted in the file's order, not
+// after the layers; newer files also have the name as an attribute:
+//
+//   /layers/conv2d_1/vars/0            the second Conv2D's kernel
+#include "frontend/keras/KerasWeights.h"
+
+#include "frontend/Layers.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace sinter::frontend;
+using llvm::StringRef;
+
+namespace {
+
+struct Candidate {
+  std::string name; // as the file has it
+  Hdf5Dataset *data = nullptr;
+};
+
+class WeightFinder {
+public:
+  explicit WeightFinder(Hdf5Content &content);
+
+  bool isKnown() const { return layout != Layout::Unknown; }
+  void nameGroups(llvm::ArrayRef<KerasLayer> layers);
+  /// The datasets of a layer, in Keras's order.
+  std::vector<Candidate> candidates(const KerasLayer &layer);
+
+private:
+  enum class Layout { Unknown, ByName, ByClass };
+
+  std::vector<Candidate> below(const std::string &group);
+
+  Hdf5Content &content;
+  Layout layout = Layout::Unknown;
+  std::string root;
+  std::map<std::string, std::string> groupOf; // of layers, by name
+};
+
+} // namespace
+
+WeightFinder::WeightFinder(Hdf5Content &content) : content(content) {
+  for (const char *path : {"/model_weights", ""})
+    if (content.list(path, "layer_names")) {
+      layout = Layout::ByName;
+      root = path;
+      return;
+    }
+  for (const char *path : {"/layers", "/_layer_checkpoint_dependencies"})
+    if (content.hasGroup(path)) {
+      layout = Layout::ByClass;
+      root = path;
+      return;
+    }
+  if (content.hasGroup("/model_weights")) {
+    layout = Layout::ByName;
+    root = "/model_weights";
+  }
+}
+
+void WeightFinder::nameGroups(llvm::ArrayRef<KerasLayer> layers) {
+  std::map<std::string, std::string> byAttribute;
+  for (const std::string &group : content.groups)
+    if (StringRef(group).starts_with(root + "/"))
+      if (const std::string *name = content.text(group, "name")) {
+        StringRef path = group;
+        path.consume_back("/vars");
+        byAttribute[*name] = path.str();
+      }
+  std::vector<const KerasLayer *> inFile;
+  for (const KerasLayer &layer : layers)
+    inFile.push_back(&layer);
+  llvm::stable_sort(inFile, [](const KerasLayer *a, const KerasLayer *b) {
+    return a->place < b->place;
+  });
+  LayerNamer namer;
+  for (const KerasLayer *layer : inFile) {
+    std::string byClass = root + "/" + namer.fresh(layer->className);
+    auto named = byAttribute.find(layer->name);
+    groupOf[layer->name] = layout == Layout::ByName ? root + "/" + layer->name
+                           : named != byAttribute.end() ? named->second
+                           : content.hasGroup(byClass)
+                               ? byClass
+                               : root + "/" + layer->name;
+  }
+}
+
+/// All datasets of a group and those in it, in order of names.
+std::vector<Candidate> WeightFinder::below(const std::string &group) {
+  std::vector<Candidate> result;
+  const std::string prefix = group + "/";
+  for (auto it = content.datasets.lower_bound(prefix);
+       it != content.datasets.end() && StringRef(it->first).starts_with(prefix);
+       ++it)
+    result.push_back({it->first.substr(prefix.size()), &it->second});
+  return result;
+}
+
+std::vector<Candidate> WeightFinder::candidates(const KerasLayer &layer) {
+  const std::string &group = groupOf[layer.name];
+  std::vector<Candidate> result;
+  if (layout == Layout::ByClass) {
+    for (size_t i = 0;; ++i) {
+      std::string name = "vars/" + std::to_string(i);
+      auto it = content.datasets.find(group + "/" + name);
+      if (it == content.datasets.end())
+        return result;
+      result.push_back({name, &it->second});
+    }
+  }
+  const std::vector<std::string> *names = content.list(group, "weight_names");
+  if (!names)
+    return below(group);
+  for (const std::string &name : *names) {
+    auto it = content.datasets.find(group + "/" + name);
+    result.push_back(
+        {name, it == content.datasets.end() ? nullptr : &it->second});
+  }
+  return result;
+}
+
+bool sinter::frontend::hasKerasWeights(Hdf5Content &content) {
+  return WeightFinder(content).isKnown();
+}
+
+/// "conv2d/kernel:0" is the variable "kernel".
+static StringRef variableOf(StringRef name) {
+  return name.rsplit('/').second.empty()
+             ? name.split(':').first
+             : name.rsplit('/').second.split(':').first;
+}
+
+/// The candidate for each parameter, or nothing.
+static std::vector<const Candidate *>
+match(llvm::ArrayRef<Parameter> parameters,
+      llvm::ArrayRef<Candidate> candidates) {
+  std::vector<const Candidate *> result;
+  if (parameters.size() != candidates.size())
+    return result;
+  for (const Parameter &parameter : parameters) {
+    StringRef wanted = StringRef(parameter.name).rsplit('/').second;
+    auto it = llvm::find_if(candidates, [&](const Candidate &candidate) {
+      return variableOf(candidate.name) == wanted;
+    });
+    if (it != candidates.end() && !llvm::is_contained(result, &*it))
+      result.push_back(&*it);
+  }
+  if (result.size() == parameters.size())
+    return result;
+  result.clear();
+  for (const Candidate &candidate : candidates)
+    result.push_back(&candidate);
+  return result;
+}
+
+template <typename Range, typename Name>
+static std::string listNames(const Range &range, Name name) {
+  std::string text;
+  for (const auto &element : range)
+    text += (text.empty() ? "" : ", ") + printable(name(element));
+  return text.empty() ? "none" : text;
+}
+
+std::vector<ImportedWeight> sinter::frontend::takeKerasWeights(
+    Hdf5Content &content, llvm::ArrayRef<KerasLayer> layers,
+    llvm::ArrayRef<LayerRecord> records, std::vector<Offender> &offenders) {
+  WeightFinder finder(content);
+  finder.nameGroups(layers);
+  std::vector<ImportedWeight> weights;
+  for (const auto &[layer, record] : llvm::zip_equal(layers, records)) {
+    std::vector<Candidate> candidates = finder.candidates(layer);
+    auto offend = [&, &layer = layer](std::string why) {
+      offenders.push_back({layer.name, layer.className, std::move(why), ""});
+    };
+    if (record.parameters.empty())
+      continue; // Dropout may have the state of its generator
+    std::vector<const Candidate *> found = match(record.parameters, candidates);
+    if (found.empty()) {
+      offend("expected the weights " +
+             listNames(record.parameters,
+                       [](const Parameter &parameter) {
+                         return StringRef(parameter.name).rsplit('/').second;
+                       }) +
+             ", the file has " +
+             listNames(candidates, [](const Candidate &candidate) {
+               return StringRef(candidate.name);
+             }));
+      continue;
+    }
+    for (const auto &[parameter, candidate] :
+         llvm::zip_equal(record.parameters, found)) {
+      const std::string name = "'" + printable(candidate->name) + "'";
+      if (!candidate->data)
+        offend("weight " + name + " is listed, but not in the file");
+      else if (!StringRef(candidate->data->type).starts_with("f"))
+        offend("weight " + name + ": expected floating-point numbers, got " +
+               candidate->data->type);
+      else if (candidate->data->shape != parameter.shape)
+        offend("weight " + name + ": expected the shape " +
+               toText(parameter.shape) + ", got " +
+               toText(candidate->data->shape));
+      else
+        weights.push_back({parameter.name, parameter.shape,
+                           std::move(candidate->data->values)});
+    }
+  }
+  return weights;
+}

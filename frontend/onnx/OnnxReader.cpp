@@ -1,0 +1,894 @@
+// OnnxReader.cpp - walks an ONNX graph once and turns it into layers.
+//
+// A node whose operands are all known is computed (OnnxConstants); any other
+// has a rule in OnnxOps.cpp. A node that cannot be taken over is noted, its
+// results count as unknown, and what reads them is skipped, so that one run
+// reports every cause and no consequence.
+#include "frontend/onnx/OnnxReader.h"
+
+#include "frontend/Layers.h"
+#include "frontend/onnx/OnnxConstants.h"
+#include "frontend/onnx/OnnxNode.h"
+#include "frontend/onnx/OnnxPatterns.h"
+
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/Sequence.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/Path.h"
+
+#include <cmath>
+#include <set>
+
+using namespace sinter::frontend;
+using namespace sinter::frontend::onnx;
+using llvm::ArrayRef;
+using llvm::formatv;
+using llvm::StringRef;
+
+// ---- Import -----------------------------------------------------------------
+
+std::string Import::freshName(StringRef wanted) {
+  std::string name = toLayerName(wanted.ltrim('/'));
+  size_t &count = taken[name];
+  std::string result = name;
+  while (count++ > 0) {
+    result = name + "_" + std::to_string(count - 1);
+    if (taken.try_emplace(result, 1).second)
+      break;
+  }
+  return result;
+}
+
+static Value toList(ArrayRef<int64_t> numbers) {
+  return Value(Value::List(numbers.begin(), numbers.end()));
+}
+
+/// (C, H, W) from (H, W, C), and back.
+static Dims toFileOrder(Dims sample) {
+  std::rotate(sample.begin(), sample.end() - 1, sample.end());
+  return sample;
+}
+
+Dims Import::dimsOf(const Operand &operand) const {
+  if (operand.isConstant())
+    return operand.constant->dims;
+  Dims sample = builder->layers()[operand.tensor.layer()].shape;
+  if (operand.isScalar)
+    sample.clear();
+  if (operand.order == Order::ChannelsLast)
+    sample = toFileOrder(std::move(sample));
+  if (lead == 1)
+    sample.insert(sample.begin(), kBatch);
+  return sample;
+}
+
+Tensor Import::inOrder(const Operand &operand, Order order) {
+  if (operand.order == order || !operand.tensor)
+    return operand.tensor;
+  Tensor &known = reordered[{operand.tensor.layer(), order}];
+  if (known)
+    return known;
+  const LayerRecord &record = builder->layers()[operand.tensor.layer()];
+  const Shape shape = record.shape;
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  Dims dims = counting(1, rank + 1);
+  if (order == Order::AsInFile)
+    std::rotate(dims.begin(), dims.end() - 1, dims.end());
+  else
+    std::rotate(dims.begin(), dims.begin() + 1, dims.end());
+  // With a single channel, or a single pixel, nothing moves.
+  Shape target;
+  for (int64_t dim : dims)
+    target.push_back(shape[dim - 1]);
+  const int64_t channels = order == Order::AsInFile ? shape.back() : shape[0];
+  const bool moves = channels > 1 && *frontend::countElements(shape) > channels;
+  const char *suffix =
+      order == Order::AsInFile ? "_channels_first" : "_channels_last";
+  Config config(moves ? "permute" : "reshape");
+  config.args.push_back(moves ? Argument{"dims", toList(dims)}
+                              : Argument{"target_shape", toList(target)});
+  config.args.push_back({"name", freshName(record.name + suffix)});
+  return known = builder->layer(config, operand.tensor);
+}
+
+// ---- NodeReader: attributes -------------------------------------------------
+
+static const Attribute *findAttribute(const Node &node, StringRef name) {
+  auto it = node.attributes.find(name.str());
+  return it == node.attributes.end() ? nullptr : &it->second;
+}
+
+bool NodeReader::has(StringRef attribute) const {
+  return findAttribute(node, attribute);
+}
+int64_t NodeReader::integer(StringRef attribute, int64_t value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->integer : value;
+}
+double NodeReader::number(StringRef attribute, double value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->number : value;
+}
+std::string NodeReader::text(StringRef attribute, StringRef value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->text : value.str();
+}
+std::vector<int64_t> NodeReader::integers(StringRef attribute,
+                                          std::vector<int64_t> value) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->integers : value;
+}
+
+std::vector<double> NodeReader::numbers(StringRef attribute) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->numbers : std::vector<double>();
+}
+
+// ---- NodeReader: operands ---------------------------------------------------
+
+bool NodeReader::hasInput(size_t index) const {
+  return index < node.inputs.size() && !node.inputs[index].empty();
+}
+const Operand &NodeReader::input(size_t index) const {
+  return import.operands.at(node.inputs[index]);
+}
+const Constant *NodeReader::constant(size_t index) const {
+  return hasInput(index) ? input(index).constant.get() : nullptr;
+}
+
+const Constant *NodeReader::constantCalled(const std::string &name) const {
+  auto operand = import.operands.find(name);
+  return operand == import.operands.end() ? nullptr
+                                          : operand->second.constant.get();
+}
+
+std::optional<int64_t> NodeReader::axisOf(int64_t axis, int64_t rank) {
+  if (axis < -rank || axis >= rank) {
+    refuse(formatv("expected an axis in {0} .. {1}, got {2}", -rank, rank - 1,
+                   axis));
+    return std::nullopt;
+  }
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::optional<std::vector<int64_t>> NodeReader::list(StringRef attribute,
+                                                     size_t input) const {
+  if (const Attribute *found = findAttribute(node, attribute))
+    return found->integers;
+  const Constant *value = constant(input);
+  if (!value || value->isFloat())
+    return std::nullopt;
+  return value->integers();
+}
+
+// ---- NodeReader: layers -----------------------------------------------------
+
+const Shape &NodeReader::shapeOf(Tensor tensor) const {
+  return import.builder->layers()[tensor.layer()].shape;
+}
+
+Tensor NodeReader::tensor(size_t index, Order order) {
+  const Operand &operand = input(index);
+  if (operand.isConstant())
+    return parameter(
+        operand, static_cast<int64_t>(operand.constant->dims.size()) - lead(),
+        order);
+  return import.inOrder(operand, order);
+}
+
+std::string NodeReader::nameFrom(size_t weight) const {
+  StringRef name = hasInput(weight) ? StringRef(input(weight).initializer) : "";
+  for (const char *ending :
+       {".weight", "/kernel", "/depthwise_kernel", "/embeddings"})
+    if (name.consume_back(ending))
+      return name.str();
+  return "";
+}
+
+Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
+                         std::vector<LayerWeight> weights,
+                         StringRef wantedName) {
+  if (llvm::any_of(inputs, [](Tensor input) { return !input; }))
+    return {};
+  std::string wanted = wantedName.str();
+  if (wanted.empty())
+    wanted = node.name.empty() ? config.name : node.name;
+  // `sinter export` names the last node of a layer LAYER/OP, its result LAYER.
+  if (!node.outputs.empty() && wanted == node.outputs.front() + "/" + node.op)
+    wanted = node.outputs.front();
+  const std::string name = import.freshName(wanted);
+  config.args.push_back({"name", name});
+  Tensor result = import.builder->layer(std::move(config), inputs);
+  if (result)
+    for (LayerWeight &weight : weights)
+      import.weights.push_back({name + "/" + weight.parameter,
+                                weight.values.dims, weight.values.floats()});
+  return result;
+}
+
+Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
+                             Order order) {
+  Constant values = *operand.constant;
+  // ONNX aligns axes at the end; sizes of 1 in front do not count.
+  while (static_cast<int64_t>(values.dims.size()) > rank &&
+         values.dims.front() == 1)
+    values.dims.erase(values.dims.begin());
+  if (static_cast<int64_t>(values.dims.size()) > rank) {
+    refuse("a constant of " + dimsToText(operand.constant->dims) +
+           " would make the samples of a batch differ");
+    return {};
+  }
+  while (static_cast<int64_t>(values.dims.size()) < std::max<int64_t>(rank, 1))
+    values.dims.insert(values.dims.begin(), 1);
+  if (order == Order::ChannelsLast) {
+    std::vector<int64_t> axes = counting(1, values.dims.size());
+    axes.push_back(0);
+    values = transposed(values, axes);
+  }
+  if (!values.isFloat())
+    values.values =
+        std::vector<float>(values.integers().begin(), values.integers().end());
+  Config config("parameter", {{"shape", toList(values.dims)}});
+  if (operand.initializer.empty() || values.size() == 1)
+    config.args.push_back({"trainable", false});
+  StringRef name = operand.initializer;
+  name.consume_back("/value");
+  return layer(config, {}, {{"value", std::move(values)}},
+               name.empty() ? node.name + "_constant" : name.str());
+}
+
+Tensor NodeReader::frozen(Constant values) {
+  Config config("parameter",
+                {{"shape", toList(values.dims)}, {"trainable", false}});
+  return layer(std::move(config), {}, {{"value", std::move(values)}},
+               op() + "_constant");
+}
+
+void NodeReader::result(Tensor tensor, Order order, size_t index) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.order = order;
+  // Of operands without axes, the result has none; rules that add some say so.
+  operand.isScalar = tensor && shapeOf(tensor) == Shape{1} && numInputs() > 0;
+  for (size_t i = 0; i < numInputs(); ++i)
+    operand.isScalar &=
+        !hasInput(i) || static_cast<int64_t>(dims(i).size()) <= lead();
+  result(std::move(operand), index);
+}
+void NodeReader::reworkWith(llvm::function_ref<Tensor(Tensor, Order)> make) {
+  Operand made = import.operands[node.outputs[0]];
+  if (!made.tensor)
+    return; // refused
+  made.tensor = make(made.tensor, made.order);
+  result(std::move(made));
+}
+void NodeReader::rework(StringRef layer) {
+  reworkWith([&](Tensor made, Order) {
+    return this->layer(Config(layer.str()), made);
+  });
+}
+ElementType NodeReader::type(size_t index) const {
+  const Operand &operand = input(index);
+  return operand.isConstant() ? operand.constant->type : operand.type;
+}
+bool NodeReader::isInteger(size_t index) const {
+  return !isFloating(type(index));
+}
+
+/// By ONNX's definition of the op.
+ElementType NodeReader::typeOfResult() const {
+  static const StringRef truths[] = {
+      "And",   "Equal", "Greater", "GreaterOrEqual",
+      "IsInf", "IsNaN", "Less",    "LessOrEqual",
+      "Not",   "Or",    "Xor"};
+  if (llvm::is_contained(truths, op()))
+    return ElementType::Bool;
+  if (op() == "ArgMax" || op() == "ArgMin")
+    return ElementType::Int64;
+  if (op() == "Cast")
+    return castTo();
+  if (op() == "DequantizeLinear")
+    return ElementType::Float;
+  if (op() == "QuantizeLinear")
+    return hasInput(2) ? type(2) : ElementType::UInt8;
+  const size_t like = op() == "Where" || op() == "CastLike" ? 1
+                      : op() == "OneHot"                    ? 2
+                                                            : 0;
+  return hasInput(like) ? type(like) : ElementType::Float;
+}
+
+ElementType NodeReader::castTo() const {
+  const Attribute *to = findAttribute(node, "to");
+  if (to && to->kind == Attribute::Kind::Text)
+    return typeCalled(to->text).value_or(ElementType::String);
+  return static_cast<ElementType>(integer("to", 1));
+}
+
+void NodeReader::scalarResult(Tensor tensor) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.isScalar = true;
+  result(std::move(operand));
+}
+void NodeReader::result(Operand operand, size_t index) {
+  if (operand.tensor)
+    operand.type = typeOfResult();
+  import.operands[node.outputs[index]] = std::move(operand);
+}
+
+const Node *NodeReader::onlyReader(StringRef op) const {
+  auto readers = import.readers.find(node.outputs.front());
+  if (readers == import.readers.end() || readers->second.count != 1)
+    return nullptr;
+  const Node *other = readers->second.one;
+  return other && other->op == op && other->domain.empty() ? other : nullptr;
+}
+
+void NodeReader::absorb(const Node &reader, Tensor tensor, Order order) {
+  Operand operand;
+  operand.tensor = tensor;
+  operand.order = order;
+  import.operands[reader.outputs.front()] = std::move(operand);
+}
+
+void NodeReader::refuse(std::string why, std::string hint) {
+  std::string name = node.name;
+  if (name.empty() && !node.outputs.empty())
+    name = node.outputs.front();
+  import.offenders.push_back({printable(name),
+                              printable(node.op) + ", operator set " +
+                                  std::to_string(import.graph->opset),
+                              std::move(why), std::move(hint)});
+}
+
+bool NodeReader::refuseResultsFrom(size_t index) {
+  for (size_t i = index; i < node.outputs.size(); ++i)
+    if (import.readers.count(node.outputs[i])) {
+      refuse(formatv("its result number {0} is used, which is not supported",
+                     i + 1));
+      return true;
+    }
+  return false;
+}
+
+/// Ops that cannot leave the range of their operands' type, and those whose
+/// rules bring results back into it.
+static const StringRef keepsRange[] = {
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "BitShift",
+    "Cast",
+    "CastLike",
+    "Clip",
+    "Compress",
+    "Concat",
+    "DepthToSpace",
+    "DequantizeLinear",
+    "Div",
+    "Equal",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Greater",
+    "GreaterOrEqual",
+    "Identity",
+    "Less",
+    "LessOrEqual",
+    "Max",
+    "MaxPool",
+    "Min",
+    "Mod",
+    "Not",
+    "OneHot",
+    "Or",
+    "Pad",
+    "ReduceMax",
+    "ReduceMin",
+    "Relu",
+    "Reshape",
+    "ScatterElements",
+    "ScatterND",
+    "Sign",
+    "Slice",
+    "SpaceToDepth",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
+    "Where",
+    "Xor",
+};
+
+/// Bits of an integer type, or 0.
+static int bitsOf(ElementType type) {
+  switch (type) {
+  case ElementType::UInt8:
+  case ElementType::Int8:
+    return 8;
+  case ElementType::UInt16:
+  case ElementType::Int16:
+    return 16;
+  case ElementType::Int32:
+  case ElementType::UInt32:
+    return 32;
+  case ElementType::Int64:
+  case ElementType::UInt64:
+    return 64;
+  default:
+    return 0;
+  }
+}
+static bool isSigned(ElementType type) {
+  return type == ElementType::Int8 || type == ElementType::Int16 ||
+         type == ElementType::Int32 || type == ElementType::Int64;
+}
+
+std::optional<ElementType> NodeReader::wrapping() const {
+  if (llvm::is_contained(keepsRange, op()))
+    return std::nullopt;
+  for (size_t i = 0; i < numInputs(); ++i) {
+    if (!hasInput(i) || (op() == "Pow" && i > 0))
+      continue;
+    const ElementType own = type(i);
+    const int bits = bitsOf(own);
+    if (bits == 0 || (bits >= 32 && isSigned(own)))
+      continue;
+    // Exact in f32, and brought back by the rule.
+    const bool isSum = op() == "Add" || op() == "Sub";
+    if (bits == 8 && (isSum || op() == "Mul"))
+      continue;
+    if (bits == 16 && isSum)
+      continue;
+    // As exact as the signed types.
+    if (bits >= 32 && (op() == "Add" || op() == "Mul"))
+      continue;
+    return own;
+  }
+  return std::nullopt;
+}
+
+void NodeReader::wrapInto(ElementType type) {
+  const int bits = bitsOf(type);
+  if (bits == 0 || bits > 16)
+    return;
+  // mod(x + half, 2^bits) - half
+  const double size = std::ldexp(1.0, bits),
+               half = isSigned(type) ? size / 2 : 0;
+  auto shifted = [&](Tensor x, double by) {
+    return by == 0
+               ? x
+               : layer(Config("rescaling", {{"scale", 1.0}, {"offset", by}}),
+                       x);
+  };
+  reworkWith([&](Tensor x, Order) {
+    Constant modulus;
+    modulus.dims = Dims(shapeOf(x).size(), 1);
+    modulus.values = std::vector<float>{static_cast<float>(size)};
+    x = layer(Config("mod"), {shifted(x, half), frozen(std::move(modulus))});
+    return shifted(x, -half);
+  });
+}
+
+// ---- The walk ---------------------------------------------------------------
+
+namespace {
+class GraphReader {
+public:
+  GraphReader(const Graph &graph, int64_t lead, Diagnostics &diagnostics)
+      : graph(graph), import(diagnostics) {
+    import.graph = &graph;
+    import.lead = lead;
+  }
+
+  /// False after errors or offenders.
+  bool read();
+  /// Whether the inputs themselves are not of this reading.
+  bool isOther() const { return inputsFailed; }
+  const std::vector<Offender> &offenders() const { return import.offenders; }
+  OnnxNetwork take(std::unique_ptr<Diagnostics> reports) {
+    return {std::move(reports), std::move(import.builder),
+            std::move(import.weights), import.lead == 1};
+  }
+
+private:
+  bool readInput(const Port &port);
+  void findReaders();
+  void readNode(const Node &node);
+  bool fold(const Node &node);
+  std::optional<Constant> fromSizes(const Node &node);
+  bool finish();
+  bool readsLayer(Tensor layer) const;
+
+  const Graph &graph;
+  Import import;
+  bool inputsFailed = false;
+  std::set<std::string> needed; // values that the output depends on
+};
+} // namespace
+
+static bool isNumber(ElementType type) {
+  return type != ElementType::String && !StringRef(nameOf(type)).contains(' ');
+}
+
+bool GraphReader::readInput(const Port &port) {
+  auto error = [&](std::string message) {
+    import.diagnostics.error(SourceLoc(), std::move(message));
+    return false;
+  };
+  const std::string what = "input '" + printable(port.name) + "': ";
+  // Integers and truth values are f32 in the network: exact up to 2^24.
+  if (!isNumber(port.type))
+    return error(what + "expected numbers or truth values, got elements of " +
+                 nameOf(port.type));
+  if (!port.dims || static_cast<int64_t>(port.dims->size()) < import.lead)
+    return error(what + "expected a shape with at least one size, got " +
+                 (port.dims ? "none" : "no shape"));
+  Shape shape(port.dims->begin() + import.lead, port.dims->end());
+  if (import.lead == 1) {
+    if (import.operands.size() > 0 && import.fileBatch != port.dims->front())
+      return error(what + "expected as many samples as in the first input");
+    import.fileBatch = port.dims->front();
+  } else if (llvm::is_contained(*port.dims, kBatch)) {
+    return error(what + "expected a size for every axis, got " +
+                 dimsToText(*port.dims));
+  }
+  Operand operand;
+  operand.isScalar = shape.empty();
+  if (shape.empty())
+    shape = {1};
+  if (llvm::any_of(shape, [](int64_t size) { return size < 1; }))
+    return error(what + "expected a size for every axis but the first, got " +
+                 dimsToText(*port.dims));
+  operand.type = port.type;
+  operand.tensor = import.builder->layer(
+      Config("input",
+             {{"shape", toList(shape)}, {"name", import.freshName(port.name)}}),
+      {});
+  import.operands[port.name] = operand;
+  return static_cast<bool>(operand.tensor);
+}
+
+/// Which values the output needs, and which nodes among those read each.
+void GraphReader::findReaders() {
+  for (const Port &output : graph.outputs) {
+    needed.insert(output.name);
+    ++import.readers[output.name].count;
+  }
+  for (const Node &node : llvm::reverse(graph.nodes)) {
+    if (llvm::none_of(node.outputs, [&](const std::string &output) {
+          return needed.count(output);
+        }))
+      continue;
+    for (const std::string &input : node.inputs) {
+      needed.insert(input);
+      ++import.readers[input].count;
+      import.readers[input].one = &node;
+    }
+  }
+}
+
+/// What depends on sizes alone, where all of them are known.
+std::optional<Constant> GraphReader::fromSizes(const Node &node) {
+  if (!node.domain.empty() || node.inputs.empty() || node.inputs[0].empty() ||
+      (node.op != "Size" && node.op != "EyeLike"))
+    return std::nullopt;
+  NodeReader reader(import, node);
+  const Dims dims = reader.dims(0);
+  std::optional<int64_t> count = onnx::countElements(dims);
+  if (!count)
+    return std::nullopt;
+  if (node.op == "Size") {
+    Constant size = Constant::ofIntegers({*count});
+    size.dims.clear();
+    return size;
+  }
+  if (dims.size() != 2)
+    return std::nullopt;
+  Constant eye;
+  eye.dims = dims;
+  eye.type = static_cast<ElementType>(
+      reader.integer("dtype", static_cast<int64_t>(reader.type(0))));
+  const int64_t above = reader.integer("k", 0);
+  std::vector<float> ones;
+  for (int64_t i = 0; i < *count; ++i)
+    ones.push_back(i % dims[1] - i / dims[1] == above);
+  if (isFloating(eye.type))
+    eye.values = std::move(ones);
+  else
+    eye.values = std::vector<int64_t>(ones.begin(), ones.end());
+  return eye;
+}
+
+/// Computes a node with constant operands; false: it is not one.
+bool GraphReader::fold(const Node &node) {
+  std::vector<const Constant *> inputs;
+  std::string initializer;
+  if (node.op == "Shape" && node.domain.empty() && !node.inputs.empty() &&
+      !node.inputs[0].empty()) {
+    Dims dims = import.dimsOf(import.operands.at(node.inputs[0]));
+    NodeReader reader(import, node);
+    const int64_t rank = static_cast<int64_t>(dims.size());
+    auto clamp = [&](int64_t at) {
+      return std::clamp<int64_t>(at < 0 ? at + rank : at, 0, rank);
+    };
+    const int64_t start = clamp(reader.integer("start", 0)),
+                  end = clamp(reader.integer("end", rank));
+    dims =
+        start < end ? Dims(dims.begin() + start, dims.begin() + end) : Dims();
+    Operand operand;
+    operand.constant =
+        std::make_shared<Constant>(Constant::ofIntegers(std::move(dims)));
+    import.operands[node.outputs[0]] = operand;
+    return true;
+  }
+  if (std::optional<Constant> known = fromSizes(node)) {
+    Operand operand;
+    operand.constant = std::make_shared<Constant>(std::move(*known));
+    import.operands[node.outputs[0]] = operand;
+    return true;
+  }
+  for (const std::string &input : node.inputs) {
+    if (input.empty()) {
+      inputs.push_back(nullptr);
+      continue;
+    }
+    const Operand &operand = import.operands.at(input);
+    if (!operand.isConstant())
+      return false;
+    inputs.push_back(operand.constant.get());
+    if (initializer.empty())
+      initializer = operand.initializer;
+  }
+  std::string wrong;
+  std::optional<Constant> result = foldNode(node, graph.opset, inputs, wrong);
+  if (!result) {
+    if (wrong.empty())
+      return false;
+    NodeReader(import, node).refuse(wrong);
+    return true;
+  }
+  Operand operand;
+  operand.constant = std::make_shared<Constant>(std::move(*result));
+  operand.initializer = initializer;
+  import.operands[node.outputs[0]] = std::move(operand);
+  return true;
+}
+
+void GraphReader::readNode(const Node &node) {
+  if (llvm::none_of(node.outputs, [&](const std::string &output) {
+        return needed.count(output);
+      }))
+    return; // the output does not depend on it
+  if (import.operands.count(node.outputs[0]))
+    return; // taken into the layer before it
+  // Until its rule says otherwise, its results are unknown.
+  auto unknown = [&](const std::string &name) {
+    const Operand &operand = import.operands.at(name);
+    return !operand.isConstant() && !operand.tensor;
+  };
+  const bool blind = llvm::any_of(node.inputs, [&](const std::string &input) {
+    return !input.empty() && unknown(input);
+  });
+  for (const std::string &output : node.outputs)
+    import.operands[output] = Operand();
+  NodeReader reader(import, node);
+  std::vector<const OpRule *> rules;
+  if (node.domain.empty())
+    rules = findOpRules(node.op);
+  if (!blind && fold(node))
+    return;
+  if (rules.empty())
+    return reader.refuse(
+        node.domain.empty() ? "the op is not supported"
+                            : "ops of domain '" + printable(node.domain) +
+                                  "' are not supported",
+        "export the model with standard ops that `sinter import` knows, or cut "
+        "the graph before it");
+  if (blind)
+    return;
+  const OpRule &strictest =
+      **llvm::max_element(rules, [](const OpRule *a, const OpRule *b) {
+        return a->operands < b->operands;
+      });
+  for (size_t i = 0; i < strictest.operands; ++i)
+    if (!reader.hasInput(i))
+      return reader.refuse(
+          formatv("expected {0} operands", strictest.operands));
+  const size_t errors = import.diagnostics.errorCount(),
+               offenders = import.offenders.size();
+  if (std::optional<ElementType> type = reader.wrapping())
+    return reader.refuse("it computes with " + nameOf(*type) +
+                             ", which may wrap around",
+                         "cast its operands to int32 or float32");
+  // The first rule that takes it; if none does, the last one's reasons count.
+  const Operand &made = import.operands[node.outputs[0]];
+  for (const OpRule *rule : rules) {
+    import.offenders.resize(offenders);
+    rule->read(reader);
+    if (import.offenders.size() == offenders ||
+        import.diagnostics.errorCount() != errors)
+      break;
+  }
+  if (!made.tensor && !made.isConstant() &&
+      import.diagnostics.errorCount() == errors &&
+      import.offenders.size() == offenders)
+    reader.refuse("its operands are not of a form that is supported");
+}
+
+bool GraphReader::readsLayer(Tensor layer) const {
+  return llvm::any_of(import.builder->layers(), [&](const LayerRecord &record) {
+    return llvm::any_of(record.inputs, [&](Tensor input) {
+      return input.layer() == layer.layer();
+    });
+  });
+}
+
+/// The outputs in the file's order; a single one as the last layer.
+bool GraphReader::finish() {
+  std::vector<Tensor> outputs;
+  for (const Port &port : graph.outputs) {
+    const Operand &operand = import.operands.at(port.name);
+    if (operand.isConstant() && import.lead == 1) {
+      import.diagnostics.error(SourceLoc(),
+                               "expected output '" + printable(port.name) +
+                                   "' to depend on the input, got a constant");
+      return false;
+    }
+    if (operand.isConstant()) {
+      Constant values = *operand.constant;
+      std::vector<float> numbers;
+      for (size_t i = 0; i < values.size(); ++i)
+        numbers.push_back(static_cast<float>(values.number(i)));
+      values.values = std::move(numbers);
+      if (values.dims.empty())
+        values.dims = {1};
+      Node maker;
+      maker.op = port.name;
+      outputs.push_back(NodeReader(import, maker).frozen(std::move(values)));
+      if (!outputs.back())
+        return false;
+      continue;
+    }
+    outputs.push_back(import.inOrder(operand, Order::AsInFile));
+    if (!outputs.back())
+      return false;
+  }
+  // Layers behind an output, and inputs as outputs.
+  const bool isLast =
+      outputs.size() == 1 &&
+      outputs[0].layer() + 1 == import.builder->layers().size() &&
+      llvm::all_of(graph.inputs, [&](const Port &port) {
+        return readsLayer(import.operands.at(port.name).tensor);
+      });
+  if (isLast && import.builder->layers().size() > 1)
+    return true;
+  for (Tensor &output : outputs)
+    output = import.builder->layer(
+        Config("activation", {{"activation", Config("linear")},
+                              {"name", import.freshName("output")}}),
+        output);
+  import.builder->setOutputs(outputs);
+  return llvm::all_of(outputs, [](Tensor output) { return bool(output); });
+}
+
+bool GraphReader::read() {
+  for (const Port &input : graph.inputs)
+    if (!readInput(input)) {
+      inputsFailed = true;
+      return false;
+    }
+  for (const auto &[name, constant] : graph.initializers) {
+    Operand operand;
+    operand.constant = std::make_shared<Constant>(constant);
+    operand.initializer = name;
+    import.operands[name] = std::move(operand);
+  }
+  findReaders();
+  for (const Node &node : graph.nodes) {
+    if (node.outputs.empty() || node.outputs[0].empty()) {
+      NodeReader(import, node).refuse("expected a first result, got none");
+      continue;
+    }
+    readNode(node);
+  }
+  return import.offenders.empty() && !import.diagnostics.hasErrors() &&
+         finish();
+}
+
+std::optional<OnnxNetwork>
+sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
+  // First with samples along the first axis; what goes wrong is told of this
+  // reading.
+  auto first = std::make_unique<Diagnostics>(diagnostics.fileName().str()),
+       second = std::make_unique<Diagnostics>(diagnostics.fileName().str());
+  auto warnOfTypes = [&] {
+    for (const Port &input : graph.inputs)
+      if (isFloating(input.type) && input.type != ElementType::Float)
+        diagnostics.warning(SourceLoc(),
+                            "input '" + printable(input.name) + "' is " +
+                                nameOf(input.type) +
+                                "; the network computes in float32");
+  };
+  GraphReader samples(graph, 1, *first);
+  if (samples.read()) {
+    warnOfTypes();
+    return samples.take(std::move(first));
+  }
+  GraphReader whole(graph, 0, *second);
+  if (whole.read()) {
+    warnOfTypes();
+    diagnostics.warning(
+        SourceLoc(), "the first axis of the input is not a batch of samples "
+                     "that the graph treats alike; a whole input is taken as "
+                     "one sample");
+    return whole.take(std::move(second));
+  }
+  // The causes: of both readings, those that are left when sizes are no matter.
+  const bool wholeIsCloser =
+      !whole.isOther() &&
+      (samples.isOther() ||
+       (!whole.offenders().empty() &&
+        whole.offenders().size() <= samples.offenders().size()));
+  diagnostics.absorb(wholeIsCloser ? *second : *first, "");
+  reportOffenders(wholeIsCloser ? whole.offenders() : samples.offenders(),
+                  diagnostics);
+  return std::nullopt;
+}
+
+static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
+  ImportedModel model;
+  model.name = toModelName(graph.name.empty() ? "model" : graph.name);
+  model.format = formatv("ONNX, operator set {0}", graph.opset);
+  if (!graph.producer.empty())
+    model.format += ", by " + printable(graph.producer);
+  ArrayRef<LayerRecord> records = network.builder->layers();
+  model.input = records.front().config;
+  for (const LayerRecord &record : records.drop_front()) {
+    Config config = record.config;
+    Value::List inputs;
+    for (Tensor input : record.inputs)
+      inputs.push_back(records[input.layer()].name);
+    const size_t own = static_cast<size_t>(&record - records.data());
+    const bool isChain =
+        record.inputs.size() == 1 && record.inputs[0].layer() + 1 == own;
+    for (Argument &argument : config.args)
+      if (argument.name == "inputs" && !isChain && !inputs.empty())
+        argument.value = Value(inputs);
+    model.layers.push_back(std::move(config));
+  }
+  model.weights = std::move(network.weights);
+  return model;
+}
+
+std::optional<ImportedModel>
+sinter::frontend::readOnnx(const std::string &path, Diagnostics &diagnostics) {
+  std::optional<Graph> graph = readGraph(path, diagnostics);
+  if (!graph)
+    return std::nullopt;
+  fusePatterns(*graph);
+  if (graph->name.empty())
+    graph->name = llvm::sys::path::stem(path).str();
+  auto names = [](const std::vector<Port> &ports) {
+    std::string text;
+    for (const Port &port : ports)
+      text += (text.empty() ? "'" : ", '") + printable(port.name) + "'";
+    return text.empty() ? "none" : text;
+  };
+  if (graph->inputs.size() != 1 || graph->outputs.size() != 1) {
+    diagnostics.error(SourceLoc(),
+                      "expected a graph with one input and one output, got "
+                      "inputs " +
+                          names(graph->inputs) + " and outputs " +
+                          names(graph->outputs));
+    return std::nullopt;
+  }
+  std::optional<OnnxNetwork> network = buildOnnx(*graph, diagnostics);
+  if (!network)
+    return std::nullopt;
+  return toImported(*graph, std::move(*network));
+}

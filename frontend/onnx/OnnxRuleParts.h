@@ -1,0 +1,64 @@
+// OnnxRuleParts.h - what the rules of ONNX ops share: OnnxOps.cpp (the table,
+// arithmetic, products, windows, shapes), OnnxIndices.cpp (parts, repetition),
+// OnnxStatistics.cpp (normalisation, losses), OnnxProducts.cpp, OnnxResize.cpp.
+#ifndef SINTER_FRONTEND_ONNX_ONNXRULEPARTS_H
+#define SINTER_FRONTEND_ONNX_ONNXRULEPARTS_H
+
+#include "frontend/Layers.h"
+#include "frontend/onnx/OnnxNode.h"
+
+namespace sinter::frontend::onnx {
+
+inline Value toList(llvm::ArrayRef<int64_t> numbers) {
+  return Value(Value::List(numbers.begin(), numbers.end()));
+}
+inline int64_t rankOf(const Dims &dims) {
+  return static_cast<int64_t>(dims.size());
+}
+/// Sizes of a sample: without the batch, if there is one.
+inline Shape sampleOf(const NodeReader &n, const Dims &dims) {
+  return Shape(dims.begin() + n.lead(), dims.end());
+}
+
+/// The operand's only element, if it is a constant of one.
+std::optional<double> scalar(const NodeReader &n, size_t input);
+/// The order in which the operand is at hand, without a permute layer.
+Order orderOf(const NodeReader &n, size_t input);
+/// A number that all elements are compared or computed with.
+Tensor numberLike(NodeReader &n, double number, Tensor like);
+/// `values` as a tensor of `rank` axes, all but `axis` of size 1.
+Tensor vectorAlong(NodeReader &n, std::vector<float> values, int64_t rank,
+                   int64_t axis);
+/// 0, 1, 2, ..., size - 1 along `axis`.
+Tensor rangeAlong(NodeReader &n, int64_t size, int64_t rank, int64_t axis);
+/// The elements of `x` in another shape; an empty one stands for one element.
+Tensor reshaped(NodeReader &n, Tensor x, Shape shape);
+/// `x` as the node's result, of ONNX's sizes `sample`.
+void resultOf(NodeReader &n, Tensor x, const Shape &sample);
+/// Axes in another order, counted from 0.
+Tensor permuted(NodeReader &n, Tensor x, llvm::ArrayRef<int64_t> order);
+/// The part of the operand that begins at `starts`, one index an axis of a
+/// sample.
+Tensor sliced(NodeReader &n, Tensor x, const std::vector<int64_t> &starts,
+              const std::vector<int64_t> &shape);
+/// Positions along an axis of a sample: each an index of `x`, or -1 for `fill`.
+/// Made of slices; refuses more than 64 of them.
+Tensor pickedAlong(NodeReader &n, Tensor x, int64_t axis,
+                   llvm::ArrayRef<int64_t> indices, double fill = 0);
+/// The operand, a constant or not, with sizes of 1 in front up to `rank` axes
+/// of a sample.
+Tensor widened(NodeReader &n, size_t input, int64_t rank);
+
+llvm::ArrayRef<OpRule> indexRules();
+llvm::ArrayRef<OpRule> statisticsRules();
+llvm::ArrayRef<OpRule> resizeRules();
+llvm::ArrayRef<OpRule> productRules();
+
+void readConstantGather(NodeReader &n);
+/// Where no operand is a matrix of weights.
+void readComputedMatMul(NodeReader &n);
+void readComputedGemm(NodeReader &n);
+
+} // namespace sinter::frontend::onnx
+
+#endif // SINTER_FRONTEND_ONNX_ONNXRULEPARTS_H
