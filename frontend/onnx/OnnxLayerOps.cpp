@@ -3,7 +3,7 @@
 //
 // The other ops are in OnnxOps.cpp. These are, among others, what
 // `sinter export` writes, and come back as the layers that they were.
-#include "frontend/onnx/OnnxNode.h"
+#include "frontend/onnx/OnnxRuleParts.h"
 
 #include "frontend/Layers.h"
 
@@ -29,25 +29,10 @@ static void activate(NodeReader &n, Config which) {
            order);
 }
 
-static constexpr char kExponential[] = "exponential", kHardSilu[] = "hard_silu",
-                      kSoftsign[] = "softsign", kMish[] = "mish",
-                      kSilu[] = "silu";
+static constexpr char kExponential[] = "exponential", kSilu[] = "silu";
 
 template <const char *name> static void readPlain(NodeReader &n) {
   activate(n, Config(name));
-}
-
-static void readCelu(NodeReader &n) {
-  activate(n, Config("celu", {{"alpha", n.number("alpha", 1)}}));
-}
-
-static void readShrink(NodeReader &n) {
-  const double threshold = n.number("lambd", 0.5), bias = n.number("bias", 0);
-  if (bias != 0 && bias != threshold)
-    return n.refuse(formatv("expected bias to be 0 or lambd, got {0} and {1}",
-                            bias, threshold));
-  activate(n, Config(bias == 0 ? "hard_shrink" : "soft_shrink",
-                     {{"threshold", threshold}}));
 }
 
 /// Limits are attributes before set 11, operands since.
@@ -76,14 +61,6 @@ static void readSquareplus(NodeReader &n) {
 }
 
 // ---- Borders and sizes ------------------------------------------------------
-
-static Value toList(ArrayRef<int64_t> numbers) {
-  return Value(Value::List(numbers.begin(), numbers.end()));
-}
-
-static int64_t rankOf(const Dims &dims) {
-  return static_cast<int64_t>(dims.size());
-}
 
 namespace {
 /// The axes of space of images and sequences, in the file.
@@ -115,12 +92,8 @@ static std::optional<Space> spaceOf(NodeReader &n, IsWhole isWhole) {
   return std::nullopt;
 }
 
-static std::string ranked(const char *layer, int64_t axes) {
-  return std::string(layer) + (axes == 1 ? "1d" : "2d");
-}
-
 /// [[top, bottom], [left, right]], or [before, after].
-static Value toSides(ArrayRef<std::pair<int64_t, int64_t>> sides) {
+static Value toBorders(ArrayRef<std::pair<int64_t, int64_t>> sides) {
   Value::List pairs;
   for (auto [low, high] : sides)
     pairs.push_back(toList({low, high}));
@@ -165,7 +138,7 @@ static void readSlice(NodeReader &n) {
   ArrayRef<std::pair<int64_t, int64_t>> sides(cut);
   sides = sides.slice(space->first, space->count);
   n.result(n.layer(Config(ranked("cropping", space->count),
-                          {{"cropping", toSides(sides)}}),
+                          {{"cropping", toBorders(sides)}}),
                    n.tensor(0, space->order)),
            space->order);
 }
@@ -271,17 +244,12 @@ static void readExpand(NodeReader &n) {
 
 ArrayRef<OpRule> onnx::layerOpRules() {
   static const OpRule rules[] = {
-      {"Celu", 1, readCelu},
       {"Clip", 1, readClip},
       {"Exp", 1, readPlain<kExponential>},
       {"Expand", 2, readExpand},
-      {"HardSwish", 1, readPlain<kHardSilu>},
       {"LayerNormalization", 1, readLayerNormalization},
-      {"Mish", 1, readPlain<kMish>},
       {"Resize", 1, readResize},
-      {"Shrink", 1, readShrink},
       {"Slice", 1, readSlice},
-      {"Softsign", 1, readPlain<kSoftsign>},
       {"Upsample", 1, readResize},
       {"sinter.Silu", 1, readPlain<kSilu>},
       {"sinter.Squareplus", 1, readSquareplus},

@@ -177,12 +177,9 @@ struct OpRule {
   void (*read)(NodeReader &node);
 };
 
-/// The rule of an op of the standard domain, or null.
+/// The rules of an op of the standard domain, in the order in which they are
+/// tried.
 std::vector<const OpRule *> findOpRules(llvm::StringRef op);
-/// Ops that are a whole layer: OnnxLayerOps.cpp.
-llvm::ArrayRef<OpRule> layerOpRules();
-/// The others, of OnnxOps.cpp.
-llvm::ArrayRef<OpRule> opRules();
 
 } // namespace sinter::frontend::onnx
 

@@ -1,6 +1,4 @@
-// OnnxRuleParts.h - what the rules of ONNX ops share: OnnxOps.cpp (the table,
-// arithmetic, products, windows, shapes), OnnxIndices.cpp (parts, repetition),
-// OnnxStatistics.cpp (normalisation, losses), OnnxProducts.cpp, OnnxResize.cpp.
+// OnnxRuleParts.h - what the rules of ONNX ops share, and their tables.
 #ifndef SINTER_FRONTEND_ONNX_ONNXRULEPARTS_H
 #define SINTER_FRONTEND_ONNX_ONNXRULEPARTS_H
 
@@ -19,6 +17,29 @@ inline int64_t rankOf(const Dims &dims) {
 inline Shape sampleOf(const NodeReader &n, const Dims &dims) {
   return Shape(dims.begin() + n.lead(), dims.end());
 }
+
+/// [[top, bottom], [left, right]] from the sides of one or two axes.
+Value toSides(llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high);
+/// A number for one axis, a list for several.
+Value toSize(llvm::ArrayRef<int64_t> numbers);
+bool isOne(int64_t number);
+/// "max_pooling" with "1d" or "2d".
+std::string ranked(llvm::StringRef layer, size_t axes);
+/// The order of a result of images or sequences.
+inline constexpr Order kImages = Order::ChannelsLast;
+
+/// A floating constant, or nothing after a refusal.
+const Constant *weight(NodeReader &n, size_t input, llvm::StringRef what);
+/// A vector of `size` elements, or nothing after a refusal.
+const Constant *vectorWeight(NodeReader &n, size_t input, llvm::StringRef what,
+                             int64_t size);
+Constant asVector(const Constant &x);
+/// The vector that an Add right behind adds to the last axis, or to the
+/// channels of an image; it becomes the layer's bias.
+std::optional<Constant> biasBehind(NodeReader &n, const Node *&add,
+                                   int64_t units, int64_t spaceAxes);
+/// The result is the operand.
+void passOn(NodeReader &n);
 
 /// The operand's only element, if it is a constant of one.
 std::optional<double> scalar(const NodeReader &n, size_t input);
@@ -49,6 +70,12 @@ Tensor pickedAlong(NodeReader &n, Tensor x, int64_t axis,
 /// of a sample.
 Tensor widened(NodeReader &n, size_t input, int64_t rank);
 
+llvm::ArrayRef<OpRule> layerOpRules(); // tried first: OnnxLayerOps.cpp
+llvm::ArrayRef<OpRule> elementwiseRules();
+llvm::ArrayRef<OpRule> reductionRules();
+llvm::ArrayRef<OpRule> windowRules();
+llvm::ArrayRef<OpRule> shapeRules();
+llvm::ArrayRef<OpRule> weightRules();
 llvm::ArrayRef<OpRule> indexRules();
 llvm::ArrayRef<OpRule> statisticsRules();
 llvm::ArrayRef<OpRule> resizeRules();
