@@ -55,7 +55,7 @@ public:
   }
 
   void OnAlias(const YAML::Mark &mark, YAML::anchor_t) override {
-    stop(toLoc(mark), "aliases (*name) are not supported in a spec; write the "
+    stop(toLoc(mark), "aliases (*name) are not supported; write the "
                       "value out");
   }
 
@@ -117,7 +117,7 @@ private:
 
   void refuseAnchor(SourceLoc loc, YAML::anchor_t anchor) {
     if (anchor != 0)
-      stop(loc, "anchors (&name) are not supported in a spec; write the value "
+      stop(loc, "anchors (&name) are not supported; write the value "
                 "out");
   }
 
@@ -125,16 +125,16 @@ private:
              YAML::anchor_t anchor) {
     refuseAnchor(toLoc(mark), anchor);
     if (!tag.empty() && tag != "?" && tag != "!")
-      stop(toLoc(mark), "tags (!name) are not supported in a spec");
+      stop(toLoc(mark), "tags (!name) are not supported");
     if (++numNodes > kMaxNodes)
-      stop(toLoc(mark), "the spec has too many parts");
+      stop(toLoc(mark), "the file has too many parts");
   }
 
   void openNode(YamlNode::Kind kind, const YAML::Mark &mark,
                 const std::string &tag, YAML::anchor_t anchor) {
     check(mark, tag, anchor);
     if (open.size() >= kMaxDepth)
-      stop(toLoc(mark), "the spec is nested too deeply");
+      stop(toLoc(mark), "the file is nested too deeply");
     if (!open.empty() && open.back().node.isMap() && !open.back().hasKey)
       stop(toLoc(mark), "expected a key to be a name, got a list or map");
     OpenNode opened;
@@ -182,7 +182,7 @@ private:
 /// What yaml-cpp would stumble over. Returns false after an error.
 bool checkText(StringRef text, Diagnostics &diagnostics) {
   if (text.size() > kMaxBytes) {
-    diagnostics.error({}, formatv("expected a spec of at most {0} KiB, got {1}",
+    diagnostics.error({}, formatv("expected a file of at most {0} KiB, got {1}",
                                   kMaxBytes / 1024, text.size() / 1024)
                               .str());
     return false;
@@ -206,10 +206,10 @@ bool checkText(StringRef text, Diagnostics &diagnostics) {
     if (indent != StringRef::npos && line[indent] == '\t')
       fail(indent, "tab in indentation; YAML wants spaces");
     else if (control != StringRef::npos)
-      fail(control, "control character in the spec; expected plain text");
+      fail(control, "control character in the file; expected plain text");
     else if (!llvm::isLegalUTF8String(&utf8, utf8 + line.size()))
       fail(utf8 - reinterpret_cast<const llvm::UTF8 *>(line.data()),
-           "the spec is not UTF-8 text");
+           "the file is not UTF-8 text");
   }
   return ok;
 }
@@ -234,7 +234,7 @@ std::optional<YamlNode> sinter::frontend::parseYaml(StringRef text,
       }
       return root;
     }
-    diagnostics.error({}, "the spec is empty");
+    diagnostics.error({}, "the file is empty");
   } catch (const YAML::Exception &exception) {
     diagnostics.error(toLoc(exception.mark),
                       "YAML syntax: " + printable(exception.msg));
