@@ -21,6 +21,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
 import unittest
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
@@ -60,14 +61,16 @@ def run(*command, status=0, cwd=None, env=None, timeout=600, stdin=None):
 
 
 _scratch = None
+_scratch_lock = threading.Lock()
 
 
 def scratch(name=""):
-    """A path in a folder that lives as long as this test."""
+    """A path in a folder that lives as long as this test; for all threads."""
     global _scratch
-    if _scratch is None:
-        _scratch = tempfile.mkdtemp(prefix="sinter-e2e-")
-        atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
+    with _scratch_lock:
+        if _scratch is None:
+            _scratch = tempfile.mkdtemp(prefix="sinter-e2e-")
+            atexit.register(shutil.rmtree, _scratch, ignore_errors=True)
     return os.path.join(_scratch, name)
 
 
