@@ -5,11 +5,12 @@
 // archive. Entries with equal names are refused: which one is meant?
 #include "frontend/ZipFile.h"
 
+#include "llvm/Support/FileSystem.h"
+
 #include <zip.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <fcntl.h>
 #include <set>
 #include <sys/stat.h>
@@ -18,9 +19,10 @@
 using namespace sinter::frontend;
 
 TemporaryFile::TemporaryFile() {
-  const char *folder = std::getenv("TMPDIR");
-  name = std::string(folder && *folder ? folder : "/tmp") + "/sinter-XXXXXX";
-  fd = mkostemp(name.data(), O_CLOEXEC);
+  llvm::SmallString<128> path;
+  if (llvm::sys::fs::createTemporaryFile("sinter", "", fd, path))
+    fd = -1;
+  name = path.str().str();
 }
 
 TemporaryFile::~TemporaryFile() {

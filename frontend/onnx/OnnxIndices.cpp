@@ -245,24 +245,33 @@ static std::optional<int64_t> elementAt(NodeReader &n, const Constant &indices,
   return at;
 }
 
-static void readGatherElements(NodeReader &n) {
+/// Which elements of the data the indices of Gather- and ScatterElements name,
+/// in the order of the indices; nothing after a refusal.
+static std::optional<std::vector<int64_t>> namedElements(NodeReader &n) {
   const Dims dims = n.dims(0);
   std::optional<int64_t> axis = n.axisOf(n.integer("axis", 0), rankOf(dims));
   if (!axis || !flatSize(n))
-    return;
+    return std::nullopt;
   const Constant *indices = indicesOf(n, 1);
   if (!indices)
-    return;
-  if (indices->dims.size() != dims.size())
-    return n.refuse("expected indices of the rank of the data");
-  std::vector<int64_t> picked;
+    return std::nullopt;
+  if (indices->dims.size() != dims.size()) {
+    n.refuse("expected indices of the rank of the data");
+    return std::nullopt;
+  }
+  std::vector<int64_t> named;
   for (size_t i = 0; i < indices->size(); ++i) {
     std::optional<int64_t> at = elementAt(n, *indices, i, dims, *axis);
     if (!at)
-      return;
-    picked.push_back(*at);
+      return std::nullopt;
+    named.push_back(*at);
   }
-  pickFlat(n, picked, indices->dims);
+  return named;
+}
+
+static void readGatherElements(NodeReader &n) {
+  if (std::optional<std::vector<int64_t>> picked = namedElements(n))
+    pickFlat(n, *picked, n.constant(1)->dims);
 }
 
 /// Where the slices that tuples of indices name begin; nothing after a refusal.
@@ -375,23 +384,8 @@ static void scatter(NodeReader &n, ArrayRef<int64_t> targets) {
 }
 
 static void readScatterElements(NodeReader &n) {
-  const Dims dims = n.dims(0);
-  std::optional<int64_t> axis = n.axisOf(n.integer("axis", 0), rankOf(dims));
-  if (!axis || !flatSize(n))
-    return;
-  const Constant *indices = indicesOf(n, 1);
-  if (!indices)
-    return;
-  if (indices->dims.size() != dims.size())
-    return n.refuse("expected indices of the rank of the data");
-  std::vector<int64_t> targets;
-  for (size_t i = 0; i < indices->size(); ++i) {
-    std::optional<int64_t> at = elementAt(n, *indices, i, dims, *axis);
-    if (!at)
-      return;
-    targets.push_back(*at);
-  }
-  scatter(n, targets);
+  if (std::optional<std::vector<int64_t>> targets = namedElements(n))
+    scatter(n, *targets);
 }
 
 static void readScatterND(NodeReader &n) {

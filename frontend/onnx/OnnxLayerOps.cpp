@@ -1,8 +1,8 @@
 // OnnxLayerOps.cpp - ONNX ops, and forms of them, that are a whole layer here:
 // activations, borders, sizes, layer normalisation.
 //
-// The other ops are in OnnxOps.cpp. These are, among others, what
-// `sinter export` writes, and come back as the layers that they were.
+// They are tried before the rules of other topics. These are, among others,
+// what `sinter export` writes, and come back as the layers that they were.
 #include "frontend/onnx/OnnxRuleParts.h"
 
 #include "frontend/Layers.h"

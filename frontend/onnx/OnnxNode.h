@@ -1,5 +1,5 @@
-// OnnxNode.h - one node of an ONNX graph on its way into layers: what the rules
-// of OnnxOps.cpp see.
+// OnnxNode.h - one node of an ONNX graph on its way into layers: what its rules
+// see.
 //
 // Problem: ONNX images are (N, C, H, W), Keras's and ours (N, H, W, C), and a
 // graph moves freely between the two; the first axis may be the samples or not;

@@ -1,8 +1,8 @@
 // OnnxReader.cpp - walks an ONNX graph once and turns it into layers.
 //
 // A node whose operands are all known is computed (OnnxConstants); any other
-// has a rule in OnnxOps.cpp. A node that cannot be taken over is noted, its
-// results count as unknown, and what reads them is skipped, so that one run
+// has rules, found by findOpRules(). A node that cannot be taken over is noted,
+// its results count as unknown, and what reads them is skipped, so that one run
 // reports every cause and no consequence.
 #include "frontend/onnx/OnnxReader.h"
 

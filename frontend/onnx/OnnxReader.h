@@ -1,4 +1,4 @@
-// OnnxReader.h - ONNX models, operator sets 7 to 22.
+// OnnxReader.h - ONNX models, operator sets 1 to 22.
 #ifndef SINTER_FRONTEND_ONNX_ONNXREADER_H
 #define SINTER_FRONTEND_ONNX_ONNXREADER_H
 

@@ -13,7 +13,7 @@ import struct
 import unittest
 
 import e2e
-from keras import shared, sinter, test_images
+from keras import expected, shared, sinter, test_images
 
 LOGITS = ("mnist-8", "sign_cnn_alecmn")
 PREPARATIONS = {
@@ -55,13 +55,6 @@ def predict(trainer, inputs):
 
 
 class RealFiles(unittest.TestCase):
-    def rows(self):
-        with open(shared("expected.tsv")) as file:
-            for line in list(file)[1:]:
-                fields = line.rstrip("\n").split("\t")
-                if fields[0].startswith("onnx/"):
-                    yield fields
-
     def check(self, fields):
         name, dataset, layout, preparation, samples, correct, outputs = fields
         source, samples = shared(name), int(samples)
@@ -114,7 +107,7 @@ train: {{epochs: 1, batch_size: 32, seed: 1}}
               f"{history['accuracy'][0]:.4f}", end=" ")
 
     def test_answers_and_further_training(self):
-        for fields in self.rows():
+        for fields in expected("onnx"):
             with self.subTest(fields[0]):
                 self.check(fields)
 
