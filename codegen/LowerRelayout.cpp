@@ -6,14 +6,20 @@
 //   rows -> lanes   rows past the batch are read as 0, never from memory
 //   lanes -> rows   rows past the batch are not written
 //
+// A task goes along its features with a block of samples before it takes the
+// next: so many rows at a time are what a processor reads ahead by itself. From
+// the caller's memory, which may be far, the next lines are fetched as well.
+//
 // With one feature there is nothing to transpose: a masked copy.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
+#include "passes/Schedule.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -29,8 +35,12 @@ public:
   int64_t build();
 
 private:
-  void block(Value sample, Value feature, int64_t columns);
+  void block(Value sample, Value feature, int64_t columns, bool isWhole);
   void line(Value sample);
+  Value loadRow(Value row, Value feature, int64_t columns, bool isWhole);
+  void storeRow(Value line, Value row, Value feature, int64_t columns,
+                bool isWhole);
+  void fetch(Value row, Value feature);
   /// The first `count` (an index) lanes.
   Value mask(Value count) {
     return vector::CreateMaskOp::create(
@@ -70,19 +80,25 @@ int64_t RelayoutNest::build() {
   // A block of 16 by 16 is 32 loads and stores and 64 shuffles.
   int64_t tasks = chooseTasks(units, 8.0 * units * e.layout.padded());
   auto [low, high] = e.taskRange(units, tasks);
-  auto samples = [&](Value feature, int64_t columns) {
-    e.loop(e.index(0), e.batch, e.lanes(),
-           [&](Value sample) { block(sample, feature, columns); });
-  };
   Value wholeEnd = arith::MinUIOp::create(e.b, high, e.index(blocks));
-  e.loop(low, wholeEnd, 1,
-         [&](Value unit) { samples(e.mul(unit, e.lanes()), e.lanes()); });
-  if (rest) {
+  auto along = [&, low = low, high = high](Value sample, bool isWhole) {
+    e.loop(low, wholeEnd, 1, [&](Value unit) {
+      block(sample, e.mul(unit, e.lanes()), e.lanes(), isWhole);
+    });
+    if (!rest)
+      return;
     // The last, ragged block: a loop of one turn in the task that has it.
     Value first = arith::MaxUIOp::create(e.b, low, e.index(blocks));
-    e.loop(first, high, 1,
-           [&](Value unit) { samples(e.mul(unit, e.lanes()), rest); });
-  }
+    e.loop(first, high, 1, [&](Value unit) {
+      block(sample, e.mul(unit, e.lanes()), rest, isWhole);
+    });
+  };
+  Value ragged = arith::RemUIOp::create(e.b, e.batch, e.index(e.lanes()));
+  Value wholeSamples = arith::SubIOp::create(e.b, e.batch, ragged);
+  e.loop(e.index(0), wholeSamples, e.lanes(),
+         [&](Value sample) { along(sample, /*isWhole=*/true); });
+  e.loop(wholeSamples, e.batch, e.lanes(),
+         [&](Value sample) { along(sample, /*isWhole=*/false); });
   return tasks;
 }
 
@@ -101,7 +117,38 @@ void RelayoutNest::line(Value sample) {
   }
 }
 
-void RelayoutNest::block(Value sample, Value feature, int64_t columns) {
+/// Some lines behind `feature` of `row`. Past the memory's end it is harmless.
+void RelayoutNest::fetch(Value row, Value feature) {
+  constexpr int64_t ahead = 4;
+  memref::PrefetchOp::create(
+      e.b, from, ValueRange{row, e.add(feature, ahead * e.lanes())},
+      /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+}
+
+Value RelayoutNest::loadRow(Value row, Value feature, int64_t columns,
+                            bool isWhole) {
+  SmallVector<Value> at = {row, feature};
+  if (isWhole && columns == e.lanes())
+    return vector::LoadOp::create(e.b, vector, from, at);
+  Value live = mask(isWhole ? e.index(columns) : columnsOf(row, columns));
+  return vector::MaskedLoadOp::create(e.b, vector, from, at, live, zero);
+}
+
+void RelayoutNest::storeRow(Value line, Value row, Value feature,
+                            int64_t columns, bool isWhole) {
+  SmallVector<Value> at = {row, feature};
+  if (isWhole && columns == e.lanes()) {
+    vector::StoreOp::create(e.b, line, to, at);
+    return;
+  }
+  Value live = mask(isWhole ? e.index(columns) : columnsOf(row, columns));
+  vector::MaskedStoreOp::create(e.b, to, at, live, line);
+}
+
+/// `columns` features of as many samples as a vector has lanes; `isWhole`: all
+/// of them are in the batch.
+void RelayoutNest::block(Value sample, Value feature, int64_t columns,
+                         bool isWhole) {
   auto square =
       VectorType::get({e.lanes(), e.lanes()}, vector.getElementType());
   Value matrix = arith::ConstantOp::create(e.b, e.b.getZeroAttr(square));
@@ -109,9 +156,9 @@ void RelayoutNest::block(Value sample, Value feature, int64_t columns) {
     Value line;
     if (toLanes) {
       Value row = e.add(sample, i);
-      line = vector::MaskedLoadOp::create(e.b, vector, from,
-                                          ValueRange{row, feature},
-                                          mask(columnsOf(row, columns)), zero);
+      if (isWhole && isa<BlockArgument>(storageOf(relayout.getX())))
+        fetch(row, feature);
+      line = loadRow(row, feature, columns, isWhole);
     } else {
       line = vector::LoadOp::create(e.b, vector, from,
                                     ValueRange{e.add(feature, i), sample});
@@ -121,14 +168,11 @@ void RelayoutNest::block(Value sample, Value feature, int64_t columns) {
   matrix = vector::TransposeOp::create(e.b, matrix, ArrayRef<int64_t>{1, 0});
   for (int64_t i = 0; i < (toLanes ? columns : e.lanes()); ++i) {
     Value line = vector::ExtractOp::create(e.b, matrix, ArrayRef{i});
-    if (toLanes) {
+    if (toLanes)
       vector::StoreOp::create(e.b, line, to,
                               ValueRange{e.add(feature, i), sample});
-    } else {
-      Value row = e.add(sample, i);
-      vector::MaskedStoreOp::create(e.b, to, ValueRange{row, feature},
-                                    mask(columnsOf(row, columns)), line);
-    }
+    else
+      storeRow(line, e.add(sample, i), feature, columns, isWhole);
   }
 }
 
