@@ -341,6 +341,25 @@ Value KernelEmitter::mul(Value x, int64_t y) {
   return y == 1 ? x : arith::MulIOp::create(b, x, index(y)).getResult();
 }
 
+Value KernelEmitter::inBlock(Value base, int64_t stride, int64_t offset) {
+  for (const BlockIndex &known : blockIndices)
+    if (known.base == base && known.stride == stride && known.offset == offset)
+      return known.index;
+  Value index = add(mul(base, stride), offset);
+  // `base` itself may be asked for: an index of its own, with its own form.
+  if (index == base)
+    index = arith::AddIOp::create(b, base, this->index(0));
+  blockIndices.push_back({base, stride, offset, index});
+  return index;
+}
+
+const KernelEmitter::BlockIndex *KernelEmitter::findInBlock(Value index) const {
+  auto found = llvm::find_if(blockIndices, [&](const BlockIndex &known) {
+    return known.index == index;
+  });
+  return found == blockIndices.end() ? nullptr : &*found;
+}
+
 Value KernelEmitter::sum(Value x, Value y) {
   return arith::AddIOp::create(b, x, y);
 }

@@ -173,9 +173,17 @@ public:
   /// can serve its neighbours.
   template <typename Body> void point(Body body) {
     auto saved = memo;
+    auto savedMaxima = maxima;
     body();
     memo = std::move(saved);
+    maxima = std::move(savedMaxima);
   }
+
+  /// `base` * `stride` + `offset`, for a point of a block of points that are
+  /// computed together: the emitter knows how they lie to each other, so that
+  /// pooling windows which several of them ask for are evaluated once. Promises
+  /// that all windows over the block, and all of their pixels, exist.
+  mlir::Value inBlock(mlir::Value base, int64_t stride, int64_t offset);
 
   // ---- Parts of loop nests
   mlir::Value index(int64_t value);
@@ -234,6 +242,8 @@ private:
                                           mlir::Value pixel);
   mlir::Value emitMaxPool(mlir::Value x, const Window &window,
                           mlir::ValueRange features, mlir::Value *position);
+  mlir::Value emitMaximalTap(mlir::Operation *gradient, mlir::Value x,
+                             const Window &window, mlir::ValueRange features);
   mlir::Value emitAvgPool(AvgPool2dOp op, mlir::ValueRange features);
   mlir::Value emitPoolGradient(mlir::Operation *op, mlir::Value dy,
                                mlir::Value x, mlir::ValueRange features);
@@ -265,6 +275,15 @@ private:
     mlir::Value value;
   };
   llvm::SmallVector<Emitted> memo;
+  /// Windows' maximal taps, by the pooling gradient that asked for them.
+  llvm::SmallVector<Emitted> maxima;
+  struct BlockIndex {
+    mlir::Value base;
+    int64_t stride, offset;
+    mlir::Value index;
+  };
+  llvm::SmallVector<BlockIndex> blockIndices;
+  const BlockIndex *findInBlock(mlir::Value index) const;
   /// Four consecutive features of a row take their uniform numbers from one
   /// block of Philox: number `block` behind `base`.
   struct RandomBlock {

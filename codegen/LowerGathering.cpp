@@ -7,7 +7,8 @@
 //
 // A pooling gradient is written the same way, from the pixel's point of view:
 // the windows that cover it, and whether it is their maximum. Where windows do
-// not overlap there is one.
+// not overlap there is one. Neighbours share windows; LowerPoolGradient.cpp
+// lets them share the search for the maximum, too.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,6 +37,12 @@ static Value whereExists(ImplicitLocOpBuilder &b, Value exists, Value value,
 
 KernelEmitter::Tap KernelEmitter::tapAt(const WindowAxis &axis, Value window,
                                         int64_t tap) {
+  if (const BlockIndex *known = findInBlock(window)) {
+    Value base = known->base;
+    return {inBlock(base, known->stride * axis.stride,
+                    axis.pixel(known->offset, tap)),
+            {}};
+  }
   Value at = add(mul(window, axis.stride), axis.pixel(0, tap));
   if (axis.covers(0, tap) && axis.covers(axis.windows() - 1, tap))
     return {at, {}};
@@ -47,6 +54,8 @@ KernelEmitter::Tap KernelEmitter::tapAt(const WindowAxis &axis, Value window,
 
 /// How many of a window's pixels are in the image, along one axis; null if all.
 Value KernelEmitter::overlap(const WindowAxis &axis, Value window) {
+  if (findInBlock(window))
+    return {};
   if (axis.low == 0 &&
       axis.pixel(axis.windows() - 1, axis.taps - 1) < axis.pixels)
     return {};
@@ -60,6 +69,16 @@ Value KernelEmitter::overlap(const WindowAxis &axis, Value window) {
 SmallVector<KernelEmitter::Covering>
 KernelEmitter::windowsOver(const WindowAxis &axis, Value pixel) {
   SmallVector<Covering> result;
+  if (const BlockIndex *known = findInBlock(pixel);
+      known && known->stride == axis.stride) {
+    Value base = known->base;
+    int64_t shifted = known->offset + axis.low;
+    for (int64_t tap = shifted % axis.stride; tap < axis.taps;
+         tap += axis.stride)
+      result.push_back(
+          {inBlock(base, 1, (shifted - tap) / axis.stride), index(tap), {}});
+    return result;
+  }
   Value shifted = add(pixel, axis.low);
   Value last = arith::DivUIOp::create(b, shifted, index(axis.stride));
   Value rest = arith::RemUIOp::create(b, shifted, index(axis.stride));
@@ -117,6 +136,19 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
   return best;
 }
 
+/// The number of a window's first maximal tap.
+Value KernelEmitter::emitMaximalTap(Operation *gradient, Value x,
+                                    const Window &window, ValueRange features) {
+  Value result = gradient->getResult(0);
+  for (const Emitted &known : maxima)
+    if (known.tensor == result && ValueRange(known.features) == features)
+      return known.value;
+  Value position;
+  emitMaxPool(x, window, features, &position);
+  maxima.push_back({result, Indices(features), position});
+  return position;
+}
+
 /// 1 / (number of a window's pixels in the image), in all lanes.
 static Value inverseCount(KernelEmitter &e, const Window &window, Value down,
                           Value across) {
@@ -161,8 +193,7 @@ Value KernelEmitter::emitPoolGradient(Operation *op, Value dy, Value x,
       Indices at = {down.window, across.window, features[2]};
       Value value = emit(dy, at);
       if (x) {
-        Value position;
-        emitMaxPool(x, window, at, &position);
+        Value position = emitMaximalTap(op, x, window, at);
         Value own =
             arith::AddIOp::create(b, mul(down.tap, window[1].taps), across.tap);
         Value isOwn = arith::CmpIOp::create(
@@ -179,7 +210,7 @@ Value KernelEmitter::emitPoolGradient(Operation *op, Value dy, Value x,
       total =
           total ? arith::AddFOp::create(b, total, value).getResult() : value;
     }
-  return total;
+  return total ? total : zero; // a pixel between windows
 }
 
 Value KernelEmitter::emitGathering(Operation *op, ValueRange features) {

@@ -135,6 +135,8 @@ void SweepNest::buildPoint(ValueRange at) {
 int64_t SweepNest::buildBatched() {
   e.setLanes(Lanes::Samples);
   double work = cycles(product(full) * e.layout.padded());
+  if (std::optional<int64_t> tasks = lowerPoolGradient(e, domain, work))
+    return *tasks;
   if (sumsRows)
     return buildImage(work);
   if (!outer.empty()) {

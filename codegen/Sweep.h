@@ -10,6 +10,8 @@
 
 #include "codegen/KernelEmitter.h"
 
+#include <optional>
+
 namespace sinter {
 
 /// `full`: the loops; `outer`: those outside of reductions.
@@ -61,6 +63,11 @@ private:
   KernelEmitter &e;
   mlir::Operation *op;
 };
+
+/// The nest of a sweep over images with a pooling's gradient in it, lanes over
+/// samples: the number of tasks, or none where blocks would not help.
+std::optional<int64_t>
+lowerPoolGradient(KernelEmitter &e, const SweepDomain &domain, double cycles);
 
 } // namespace sinter
 

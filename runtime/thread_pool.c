@@ -13,9 +13,10 @@
  * pool, and if so leaves it (placement.h).
  *
  * A thread that is woken on a busy CPU waits for its turn, some milliseconds,
- * and all others wait for it. After such a delay the caller runs all tasks
- * alone for ten times as long: then delays cost little, and threads that have
- * no CPUs are no slower than one thread. Results do not depend on who runs a
+ * and all others wait for it. After a delay that cost more than the threads
+ * saved, the caller runs all tasks alone for ten times as long: then delays
+ * cost little, and threads that have no CPUs are no slower than one thread. A
+ * long kernel outweighs the same delay. Results do not depend on who runs a
  * task.
  *
  * Known weakness: the caller serves the workers one after the other, which
@@ -296,6 +297,7 @@ void sinter_parallel_for(const sinter_call *call, sinter_task task,
     run_tasks(call, task, 0, tasks);
     return;
   }
+  double begun = microseconds();
   /* The caller is thread 0; worker i is thread i + 1. */
   for (int64_t t = 1; t < threads; ++t) {
     worker *w = &pool->workers[t - 1];
@@ -317,6 +319,10 @@ void sinter_parallel_for(const sinter_call *call, sinter_task task,
     longest = delay > longest ? delay : longest;
     longest = w->delay > longest ? w->delay : longest;
   }
-  if (longest > longest_delay)
-    pool->alone_until = microseconds() + 10 * longest;
+  if (longest <= longest_delay)
+    return;
+  /* Without the delay the kernel takes `busy`, alone that times `threads`. */
+  double now = microseconds(), elapsed = now - begun, busy = elapsed - longest;
+  if (elapsed > busy * (double)threads)
+    pool->alone_until = now + 10 * longest;
 }
