@@ -41,6 +41,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace sinter;
 
@@ -87,6 +89,8 @@ private:
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
+  void prefetch(Value first);
+  int64_t mostRows() const;
   /// The channel of the result that `ofGroup` is.
   Value featureOf(Value ofGroup) {
     int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
@@ -254,6 +258,29 @@ SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
   return next;
 }
 
+/// Weights some channels behind those from `first` on, where the processor does
+/// not guess that they come next: it does not look beyond a page.
+void ConvNest::prefetch(Value first) {
+  constexpr int64_t farApart = 1024 / 4, distance = 12, line = 64 / 4;
+  int64_t filters = conv.filters * conv.groups;
+  if (transposed || filters < farApart)
+    return;
+  Value next = e.add(first, distance * filters);
+  for (int64_t r = 0; r < rows; r += line)
+    memref::PrefetchOp::create(e.b, filter, e.add(next, r), /*isWrite=*/false,
+                               /*localityHint=*/3, /*isDataCache=*/true);
+}
+
+/// A transpose reads its rows of weights side by side. So many of them stay in
+/// the L1 cache, where rows a power of two apart share sets.
+int64_t ConvNest::mostRows() const {
+  if (!transposed)
+    return std::numeric_limits<int64_t>::max();
+  constexpr int64_t setsBytes = 4096, ways = 6; // two are the image's
+  int64_t step = conv.filters * conv.groups * 4;
+  return setsBytes / std::gcd(step, setsBytes) * ways;
+}
+
 /// Over the channels of a tap. `sources` point to the first channel of the
 /// group, `weights` to the tap's first row and channel.
 SmallVector<Value> ConvNest::overInner(ArrayRef<Value> sources, Value weights,
@@ -266,6 +293,7 @@ SmallVector<Value> ConvNest::overInner(ArrayRef<Value> sources, Value weights,
     Value first = sum(weights, transposed ? k : e.mul(k, filters));
     for (int64_t r = 0; r < rows; ++r)
       scalars.push_back(e.add(first, transposed ? r * filters : r));
+    prefetch(first);
     return step(from, scalars, inside);
   };
   if (inner > 4)
@@ -331,6 +359,7 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
                         Value first = sum(weights, e.mul(t, filters));
                         for (int64_t r = 0; r < rows; ++r)
                           scalars.push_back(e.add(first, r));
+                        prefetch(first);
                         return step({sum(from, t)}, scalars, sums);
                       });
       }
@@ -449,9 +478,12 @@ int64_t ConvNest::build() {
   const WindowAxis &across = conv.window[1];
   auto [from, to] = inside(across);
   std::vector<KernelEmitter::Numbers> tiles;
-  for (ConvTile tile : rankConvTiles(rowsOfGroup, vectors, to - from,
-                                     inner * conv.window[0].taps * across.taps,
-                                     e.layout.target))
+  std::vector<ConvTile> ranked =
+      rankConvTiles(rowsOfGroup, vectors, to - from,
+                    inner * conv.window[0].taps * across.taps, e.layout.target);
+  std::stable_partition(ranked.begin(), ranked.end(),
+                        [&](ConvTile tile) { return tile.rows <= mostRows(); });
+  for (ConvTile tile : ranked)
     tiles.push_back({tile.rows, tile.vectors, tile.pixels});
   KernelEmitter::Numbers tile = e.choose(op, "tile", tiles);
   tileRows = tile[0];
