@@ -241,6 +241,16 @@ void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
   }
 }
 
+/// body(sum, memory) for each row sum that the kernel yields.
+static void
+forRowSums(KernelOp kernel,
+           llvm::function_ref<void(ReduceSumOp, Value result)> body) {
+  for (auto [inside, result] :
+       llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
+    if (isRowSum(inside.getDefiningOp()))
+      body(inside.getDefiningOp<ReduceSumOp>(), result);
+}
+
 void KernelEmitter::storeAll(
     ValueRange features, llvm::function_ref<bool(RankedTensorType)> wanted) {
   // Everything is computed before anything is stored: results may lie where
@@ -276,18 +286,11 @@ void KernelEmitter::storeAll(
     compute(write.getValue(),
             stateMemory(write.getState(),
                         isFlattened(tensorTypeOf(write.getValue()))));
+  // So are the terms of row sums, which are added afterwards.
+  forRowSums(kernel,
+             [&](ReduceSumOp sum, Value) { emit(sum.getX(), features); });
   for (Pending &p : pending)
     store(p.value, p.memref, p.type, p.at);
-}
-
-/// body(sum, memory) for each row sum that the kernel yields.
-static void
-forRowSums(KernelOp kernel,
-           llvm::function_ref<void(ReduceSumOp, Value result)> body) {
-  for (auto [inside, result] :
-       llvm::zip_equal(kernel.getYield().getValues(), kernel.getResults()))
-    if (isRowSum(inside.getDefiningOp()))
-      body(inside.getDefiningOp<ReduceSumOp>(), result);
 }
 
 bool KernelEmitter::hasRowSums() {
