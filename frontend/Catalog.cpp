@@ -206,40 +206,33 @@ ArgInfo unsupported(StringRef name, Type type, StringRef doc) {
   return {name, type, "null", doc, kAny, kFixed};
 }
 
+/// Numbers before and after each of `rank` axes.
+Type borderType(int rank) {
+  return rank == 1 ? Type::Pair : rank == 2 ? Type::Pairs : Type::Triples;
+}
+
 /// Numbers are no part of Keras's argument; PyTorch and ONNX have them.
 ArgInfo paddingArg(int rank, StringRef choices, StringRef doc) {
-  return {"padding", rank == 1 ? Type::Pair : Type::Pairs,
-          "valid",   doc,
-          kBorder,   false,
-          choices};
+  return {"padding", borderType(rank), "valid", doc, kBorder, false, choices};
 }
 
 ArgInfo windowArg(int rank, StringRef name, StringRef value, StringRef doc,
                   Range range = kSide) {
-  return {name, rank == 1 ? Type::Integer : Type::Pair, value, doc, range};
-}
-
-/// Keras refuses strides and dilation together.
-std::string checkStrides(const Config &config) {
-  auto largest = [&](StringRef arg) -> int64_t {
-    if (const int64_t *number = config.get(arg).getIf<int64_t>())
-      return *number;
-    std::vector<int64_t> pair = config.integers(arg);
-    return std::max(pair[0], pair[1]);
-  };
-  if (largest("strides") > 1 && largest("dilation_rate") > 1)
-    return "expected 'strides' or 'dilation_rate' to be 1";
-  return "";
+  const Type type = rank == 1   ? Type::Integer
+                    : rank == 2 ? Type::Pair
+                                : Type::Triple;
+  return {name, type, value, doc, range};
 }
 
 std::string checkConvTranspose(const Config &config) {
   if (!config.isNull("output_padding")) {
     std::vector<int64_t> extra = config.integers("output_padding"),
                          strides = config.integers("strides");
-    if (extra[0] >= strides[0] || extra[1] >= strides[1])
-      return "expected 'output_padding' to be less than 'strides'";
+    for (size_t i = 0; i < extra.size(); ++i)
+      if (extra[i] >= strides[i])
+        return "expected 'output_padding' to be less than 'strides'";
   }
-  return checkStrides(config);
+  return "";
 }
 
 /// What convolutions take between their sizes and their initializers.
@@ -333,11 +326,11 @@ std::vector<ArgInfo> separableArgs() {
        kTrainable}));
 }
 
-std::vector<ArgInfo> convTransposeArgs() {
-  std::vector<ArgInfo> args = {kFilters, kernelSize(2)};
-  std::vector<ArgInfo> strided = stridedArgs(2);
+std::vector<ArgInfo> convTransposeArgs(int rank) {
+  std::vector<ArgInfo> args = {kFilters, kernelSize(rank)};
+  std::vector<ArgInfo> strided = stridedArgs(rank);
   strided.insert(strided.begin() + 2,
-                 windowArg(2, "output_padding", "null",
+                 windowArg(rank, "output_padding", "null",
                            "pixels of the result beyond the smallest size",
                            kBorder));
   llvm::append_range(args, strided);
@@ -361,9 +354,8 @@ std::vector<ArgInfo> globalPoolArgs() {
 /// Borders of a sequence or an image.
 std::vector<ArgInfo> borderArgs(int rank, StringRef name, StringRef value,
                                 StringRef doc) {
-  std::vector<ArgInfo> args = {
-      {name, rank == 1 ? Type::Pair : Type::Pairs, value, doc, kBorder}};
-  if (rank == 2)
+  std::vector<ArgInfo> args = {{name, borderType(rank), value, doc, kBorder}};
+  if (rank > 1)
     args.push_back(kDataFormat);
   return layer(std::move(args));
 }
@@ -410,7 +402,7 @@ std::vector<ArgInfo> layerNormalizationArgs() {
 std::vector<ArgInfo> spatialDropoutArgs(int rank) {
   std::vector<ArgInfo> args = {{"rate", Type::Number, kRequired,
                                 "fraction of channels set to 0", kFraction}};
-  if (rank == 2)
+  if (rank > 1)
     args.push_back(kDataFormat);
   args.push_back(kSeedArg);
   return layer(std::move(args));
@@ -418,34 +410,19 @@ std::vector<ArgInfo> spatialDropoutArgs(int rank) {
 
 std::vector<EntryInfo> imageLayers() {
   return {
-      {"conv1d",
-       "Conv1D",
-       "activation(kernel over each window + bias)",
-       convArgs(1),
-       {},
-       checkStrides},
-      {"conv2d",
-       "Conv2D",
-       "activation(kernel over each window + bias)",
-       convArgs(2),
-       {},
-       checkStrides},
-      {"depthwise_conv2d",
-       "DepthwiseConv2D",
-       "a convolution of each channel alone",
-       depthwiseArgs(),
-       {},
-       checkStrides},
-      {"separable_conv2d",
-       "SeparableConv2D",
+      {"conv1d", "Conv1D", "activation(kernel over each window + bias)",
+       convArgs(1)},
+      {"conv2d", "Conv2D", "activation(kernel over each window + bias)",
+       convArgs(2)},
+      {"depthwise_conv2d", "DepthwiseConv2D",
+       "a convolution of each channel alone", depthwiseArgs()},
+      {"separable_conv2d", "SeparableConv2D",
        "a convolution of each channel alone, then one across channels",
-       separableArgs(),
-       {},
-       checkStrides},
+       separableArgs()},
       {"conv2d_transpose",
        "Conv2DTranspose",
        "the transpose of a convolution: strides enlarge",
-       convTransposeArgs(),
+       convTransposeArgs(2),
        {},
        checkConvTranspose},
       {"max_pooling1d",
@@ -527,6 +504,53 @@ std::vector<EntryInfo> imageLayers() {
        "in training: drops whole channels", spatialDropoutArgs(1)},
       {"spatial_dropout2d", "SpatialDropout2D",
        "in training: drops whole channels", spatialDropoutArgs(2)},
+  };
+}
+
+/// Of volumes (depth, height, width, channels).
+std::vector<EntryInfo> volumeLayers() {
+  const StringRef borders = "how many; [depth, vertical, horizontal] or three "
+                            "pairs of before and after";
+  return {
+      {"conv3d", "Conv3D", "activation(kernel over each window + bias)",
+       convArgs(3)},
+      {"conv3d_transpose",
+       "Conv3DTranspose",
+       "the transpose of a convolution: strides enlarge",
+       convTransposeArgs(3),
+       {},
+       checkConvTranspose},
+      {"max_pooling3d",
+       "MaxPooling3D",
+       "largest voxel of each window",
+       poolArgs(3),
+       {"max_pool3d"}},
+      {"average_pooling3d",
+       "AveragePooling3D",
+       "mean of each window",
+       poolArgs(3),
+       {"avg_pool3d"}},
+      {"global_max_pooling3d",
+       "GlobalMaxPooling3D",
+       "largest voxel of each channel",
+       globalPoolArgs(),
+       {"global_max_pool3d"}},
+      {"global_average_pooling3d",
+       "GlobalAveragePooling3D",
+       "mean of each channel",
+       globalPoolArgs(),
+       {"global_avg_pool3d"}},
+      {"zero_padding3d", "ZeroPadding3D", "zeros around",
+       borderArgs(3, "padding", "1", borders)},
+      {"cropping3d", "Cropping3D", "without voxels at the borders",
+       borderArgs(3, "cropping", "1", borders)},
+      {"up_sampling3d",
+       "UpSampling3D",
+       "each voxel repeated",
+       layer({windowArg(3, "size", "2", "how often"), kDataFormat}),
+       {"upsampling3d"}},
+      {"spatial_dropout3d", "SpatialDropout3D",
+       "in training: drops whole channels", spatialDropoutArgs(3)},
   };
 }
 
@@ -718,25 +742,18 @@ Table plainLayers() {
                    "dimension to join; 0 is the batch"}})},
       },
       {"alpha_dropout",
-       "average_pooling3d",
        "bidirectional",
        "center_crop",
        "conv1d_transpose",
-       "conv3d",
-       "conv3d_transpose",
-       "cropping3d",
        "depthwise_conv1d",
        "dot",
        "einsum_dense",
        "gaussian_dropout",
-       "global_average_pooling3d",
-       "global_max_pooling3d",
        "group_normalization",
        "gru",
        "lambda",
        "lstm",
        "masking",
-       "max_pooling3d",
        "multi_head_attention",
        "normalization",
        "prelu",
@@ -748,17 +765,15 @@ Table plainLayers() {
        "rms_normalization",
        "separable_conv1d",
        "simple_rnn",
-       "spatial_dropout3d",
        "time_distributed",
-       "unit_normalization",
-       "up_sampling3d",
-       "zero_padding3d"},
+       "unit_normalization"},
   };
 }
 
 Table layers() {
   Table table = plainLayers();
   llvm::append_range(table.entries, imageLayers());
+  llvm::append_range(table.entries, volumeLayers());
   llvm::append_range(table.entries, operationLayers());
   return table;
 }
@@ -1348,6 +1363,8 @@ static const StringRef kTypeNames[] = {
     "a list of names",
     "an integer or a pair of integers",
     "an integer, a pair or two pairs of integers",
+    "an integer or three integers",
+    "an integer, three integers or three pairs of integers",
     "a map from class numbers to factors ({0: 1.0, 3: 2.5})",
     "an activation",
     "an initializer",

@@ -55,9 +55,11 @@ enum class Type {
   Numbers,
   Texts,
   Names,
-  Pair,  // 3 or [3, 5]: (vertical, horizontal), or (before, after)
-  Pairs, // 1, [1, 2] or [[1, 2], [3, 4]]: (top, bottom, left, right)
-         // Both: or one of the row's choices.
+  Pair,         // 3 or [3, 5]: (vertical, horizontal), or (before, after)
+  Pairs,        // 1, [1, 2] or [[1, 2], [3, 4]]: (top, bottom, left, right)
+  Triple,       // 3 or [3, 5, 7]: (depth, vertical, horizontal)
+  Triples,      // 1, [1, 2, 3] or [[1, 2], [3, 4], [5, 6]]: before and after
+                // All four: or one of the row's choices.
   ClassWeights, // a map from class numbers to numbers
   Activation,   // the last four are configs from the table of that name
   Initializer,

@@ -106,13 +106,17 @@ public:
     case Type::Names:
       return convertList(arg, value);
     case Type::Pair:
+    case Type::Triple:
       if (std::optional<Value> choice = toChoice(arg, value))
         return choice;
-      if (std::optional<Value::List> pair = toPair(arg, value))
-        return at(value.loc, std::move(*pair));
+      if (std::optional<Value::List> tuple =
+              toTuple(arg, value, arg.type == Type::Pair ? 2 : 3))
+        return at(value.loc, std::move(*tuple));
       return refuse(arg, value, /*inList=*/false);
     case Type::Pairs:
-      return convertPairs(arg, value);
+      return convertPairs(arg, value, 2);
+    case Type::Triples:
+      return convertPairs(arg, value, 3);
     case Type::ClassWeights:
       return convertClassWeights(arg, value);
     case Type::Activation:
@@ -197,13 +201,14 @@ private:
     return convertScalar(Type::Text, arg, value);
   }
 
-  /// A number stands for two of it.
-  std::optional<Value::List> toPair(const ArgInfo &arg, const Value &value) {
+  /// A number stands for `count` of it.
+  std::optional<Value::List> toTuple(const ArgInfo &arg, const Value &value,
+                                     size_t count) {
     const auto *list = value.getIf<Value::List>();
-    if (list && list->size() != 2)
+    if (list && list->size() != count)
       return std::nullopt;
     Value::List result;
-    for (int i = 0; i < 2; ++i) {
+    for (size_t i = 0; i < count; ++i) {
       std::optional<Value> number =
           convertScalar(Type::Integer, arg, list ? (*list)[i] : value);
       if (!number)
@@ -214,15 +219,17 @@ private:
   }
 
   /// [a, b] stands for [[a, a], [b, b]].
-  std::optional<Value> convertPairs(const ArgInfo &arg, const Value &value) {
+  std::optional<Value> convertPairs(const ArgInfo &arg, const Value &value,
+                                    size_t count) {
     if (std::optional<Value> choice = toChoice(arg, value))
       return choice;
     Value::List result;
     const auto *list = value.getIf<Value::List>();
-    if (list && list->size() != 2)
+    if (list && list->size() != count)
       return refuse(arg, value, /*inList=*/false);
-    for (int i = 0; i < 2; ++i) {
-      std::optional<Value::List> pair = toPair(arg, list ? (*list)[i] : value);
+    for (size_t i = 0; i < count; ++i) {
+      std::optional<Value::List> pair =
+          toTuple(arg, list ? (*list)[i] : value, 2);
       if (!pair)
         return refuse(arg, value, /*inList=*/false);
       result.insert(result.end(), pair->begin(), pair->end());

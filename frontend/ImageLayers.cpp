@@ -34,11 +34,13 @@ static Shape sampleShape(int rank, Shape image) {
   return rank == 1 ? Shape{image[1], image[2]} : image;
 }
 
-static std::string expectImages(int rank, const Shape &sample) {
+std::string sinter::frontend::expectImages(int rank, const Shape &sample) {
   if (static_cast<int>(sample.size()) == rank + 1)
     return "";
-  std::string message = rank == 2 ? "expected images (height, width, channels)"
-                                  : "expected sequences (steps, channels)";
+  std::string message =
+      rank == 3   ? "expected volumes (depth, height, width, channels)"
+      : rank == 2 ? "expected images (height, width, channels)"
+                  : "expected sequences (steps, channels)";
   message += ", got " + toText(sample);
   if (static_cast<int>(sample.size()) == rank) {
     Shape withChannel = sample;
@@ -86,13 +88,6 @@ static std::string checkSides(const Shape &image) {
 
 // ---- Windows ----------------------------------------------------------------
 
-/// Before and after the pixels of one axis: numbers, or by one of Keras's
-/// rules.
-struct AxisPadding {
-  StringRef rule; // "valid", "same", "causal"; "": the numbers
-  int64_t low = 0, high = 0;
-};
-
 /// The argument `padding` for the axes (vertical, horizontal).
 static std::array<AxisPadding, 2> paddingOf(const Config &config, int rank) {
   const Value &value = config.get("padding");
@@ -104,9 +99,9 @@ static std::array<AxisPadding, 2> paddingOf(const Config &config, int rank) {
   return {AxisPadding{"", sides[0], sides[1]}, {"", sides[2], sides[3]}};
 }
 
-/// One axis of windows.
-static WindowAxis axisOf(int64_t pixels, int64_t taps, int64_t stride,
-                         int64_t dilation, AxisPadding padding) {
+WindowAxis sinter::frontend::windowAxis(int64_t pixels, int64_t taps,
+                                        int64_t stride, int64_t dilation,
+                                        AxisPadding padding) {
   WindowAxis axis{pixels, taps, stride, dilation, padding.low, padding.high};
   if (padding.rule == "causal")
     axis.low = axis.reach() - 1;
@@ -124,12 +119,12 @@ static Window windowOf(const Shape &image, Pair taps, Pair strides,
                        Pair dilations, std::array<AxisPadding, 2> padding) {
   Window window;
   for (int i = 0; i < 2; ++i)
-    window[i] = axisOf(image[i], taps[i], strides[i], dilations[i], padding[i]);
+    window[i] =
+        windowAxis(image[i], taps[i], strides[i], dilations[i], padding[i]);
   return window;
 }
 
-/// At least one window fits.
-static std::string checkWindow(const Window &window) {
+std::string sinter::frontend::checkWindow(ArrayRef<WindowAxis> window) {
   for (const WindowAxis &axis : window) {
     if (axis.pixels > kLongest || axis.reach() > kLongest)
       return formatv("expected images and windows of at most {0} pixels a "
@@ -143,20 +138,14 @@ static std::string checkWindow(const Window &window) {
   return "";
 }
 
-namespace {
-/// Attributes of ops.
-struct WindowLists {
-  explicit WindowLists(const Window &window) {
-    for (const WindowAxis &axis : window) {
-      taps.push_back(axis.taps);
-      strides.push_back(axis.stride);
-      dilations.push_back(axis.dilation);
-      padding.append({axis.low, axis.high});
-    }
+WindowLists::WindowLists(const Window &window) {
+  for (const WindowAxis &axis : window) {
+    taps.push_back(axis.taps);
+    strides.push_back(axis.stride);
+    dilations.push_back(axis.dilation);
+    padding.append({axis.low, axis.high});
   }
-  llvm::SmallVector<int64_t, 4> taps, strides, dilations, padding;
-};
-} // namespace
+}
 
 // ---- Convolutions -----------------------------------------------------------
 
@@ -204,9 +193,9 @@ static std::string inferConv(LayerRecord &layer, ArrayRef<Shape> inputs) {
                       filters);
 }
 
-static mlir::Value convolve(LayerEmitter &e, mlir::Value image,
-                            mlir::Value filter, const Window &window,
-                            int64_t groups) {
+mlir::Value sinter::frontend::convolve(LayerEmitter &e, mlir::Value image,
+                                       mlir::Value filter, const Window &window,
+                                       int64_t groups) {
   WindowLists lists(window);
   return Conv2dOp::create(e.builder, e.loc, image, filter, lists.strides,
                           lists.dilations, lists.padding, groups);
@@ -286,9 +275,8 @@ static mlir::Value emitSeparable(LayerEmitter &e, ValueRange inputs) {
   return emitBiasAndActivation(e, convolve(e, deep, e.read(1), point, 1), 2);
 }
 
-/// The axis of the convolution that conv2d_transpose is the transpose of: its
-/// windows are the pixels that come in, its pixels those that go out.
-static WindowAxis transposedAxis(int64_t windows, int64_t taps, int64_t stride,
+WindowAxis
+sinter::frontend::transposedAxis(int64_t windows, int64_t taps, int64_t stride,
                                  int64_t dilation, AxisPadding padding,
                                  std::optional<int64_t> outputPadding) {
   WindowAxis axis{0, taps, stride, dilation, padding.low, padding.high};
@@ -373,29 +361,32 @@ Window sinter::frontend::poolWindow(const Config &config, int rank,
 /// windows that a pixel is in: what that may come to.
 static constexpr int64_t mostTaps = 1024, mostUnrolled = 4096;
 
-static std::string checkUnrolled(const Window &window) {
+static std::string checkUnrolled(ArrayRef<WindowAxis> window) {
   int64_t taps = 1, windows = 1;
+  std::string size, strides;
   for (const WindowAxis &axis : window) {
     taps *= std::min(axis.taps, mostTaps + 1);
     int64_t overlap = (axis.taps + axis.stride - 1) / axis.stride;
     windows *= std::min(overlap, mostTaps + 1);
+    size += (size.empty() ? "" : " x ") + std::to_string(axis.taps);
+    strides += (strides.empty() ? "" : " x ") + std::to_string(axis.stride);
   }
   if (taps > mostTaps)
     return formatv(
         "expected windows of at most {0} pixels (global pooling takes "
-        "whole images), got {1} x {2}",
-        mostTaps, window[0].taps, window[1].taps);
+        "whole images), got {1}",
+        mostTaps, size);
   if (taps * windows > mostUnrolled)
     return formatv(
-        "expected less overlap (windows of {0} x {1} with strides of "
-        "{2} x {3} put each pixel into {4} of them)",
-        window[0].taps, window[1].taps, window[0].stride, window[1].stride,
-        windows);
+        "expected less overlap (windows of {0} with strides of {1} put each "
+        "pixel into {2} of them)",
+        size, strides, windows);
   return "";
 }
 
-/// No window lies beside the image.
-static std::string checkPoolPadding(const Window &window) {
+std::string sinter::frontend::checkPoolWindow(ArrayRef<WindowAxis> window) {
+  if (std::string wrong = checkUnrolled(window); !wrong.empty())
+    return wrong;
   for (const WindowAxis &axis : window)
     if (axis.low >= axis.taps || axis.high >= axis.taps)
       return formatv("expected 'padding' to be less than 'pool_size', got {0} "
@@ -410,9 +401,7 @@ static std::string inferPool(LayerRecord &layer, ArrayRef<Shape> inputs) {
     return wrong;
   Shape image = imageShape(inputs[0]);
   Window window = poolWindow(layer.config, rank, image);
-  if (std::string wrong = checkUnrolled(window); !wrong.empty())
-    return wrong;
-  if (std::string wrong = checkPoolPadding(window); !wrong.empty())
+  if (std::string wrong = checkPoolWindow(window); !wrong.empty())
     return wrong;
   return setConvolved(layer, rank, window, image[2]);
 }
@@ -669,10 +658,15 @@ ArrayRef<LayerRule> sinter::frontend::imageLayerRules() {
        emitGlobalAverage},
       {"global_average_pooling2d", Arity::One, inferGlobalPool<2>,
        emitGlobalAverage},
+      {"global_max_pooling3d", Arity::One, inferGlobalPool<3>, emitGlobalMax},
+      {"global_average_pooling3d", Arity::One, inferGlobalPool<3>,
+       emitGlobalAverage},
       {"zero_padding1d", Arity::One, inferZeroPadding<1>, emitZeroPadding},
       {"zero_padding2d", Arity::One, inferZeroPadding<2>, emitZeroPadding},
+      {"zero_padding3d", Arity::One, inferZeroPadding<3>, emitZeroPadding},
       {"cropping1d", Arity::One, inferCropping<1>, emitCropping},
       {"cropping2d", Arity::One, inferCropping<2>, emitCropping},
+      {"cropping3d", Arity::One, inferCropping<3>, emitCropping},
       {"up_sampling1d", Arity::One, inferUpSampling<1>, emitUpSampling},
       {"up_sampling2d", Arity::One, inferUpSampling<2>, emitUpSampling},
       {"permute", Arity::One, inferPermute, emitPermute},
@@ -683,6 +677,8 @@ ArrayRef<LayerRule> sinter::frontend::imageLayerRules() {
       {"spatial_dropout1d", Arity::One, inferSpatialDropout<1>,
        emitSpatialDropout},
       {"spatial_dropout2d", Arity::One, inferSpatialDropout<2>,
+       emitSpatialDropout},
+      {"spatial_dropout3d", Arity::One, inferSpatialDropout<3>,
        emitSpatialDropout},
   };
   return rules;

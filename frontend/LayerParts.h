@@ -1,11 +1,13 @@
-// LayerParts.h - what the rules of Layers.cpp, ImageLayers.cpp and
-// OnnxWriter.cpp share.
+// LayerParts.h - what the rules of Layers.cpp, ImageLayers.cpp,
+// VolumeLayers.cpp and OnnxWriter.cpp share.
 #ifndef SINTER_FRONTEND_LAYERPARTS_H
 #define SINTER_FRONTEND_LAYERPARTS_H
 
 #include "frontend/Layers.h"
 
 #include "ir/Window.h"
+
+#include <array>
 
 namespace sinter::frontend {
 
@@ -32,12 +34,48 @@ int64_t joinAxis(const LayerRecord &layer, size_t sampleRank);
 /// has height 1.
 Shape imageShape(const Shape &sample);
 
+/// What is wrong with a layer's input that is to have `rank` axes of space and
+/// channels, or "".
+std::string expectImages(int rank, const Shape &sample);
+
+/// Before and after the pixels of one axis: numbers, or by one of Keras's
+/// rules.
+struct AxisPadding {
+  llvm::StringRef rule; // "valid", "same", "causal"; "": the numbers
+  int64_t low = 0, high = 0;
+};
+/// One axis of windows.
+WindowAxis windowAxis(int64_t pixels, int64_t taps, int64_t stride,
+                      int64_t dilation, AxisPadding padding);
+/// One axis of the convolution that a transposed one is the transpose of: its
+/// windows are the pixels that come in, its pixels those that go out.
+WindowAxis transposedAxis(int64_t windows, int64_t taps, int64_t stride,
+                          int64_t dilation, AxisPadding padding,
+                          std::optional<int64_t> outputPadding);
+/// At least one window fits along each axis; what is wrong, or "".
+std::string checkWindow(llvm::ArrayRef<WindowAxis> window);
+/// A pooling window can be unrolled, and none lies beside the image.
+std::string checkPoolWindow(llvm::ArrayRef<WindowAxis> window);
+/// Attributes of the dialect's window ops.
+struct WindowLists {
+  explicit WindowLists(const Window &window);
+  llvm::SmallVector<int64_t, 4> taps, strides, dilations, padding;
+};
+/// conv2d of the dialect.
+mlir::Value convolve(LayerEmitter &e, mlir::Value image, mlir::Value filter,
+                     const Window &window, int64_t groups);
+
 /// The windows of layers on images of shape `image`, or on sequences, which
 /// have `rank` 1. A transposed convolution's are those of the convolution that
 /// it is the transpose of: its windows come in, its pixels go out.
 Window convolutionWindow(const Config &config, int rank, const Shape &image);
 Window transposedWindow(const Config &config, const Shape &image);
 Window poolWindow(const Config &config, int rank, const Shape &image);
+/// Of volumes (depth, height, width, channels).
+using VolumeWindow = std::array<WindowAxis, 3>;
+VolumeWindow volumeConvolutionWindow(const Config &config, const Shape &volume);
+VolumeWindow volumeTransposedWindow(const Config &config, const Shape &volume);
+VolumeWindow volumePoolWindow(const Config &config, const Shape &volume);
 
 /// The result has the operand's shape.
 std::string inferSame(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
@@ -48,6 +86,8 @@ std::string inferBroadcast(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
 llvm::ArrayRef<LayerRule> operationLayerRules();
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<LayerRule> imageLayerRules();
+/// The same on volumes.
+llvm::ArrayRef<LayerRule> volumeLayerRules();
 
 } // namespace sinter::frontend
 

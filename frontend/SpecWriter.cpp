@@ -74,16 +74,25 @@ static std::string writeValue(const ArgInfo &info, const Value &value) {
     return writeConfig(*config, kindOf(info.type));
   const Value::List &list = *value.getIf<Value::List>();
   auto at = [&](size_t i) { return *list[i].getIf<int64_t>(); };
-  if (info.type == Type::Pair && at(0) == at(1))
+  auto allAlike = [&](size_t step) { // every `step`-th and those behind it
+    for (size_t i = 0; i < list.size(); ++i)
+      if (at(i) != at(i - i % step))
+        return false;
+    return true;
+  };
+  const bool isPairs = info.type == Type::Pairs || info.type == Type::Triples;
+  if ((isPairs || info.type == Type::Pair || info.type == Type::Triple) &&
+      allAlike(list.size()))
     return std::to_string(at(0));
-  if (info.type != Type::Pairs)
+  if (!isPairs)
     return writeList(list);
-  if (at(0) != at(1) || at(2) != at(3))
-    return "[" + writeList({list[0], list[1]}) + ", " +
-           writeList({list[2], list[3]}) + "]";
-  if (at(0) != at(2))
-    return writeList({list[0], list[2]});
-  return std::to_string(at(0));
+  Value::List numbers;
+  std::string pairs;
+  for (size_t i = 0; i < list.size(); i += 2) {
+    numbers.push_back(list[i]);
+    pairs += (i ? ", " : "") + writeList({list[i], list[i + 1]});
+  }
+  return allAlike(2) ? writeList(numbers) : "[" + pairs + "]";
 }
 
 // ---- Configs

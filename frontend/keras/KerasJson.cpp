@@ -154,6 +154,8 @@ OrderedJson JsonWriter::value(const ArgInfo &info, const Value &value) {
     list.push_back(this->value(info, element));
   if (info.type == Type::Pairs)
     return {{list[0], list[1]}, {list[2], list[3]}};
+  if (info.type == Type::Triples)
+    return {{list[0], list[1]}, {list[2], list[3]}, {list[4], list[5]}};
   return list;
 }
 

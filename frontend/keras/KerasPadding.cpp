@@ -33,21 +33,46 @@ static Config withPadding(Config config, Value padding) {
 }
 
 static bool isTransposed(const Config &config) {
-  return config.name == "conv2d_transpose";
+  return StringRef(config.name).ends_with("_transpose");
 }
 
-static Window windowOf(const Config &config, const Shape &sample) {
+/// The axes of space that the layer has.
+using Axes = std::vector<WindowAxis>;
+
+static Axes windowOf(const Config &config, const Shape &sample) {
   const int rank = static_cast<int>(sample.size()) - 1;
-  if (isTransposed(config))
-    return transposedWindow(config, sample);
-  return config.find("pool_size")
-             ? poolWindow(config, rank, imageShape(sample))
-             : convolutionWindow(config, rank, imageShape(sample));
+  const bool isPool = config.find("pool_size");
+  if (rank == 3) {
+    VolumeWindow window = isTransposed(config)
+                              ? volumeTransposedWindow(config, sample)
+                          : isPool ? volumePoolWindow(config, sample)
+                                   : volumeConvolutionWindow(config, sample);
+    return Axes(window.begin(), window.end());
+  }
+  Window window = isTransposed(config) ? transposedWindow(config, sample)
+                  : isPool
+                      ? poolWindow(config, rank, imageShape(sample))
+                      : convolutionWindow(config, rank, imageShape(sample));
+  return Axes(window.end() - rank, window.end());
+}
+
+/// Keras's layers have one of them.
+static bool isStridedAndDilated(const Config &config) {
+  auto isOver1 = [&](StringRef name) {
+    const Argument *argument = config.find(name);
+    if (!argument || argument->value.isNull())
+      return false;
+    if (const int64_t *number = argument->value.getIf<int64_t>())
+      return *number > 1;
+    return llvm::any_of(config.integers(name),
+                        [](int64_t number) { return number > 1; });
+  };
+  return isOver1("strides") && isOver1("dilation_rate");
 }
 
 /// Whether both put their windows on the same pixels.
-static bool agree(const Window &a, const Window &b) {
-  for (int i = 0; i < 2; ++i)
+static bool agree(const Axes &a, const Axes &b) {
+  for (size_t i = 0; i < a.size(); ++i)
     if (a[i].low != b[i].low || a[i].windows() != b[i].windows() ||
         a[i].pixels != b[i].pixels)
       return false;
@@ -84,7 +109,7 @@ private:
   /// Of a layer with numbers.
   Tensor padded(const LayerRecord &record, llvm::ArrayRef<Tensor> inputs);
   /// A zero_padding or cropping layer.
-  Tensor border(const char *kind, const char *argument, const Window &sides,
+  Tensor border(const char *kind, const char *argument, const Axes &sides,
                 const LayerRecord &record, Tensor input);
 
   const ModelBuilder &from;
@@ -102,31 +127,29 @@ Tensor Padder::layer(Config config, llvm::ArrayRef<Tensor> inputs,
   return to.layer(std::move(config), inputs);
 }
 
-Tensor Padder::border(const char *kind, const char *argument,
-                      const Window &sides, const LayerRecord &record,
-                      Tensor input) {
-  const bool isSequence = record.shape.size() == 2;
+Tensor Padder::border(const char *kind, const char *argument, const Axes &sides,
+                      const LayerRecord &record, Tensor input) {
   Value::List list;
-  for (int i = isSequence ? 1 : 0; i < 2; ++i) {
-    Value::List pair = {sides[i].low, sides[i].high};
+  for (const WindowAxis &axis : sides) {
+    Value::List pair = {axis.low, axis.high};
     list.push_back(Value(std::move(pair)));
   }
-  Value value = isSequence ? list[0] : Value(std::move(list));
+  const std::string rank = std::to_string(sides.size()) + "d";
+  Value value = sides.size() == 1 ? list[0] : Value(std::move(list));
   std::string name = record.name + "_" + argument;
   while (llvm::any_of(from.layers(), [&](const LayerRecord &other) {
     return other.name == name;
   }))
     name += "_";
-  return layer(Config(std::string(kind) + (isSequence ? "1d" : "2d"),
-                      {{argument, std::move(value)}}),
-               input, name);
+  return layer(Config(kind + rank, {{argument, std::move(value)}}), input,
+               name);
 }
 
 Tensor Padder::padded(const LayerRecord &record,
                       llvm::ArrayRef<Tensor> inputs) {
   const Config &config = record.config;
   const Shape &sample = from.layers()[record.inputs[0].layer()].shape;
-  const Window window = windowOf(config, sample);
+  const Axes window = windowOf(config, sample);
   for (const char *word : {"valid", "same"})
     if (Config simple = withPadding(config, word);
         agree(windowOf(simple, sample), window))
@@ -139,9 +162,9 @@ Tensor Padder::padded(const LayerRecord &record,
   if (isTransposed(config)) {
     // The whole result, and of that the part between the sides.
     Config whole = withPadding(config, "valid");
-    Window sides = window;
-    const Window all = windowOf(whole, sample);
-    for (int i = 0; i < 2; ++i)
+    Axes sides = window;
+    const Axes all = windowOf(whole, sample);
+    for (size_t i = 0; i < sides.size(); ++i)
       sides[i].high = all[i].pixels - window[i].pixels - window[i].low;
     Tensor y = layer(std::move(whole), inputs, record.name);
     return border("cropping", "cropping", sides, record, y);
@@ -161,6 +184,10 @@ ModelBuilder Padder::run() {
     std::vector<Tensor> inputs;
     for (Tensor input : record.inputs)
       inputs.push_back(results[input.layer()]);
+    if (isStridedAndDilated(record.config))
+      refused.push_back("layer '" + record.name + "' (" + record.config.name +
+                        "): Keras's layer has strides or a dilation_rate, not "
+                        "both");
     results.push_back(hasNumbers(record.config) && !record.inputs.empty()
                           ? padded(record, inputs)
                           : layer(record.config, inputs, record.name));

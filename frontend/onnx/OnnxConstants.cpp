@@ -26,6 +26,7 @@ struct Folding {
   int64_t opset;
   ArrayRef<const Constant *> inputs;
   std::string &wrong;
+  std::vector<Constant> &others; // results behind the first
 
   std::nullopt_t fail(std::string why) const {
     wrong = std::move(why);
@@ -439,50 +440,418 @@ Result foldExpand(const Folding &f) {
   });
 }
 
-Result foldArithmetic(const Folding &f) {
-  if (!f.has(1) || f[0].isFloat() != f[1].isFloat())
+/// One function for f32, one for whole numbers, of two elements.
+template <typename Floats, typename Integers>
+Result elementwise(const Folding &f, const Constant &a, const Constant &b,
+                   Floats floats, Integers integers) {
+  if (a.isFloat() != b.isFloat())
     return f.fail("expected two operands of one type");
-  std::optional<Dims> dims = broadcast(f[0].dims, f[1].dims);
+  std::optional<Dims> dims = broadcast(a.dims, b.dims);
   if (!dims)
     return f.fail("expected operands that broadcast, got " +
-                  dimsToText(f[0].dims) + " and " + dimsToText(f[1].dims));
-  const StringRef op = f.node.op;
+                  dimsToText(a.dims) + " and " + dimsToText(b.dims));
   Constant result;
-  result.type = f[0].type;
+  result.type = a.type;
   result.dims = *dims;
   const size_t count = static_cast<size_t>(*countElements(*dims));
+  auto fill = [&](const auto &x, const auto &y, auto function) {
+    std::vector<decltype(function(x[0], y[0]))> values;
+    values.reserve(count);
+    for (size_t i = 0; i < count; ++i)
+      values.push_back(function(x[broadcastIndex(i, *dims, a.dims)],
+                                y[broadcastIndex(i, *dims, b.dims)]));
+    result.values = std::move(values);
+  };
+  if (a.isFloat())
+    fill(a.floats(), b.floats(), floats);
+  else
+    fill(a.integers(), b.integers(), integers);
+  return result;
+}
+
+Result foldArithmetic(const Folding &f) {
+  const StringRef op = f.node.op;
+  auto floats = [&](float a, float b) {
+    return op == "Add"   ? a + b
+           : op == "Sub" ? a - b
+           : op == "Mul" ? a * b
+           : op == "Max" ? std::fmax(a, b)
+           : op == "Min" ? std::fmin(a, b)
+           : op == "Pow" ? std::pow(a, b)
+           : op == "Mod" ? std::fmod(a, b)
+                         : a / b;
+  };
+  std::string wrong;
+  auto integers = [&](int64_t a, int64_t b) -> int64_t {
+    int64_t value = 0;
+    bool overflow = false;
+    if (a == kBatch || b == kBatch)
+      wrong = "it computes with the number of samples";
+    else if (op == "Max" || op == "Min")
+      value = op == "Max" ? std::max(a, b) : std::min(a, b);
+    else if (op == "Div" || op == "Mod") {
+      if (b == 0 || (a == INT64_MIN && b == -1))
+        wrong = "expected a divisor other than 0";
+      else if (op == "Div")
+        value = a / b;
+      else // the divisor's sign, or the dividend's
+        value = f.integer("fmod", 0) || a % b == 0 || (a < 0) == (b < 0)
+                    ? a % b
+                    : a % b + b;
+    } else if (op == "Add")
+      overflow = llvm::AddOverflow(a, b, value);
+    else if (op == "Sub")
+      overflow = llvm::SubOverflow(a, b, value);
+    else if (op == "Mul")
+      overflow = llvm::MulOverflow(a, b, value);
+    else {
+      value = 1;
+      for (int64_t i = 0; i < b && !overflow && i < 64; ++i)
+        overflow = llvm::MulOverflow(value, a, value);
+      overflow |= b < 0 || b >= 64;
+    }
+    if (overflow)
+      wrong = "expected numbers that fit into 64 bits";
+    return value;
+  };
+  Result result = f[0];
+  for (size_t i = 1; i < f.inputs.size(); ++i) {
+    if (!f.has(i))
+      return f.fail("expected no operand to be left out");
+    if (op == "Mod" && f[i].isFloat() && !f.integer("fmod", 0))
+      return f.fail("expected fmod 1 for numbers that are not whole");
+    result = elementwise(f, *result, f[i], floats, integers);
+    if (!result || !wrong.empty())
+      return result ? f.fail(wrong) : result;
+  }
+  return result;
+}
+
+Result foldComparison(const Folding &f) {
+  const StringRef op = f.node.op;
+  auto compare = [&](auto a, auto b) -> int64_t {
+    return op == "Equal"            ? a == b
+           : op == "Greater"        ? a > b
+           : op == "Less"           ? a < b
+           : op == "GreaterOrEqual" ? a >= b
+           : op == "LessOrEqual"    ? a <= b
+           : op == "And"            ? a != 0 && b != 0
+           : op == "Or"             ? a != 0 || b != 0
+                                    : (a != 0) != (b != 0);
+  };
+  Result result = elementwise(f, f[0], f[1], compare, compare);
+  if (result)
+    result->type = ElementType::Bool;
+  return result;
+}
+
+Result foldWhere(const Folding &f) {
+  if (f[0].isFloat() || f[1].isFloat() != f[2].isFloat())
+    return f.fail("expected truth values and two operands of one type");
+  std::optional<Dims> dims = broadcast(f[1].dims, f[2].dims);
+  if (dims)
+    dims = broadcast(*dims, f[0].dims);
+  if (!dims)
+    return f.fail("expected operands that broadcast");
+  Constant both = f[1]; // the elements of both, one behind the other
+  const size_t first = f[1].size();
+  std::visit(
+      [&](auto &values) {
+        using List = std::remove_cvref_t<decltype(values)>;
+        llvm::append_range(values, std::get<List>(f[2].values));
+      },
+      both.values);
+  return gathered(both, *dims, [&](size_t i) {
+    return f[0].integers()[broadcastIndex(i, *dims, f[0].dims)]
+               ? broadcastIndex(i, *dims, f[1].dims)
+               : first + broadcastIndex(i, *dims, f[2].dims);
+  });
+}
+
+Result foldUnary(const Folding &f) {
+  const StringRef op = f.node.op;
+  Constant result = f[0];
   if (f[0].isFloat()) {
-    std::vector<float> values(count);
-    for (size_t i = 0; i < count; ++i) {
-      const float a = f[0].floats()[broadcastIndex(i, *dims, f[0].dims)],
-                  b = f[1].floats()[broadcastIndex(i, *dims, f[1].dims)];
-      values[i] = op == "Add"   ? a + b
-                  : op == "Sub" ? a - b
-                  : op == "Mul" ? a * b
-                                : a / b;
+    static const std::pair<StringRef, double (*)(double)> functions[] = {
+        {"Abs", std::fabs},
+        {"Ceil", std::ceil},
+        {"Cos", std::cos},
+        {"Exp", std::exp},
+        {"Floor", std::floor},
+        {"Log", std::log},
+        {"Round", std::nearbyint},
+        {"Sin", std::sin},
+        {"Sqrt", std::sqrt},
+        {"Neg", [](double x) { return -x; }},
+        {"Reciprocal", [](double x) { return 1 / x; }},
+        {"Relu", [](double x) { return x < 0 ? 0 : x; }}};
+    for (auto [name, function] : functions)
+      if (name == op) {
+        for (float &x : std::get<0>(result.values))
+          x = static_cast<float>(function(x));
+        return result;
+      }
+    return std::nullopt;
+  }
+  for (int64_t &x : std::get<1>(result.values)) {
+    if (x == kBatch || x == INT64_MIN)
+      return f.fail("it computes with the number of samples");
+    if (op == "Not")
+      x = !x;
+    else if (op == "Neg")
+      x = -x;
+    else if (op == "Abs")
+      x = std::abs(x);
+    else if (op == "Relu")
+      x = std::max<int64_t>(x, 0);
+    else
+      return std::nullopt;
+  }
+  return result;
+}
+
+/// Sums, products, means and extremes over axes.
+Result foldReduction(const Folding &f) {
+  const StringRef op = f.node.op;
+  const Dims &dims = f[0].dims;
+  std::optional<std::vector<int64_t>> axes = f.list("axes", 1);
+  std::vector<bool> gone(dims.size(), !axes || axes->empty());
+  if (axes && axes->empty() && f.integer("noop_with_empty_axes", 0))
+    return f[0];
+  for (int64_t axis : axes.value_or(std::vector<int64_t>())) {
+    axis = normalAxis(axis, dims.size());
+    if (axis < 0)
+      return f.fail("expected axes of the operand");
+    gone[axis] = true;
+  }
+  Dims kept, shape; // with and without sizes of 1
+  double count = 1;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    kept.push_back(gone[i] ? 1 : dims[i]);
+    if (gone[i])
+      count *= static_cast<double>(dims[i]);
+    if (!gone[i] || f.integer("keepdims", 1))
+      shape.push_back(kept.back());
+  }
+  if (llvm::is_contained(dims, 0))
+    return f.fail("expected elements to reduce, got " + dimsToText(dims));
+  if (!f[0].isFloat() && llvm::is_contained(f[0].integers(), kBatch))
+    return f.fail("it computes with the number of samples");
+  std::vector<double> sums(*countElements(kept));
+  std::vector<bool> seen(sums.size());
+  for (size_t i = 0; i < f[0].size(); ++i) {
+    const size_t at = broadcastIndex(i, dims, kept);
+    const double x = f[0].number(i);
+    double &sum = sums[at];
+    if (!seen[at])
+      sum = x;
+    else if (op == "ReduceProd")
+      sum *= x;
+    else if (op == "ReduceMax")
+      sum = std::max(sum, x);
+    else if (op == "ReduceMin")
+      sum = std::min(sum, x);
+    else
+      sum += x;
+    seen[at] = true;
+  }
+  if (op == "ReduceMean" && !f[0].isFloat())
+    return f.fail("expected a mean of numbers that are not whole");
+  Constant result;
+  result.type = f[0].type;
+  result.dims = shape;
+  auto fill = [&](auto &&values) -> bool {
+    for (double sum : sums) {
+      if (!f[0].isFloat() && std::fabs(sum) > 9e15)
+        return false;
+      values.push_back(op == "ReduceMean" ? sum / count : sum);
     }
     result.values = std::move(values);
-    return result;
+    return true;
+  };
+  const bool exact = f[0].isFloat() ? fill(std::vector<float>())
+                                    : fill(std::vector<int64_t>());
+  if (!exact)
+    return f.fail("expected whole numbers up to 2^53");
+  return result;
+}
+
+Result foldTile(const Folding &f) {
+  const Dims &from = f[0].dims;
+  if (f[1].isFloat() || f[1].size() != from.size())
+    return f.fail("expected a number of repeats for each axis");
+  Dims dims = from;
+  for (size_t i = 0; i < dims.size(); ++i)
+    if (const int64_t times = f[1].integers()[i];
+        times < 0 || llvm::MulOverflow(dims[i], times, dims[i]))
+      return f.fail("expected repeats of at least 0");
+  if (!fits(dims))
+    return f.fail("expected a result that fits into memory");
+  const Dims source = stridesOf(from), target = stridesOf(dims);
+  return gathered(f[0], dims, [&](size_t i) {
+    size_t at = 0;
+    for (size_t axis = 0; axis < dims.size(); ++axis)
+      at += static_cast<int64_t>(i) / target[axis] % dims[axis] % from[axis] *
+            source[axis];
+    return at;
+  });
+}
+
+/// The places of elements other than 0: a row for each axis.
+Result foldNonZero(const Folding &f) {
+  const Dims &dims = f[0].dims, strides = stridesOf(dims);
+  std::vector<int64_t> places;
+  for (size_t i = 0; i < f[0].size(); ++i)
+    if (f[0].number(i) != 0)
+      places.push_back(static_cast<int64_t>(i));
+  Constant result;
+  result.type = ElementType::Int64;
+  result.dims = {static_cast<int64_t>(dims.size()),
+                 static_cast<int64_t>(places.size())};
+  std::vector<int64_t> values;
+  for (size_t axis = 0; axis < dims.size(); ++axis)
+    for (int64_t place : places)
+      values.push_back(place / strides[axis] % dims[axis]);
+  result.values = std::move(values);
+  return result;
+}
+
+/// Slices along an axis that differ, or elements; with where each was first,
+/// which one each is, and how many there are of each.
+Result foldUnique(const Folding &f) {
+  const bool isFlat = !f.find("axis");
+  Constant x = f[0];
+  if (isFlat)
+    x.dims = {static_cast<int64_t>(x.size())};
+  const int64_t axis = normalAxis(f.integer("axis", 0), x.dims.size());
+  if (axis < 0)
+    return f.fail("expected an axis of the operand");
+  const int64_t size = x.dims[axis], inner = stridesOf(x.dims)[axis];
+  auto slice = [&](int64_t at) {
+    std::vector<double> elements;
+    for (size_t i = 0; i < x.size(); ++i)
+      if (static_cast<int64_t>(i) / inner % size == at)
+        elements.push_back(x.number(i));
+    return elements;
+  };
+  if (size > 4096)
+    return f.fail("expected at most 4096 slices");
+  std::vector<std::vector<double>> found;
+  std::vector<int64_t> first, counts, inverse;
+  for (int64_t at = 0; at < size; ++at) {
+    std::vector<double> own = slice(at);
+    auto known = llvm::find(found, own);
+    const int64_t index = known - found.begin();
+    if (known == found.end()) {
+      found.push_back(std::move(own));
+      first.push_back(at);
+      counts.push_back(0);
+    }
+    ++counts[index];
+    inverse.push_back(index);
   }
-  std::vector<int64_t> values(count);
-  for (size_t i = 0; i < count; ++i) {
-    const int64_t a = f[0].integers()[broadcastIndex(i, *dims, f[0].dims)],
-                  b = f[1].integers()[broadcastIndex(i, *dims, f[1].dims)];
-    if (a == kBatch || b == kBatch)
-      return f.fail("it computes with the number of samples");
-    if (op == "Div" && (b == 0 || (a == INT64_MIN && b == -1)))
-      return f.fail("expected a divisor other than 0");
-    bool overflow = false;
-    if (op == "Add")
-      overflow = llvm::AddOverflow(a, b, values[i]);
-    else if (op == "Sub")
-      overflow = llvm::SubOverflow(a, b, values[i]);
-    else if (op == "Mul")
-      overflow = llvm::MulOverflow(a, b, values[i]);
+  std::vector<int64_t> order = counting(0, first.size()), rank = order;
+  if (f.integer("sorted", 1))
+    llvm::sort(order,
+               [&](int64_t a, int64_t b) { return found[a] < found[b]; });
+  for (size_t i = 0; i < order.size(); ++i)
+    rank[order[i]] = static_cast<int64_t>(i);
+  std::vector<int64_t> firsts, numbers;
+  for (int64_t i : order) {
+    firsts.push_back(first[i]);
+    numbers.push_back(counts[i]);
+  }
+  for (int64_t &index : inverse)
+    index = rank[index];
+  f.others = {Constant::ofIntegers(firsts), Constant::ofIntegers(inverse),
+              Constant::ofIntegers(numbers)};
+  Dims dims = x.dims;
+  dims[axis] = static_cast<int64_t>(order.size());
+  return gathered(x, dims, [&, inner](size_t i) {
+    const int64_t row = static_cast<int64_t>(i) / inner;
+    return static_cast<size_t>(
+        (row / dims[axis] * size + firsts[row % dims[axis]]) * inner +
+        static_cast<int64_t>(i) % inner);
+  });
+}
+
+// ---- Signals ----------------------------------------------------------------
+
+/// Sums of cosines over a window of `size` elements.
+Result foldWindow(const Folding &f) {
+  const double size = f[0].size() == 1 ? f[0].number(0) : -1;
+  if (!(size >= 1 && size <= kMostElements))
+    return f.fail("expected a size");
+  const StringRef op = f.node.op;
+  // As ONNX defines them.
+  const double hamming = 25.0 / 46,
+               first = op == "HannWindow"      ? 0.5
+                       : op == "HammingWindow" ? hamming
+                                               : 0.42,
+               second = op == "HannWindow"      ? 0.5
+                        : op == "HammingWindow" ? 1 - hamming
+                                                : 0.5,
+               third = op == "BlackmanWindow" ? 0.08 : 0;
+  const double period = f.integer("periodic", 1) ? size : size - 1;
+  Constant result;
+  result.type = static_cast<ElementType>(f.integer("output_datatype", 1));
+  if (!isFloating(result.type))
+    return f.fail("expected a floating output_datatype");
+  result.dims = {static_cast<int64_t>(size)};
+  std::vector<float> values;
+  for (double i = 0; i < size; ++i) {
+    const double angle = period > 0 ? 2 * M_PI * i / period : 0;
+    values.push_back(static_cast<float>(first - second * std::cos(angle) +
+                                        third * std::cos(2 * angle)));
+  }
+  result.values = std::move(values);
+  return result;
+}
+
+/// Triangles that are evenly spaced on the mel scale, over the bins of a
+/// spectrum.
+Result foldMelWeightMatrix(const Folding &f) {
+  for (size_t i = 0; i < 5; ++i)
+    if (!f.has(i) || f[i].size() != 1)
+      return f.fail("expected five numbers");
+  const double bands = f[0].number(0), length = f[1].number(0),
+               rate = f[2].number(0);
+  if (!(bands >= 1 && bands <= 65536 && length >= 1 && length <= 1 << 20 &&
+        rate > 0 && (std::floor(length / 2) + 1) * bands <= kMostElements))
+    return f.fail("expected numbers of mel bins and of a spectrum's elements, "
+                  "and a sample rate");
+  auto toMel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
+  const double low = toMel(f[3].number(0)), high = toMel(f[4].number(0)),
+               step = (high - low) / (bands + 2);
+  std::vector<double> edges; // bins
+  for (double i = 0; i < bands + 2; ++i) {
+    const double hertz = 700 * (std::pow(10, (i * step + low) / 2595) - 1);
+    edges.push_back(std::floor((length + 1) * hertz / rate));
+  }
+  const int64_t rows = static_cast<int64_t>(length / 2) + 1,
+                columns = static_cast<int64_t>(bands);
+  Constant result;
+  result.type = static_cast<ElementType>(f.integer("output_datatype", 1));
+  if (!isFloating(result.type))
+    return f.fail("expected a floating output_datatype");
+  result.dims = {rows, columns};
+  std::vector<float> values(rows * columns);
+  for (int64_t band = 0; band < columns; ++band) {
+    const double from = edges[band], middle = edges[band + 1],
+                 to = edges[band + 2];
+    if (!(from >= 0 && to <= static_cast<double>(rows)))
+      return f.fail("expected edges within the spectrum");
+    auto at = [&](double bin) -> float & {
+      return values[static_cast<int64_t>(bin) * columns + band];
+    };
+    if (middle == from && middle < rows)
+      at(middle) = 1;
     else
-      values[i] = a / b;
-    if (overflow)
-      return f.fail("expected numbers that fit into 64 bits");
+      for (double bin = from; bin <= middle && bin < rows; ++bin)
+        at(bin) = static_cast<float>((bin - from) / (middle - from));
+    for (double bin = middle; bin < to; ++bin)
+      if (to > middle)
+        at(bin) = static_cast<float>((to - bin) / (to - middle));
   }
   result.values = std::move(values);
   return result;
@@ -513,6 +882,7 @@ Constant onnx::transposed(const Constant &x, ArrayRef<int64_t> permutation) {
 
 std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
                                        ArrayRef<const Constant *> inputs,
+                                       std::vector<Constant> &others,
                                        std::string &wrong) {
   static const Rule rules[] = {
       {"Identity", 1, foldIdentity},
@@ -534,13 +904,50 @@ std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
       {"Sub", 2, foldArithmetic},
       {"Mul", 2, foldArithmetic},
       {"Div", 2, foldArithmetic},
+      {"Max", 1, foldArithmetic},
+      {"Min", 1, foldArithmetic},
+      {"Mod", 2, foldArithmetic},
+      {"Equal", 2, foldComparison},
+      {"Greater", 2, foldComparison},
+      {"GreaterOrEqual", 2, foldComparison},
+      {"Less", 2, foldComparison},
+      {"LessOrEqual", 2, foldComparison},
+      {"And", 2, foldComparison},
+      {"Or", 2, foldComparison},
+      {"Xor", 2, foldComparison},
+      {"Where", 3, foldWhere},
+      {"Abs", 1, foldUnary},
+      {"Ceil", 1, foldUnary},
+      {"Cos", 1, foldUnary},
+      {"Exp", 1, foldUnary},
+      {"Floor", 1, foldUnary},
+      {"Log", 1, foldUnary},
+      {"Neg", 1, foldUnary},
+      {"Not", 1, foldUnary},
+      {"Reciprocal", 1, foldUnary},
+      {"Relu", 1, foldUnary},
+      {"Round", 1, foldUnary},
+      {"Sin", 1, foldUnary},
+      {"Sqrt", 1, foldUnary},
+      {"ReduceMax", 1, foldReduction},
+      {"ReduceMean", 1, foldReduction},
+      {"ReduceMin", 1, foldReduction},
+      {"ReduceProd", 1, foldReduction},
+      {"ReduceSum", 1, foldReduction},
+      {"Tile", 2, foldTile},
+      {"NonZero", 1, foldNonZero},
+      {"Unique", 1, foldUnique},
+      {"BlackmanWindow", 1, foldWindow},
+      {"HammingWindow", 1, foldWindow},
+      {"HannWindow", 1, foldWindow},
+      {"MelWeightMatrix", 5, foldMelWeightMatrix},
   };
   if (!node.domain.empty())
     return std::nullopt;
   for (const Rule &rule : rules) {
     if (rule.op != node.op)
       continue;
-    Folding folding{node, opset, inputs, wrong};
+    Folding folding{node, opset, inputs, wrong, others};
     for (size_t i = 0; i < rule.operands; ++i)
       if (!folding.has(i))
         return folding.fail(formatv("expected {0} operands", rule.operands));

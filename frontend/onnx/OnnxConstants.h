@@ -15,11 +15,12 @@
 
 namespace sinter::frontend::onnx {
 
-/// The result of `node` (its first one) on constants; null where an input is
-/// left out. Nothing if the op is not among those that are folded; what is
-/// wrong with it, if it is, goes to `wrong`.
+/// The first result of `node` on constants; null where an input is left out.
+/// Further ones go to `others`. Nothing if the op is not among those that are
+/// folded; what is wrong with it, if it is, goes to `wrong`.
 std::optional<Constant> foldNode(const Node &node, int64_t opset,
                                  llvm::ArrayRef<const Constant *> inputs,
+                                 std::vector<Constant> &others,
                                  std::string &wrong);
 
 /// Axes in another order: axis i of the result is axis `permutation[i]`.

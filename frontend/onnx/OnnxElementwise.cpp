@@ -181,12 +181,6 @@ static void readClip(NodeReader &n) {
 }
 
 static void readDropout(NodeReader &n) {
-  if (n.refuseResultsFrom(1))
-    return;
-  if (n.hasInput(2) && scalar(n, 2) != 0.0)
-    return n.refuse("expected training_mode to be a constant 'false'",
-                    "export the model in inference mode; training turns "
-                    "dropout on again");
   double rate = n.number("ratio", 0.5);
   if (n.hasInput(1)) {
     std::optional<double> given = scalar(n, 1);
@@ -194,7 +188,18 @@ static void readDropout(NodeReader &n) {
       return n.refuse("expected a constant ratio");
     rate = *given;
   }
+  if (n.hasInput(2) && scalar(n, 2) != 0.0 && rate != 0)
+    return n.refuse("expected training_mode to be a constant 'false'",
+                    "export the model in inference mode; training turns "
+                    "dropout on again");
   elementwise(n, Config("dropout", {{"rate", rate}}));
+  if (!n.wantsResult(1))
+    return;
+  // The mask: in inference, everything passes.
+  const Order order = orderOf(n, 0);
+  Tensor x = n.tensor(0, order);
+  if (x)
+    n.result(n.layer(Config("logical_or"), {x, numberLike(n, 1, x)}), order, 1);
 }
 
 static void readCast(NodeReader &n) {

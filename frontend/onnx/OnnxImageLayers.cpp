@@ -1,4 +1,5 @@
-// OnnxImageLayers.cpp - the ONNX of layers that work on images and sequences.
+// OnnxImageLayers.cpp - the ONNX of layers that work on sequences, images and
+// volumes.
 //
 // Padding is always explicit: what `same` means with strides differs from
 // framework to framework. Convolutions and pooling want channels first; the
@@ -18,31 +19,36 @@ using Attributes = OnnxEmitter::Attributes;
 
 // ---- Convolutions -----------------------------------------------------------
 
-/// Of the `rank` axes of space that a layer on images or sequences has.
+using Axes = std::vector<WindowAxis>; // of space, those that a layer has
+
+static Axes axesOf(const Window &window, int rank) {
+  return Axes(window.end() - rank, window.end());
+}
+
 template <typename Get>
-static std::vector<int64_t> each(const Window &window, int rank, Get get) {
+static std::vector<int64_t> each(const Axes &axes, Get get) {
   std::vector<int64_t> list;
-  for (int i = 2 - rank; i < 2; ++i)
-    list.push_back(get(window[i]));
+  for (const WindowAxis &axis : axes)
+    list.push_back(get(axis));
   return list;
 }
 
 /// Attributes of a window; ONNX has all beginnings before all ends.
-static Attributes attributesOf(const Window &window, int rank) {
-  auto axes = [&](auto get) { return each(window, rank, get); };
-  std::vector<int64_t> pads = axes([](const WindowAxis &a) { return a.low; });
-  llvm::append_range(pads, axes([](const WindowAxis &a) { return a.high; }));
+static Attributes attributesOf(const Axes &axes) {
+  std::vector<int64_t> pads =
+      each(axes, [](const WindowAxis &a) { return a.low; });
+  llvm::append_range(pads,
+                     each(axes, [](const WindowAxis &a) { return a.high; }));
   return {
-      {"kernel_shape", axes([](const WindowAxis &a) { return a.taps; })},
-      {"strides", axes([](const WindowAxis &a) { return a.stride; })},
+      {"kernel_shape", each(axes, [](const WindowAxis &a) { return a.taps; })},
+      {"strides", each(axes, [](const WindowAxis &a) { return a.stride; })},
       {"pads", pads},
   };
 }
 
-static Attributes convolutionAttributes(const Window &window, int rank,
-                                        int64_t groups) {
-  Attributes result = attributesOf(window, rank);
-  result.push_back({"dilations", each(window, rank, [](const WindowAxis &a) {
+static Attributes convolutionAttributes(const Axes &axes, int64_t groups) {
+  Attributes result = attributesOf(axes);
+  result.push_back({"dilations", each(axes, [](const WindowAxis &a) {
                       return a.dilation;
                     })});
   result.push_back({"group", groups});
@@ -84,17 +90,24 @@ static void finishConvolution(OnnxEmitter &e, StringRef op,
   finishOnnx(e, {e.node(op, operands, attributes), Layout::First});
 }
 
-static void emitConv(OnnxEmitter &e) {
+static Axes convolutionAxes(const OnnxEmitter &e) {
   const int rank = spaceRank(e);
-  Window window = convolutionWindow(e.config(), rank, imageShape(e.shape()));
+  if (rank == 3) {
+    VolumeWindow window = volumeConvolutionWindow(e.config(), e.shape());
+    return Axes(window.begin(), window.end());
+  }
+  return axesOf(convolutionWindow(e.config(), rank, imageShape(e.shape())),
+                rank);
+}
+
+static void emitConv(OnnxEmitter &e) {
   finishConvolution(
       e, "Conv", {e.operand(0, Layout::First), filter(e, 0)}, 1,
-      convolutionAttributes(window, rank, e.config().integer("groups")));
+      convolutionAttributes(convolutionAxes(e), e.config().integer("groups")));
 }
 
 static Attributes depthwiseAttributes(const OnnxEmitter &e) {
-  Window window = convolutionWindow(e.config(), 2, e.shape());
-  return convolutionAttributes(window, 2, e.shape()[2]);
+  return convolutionAttributes(convolutionAxes(e), e.shape()[2]);
 }
 
 static void emitDepthwise(OnnxEmitter &e) {
@@ -109,20 +122,22 @@ static void emitSeparable(OnnxEmitter &e) {
              depthwiseAttributes(e));
   WindowAxis point = {1, 1, 1, 1, 0, 0};
   finishConvolution(e, "Conv", {deep, filter(e, 1)}, 2,
-                    convolutionAttributes({point, point}, 2, 1));
+                    convolutionAttributes({point, point}, 1));
 }
 
-/// The kernel is (height, width, out, in), ONNX's (in, out, height, width).
+/// The kernel is (space.., out, in), ONNX's (in, out, space..).
 static void emitConvTranspose(OnnxEmitter &e) {
-  Window window = transposedWindow(e.config(), e.shape());
-  Attributes attributes = convolutionAttributes(window, 2, 1);
+  Axes axes;
+  if (spaceRank(e) == 3)
+    llvm::append_range(axes, volumeTransposedWindow(e.config(), e.shape()));
+  else
+    llvm::append_range(axes, transposedWindow(e.config(), e.shape()));
+  Attributes attributes = convolutionAttributes(axes, 1);
   // Pixels that no window reaches, at the end.
   std::vector<int64_t> beyond;
-  for (int i = 0; i < 2; ++i) {
-    const WindowAxis &axis = window[i];
+  for (auto [axis, windows] : llvm::zip(axes, e.shape()))
     beyond.push_back(axis.pixels + axis.low + axis.high -
-                     (e.shape()[i] - 1) * axis.stride - axis.reach());
-  }
+                     (windows - 1) * axis.stride - axis.reach());
   attributes.push_back({"output_padding", beyond});
   finishConvolution(e, "ConvTranspose",
                     {e.operand(0, Layout::First), filter(e, 0)}, 1, attributes);
@@ -137,8 +152,12 @@ static constexpr char kMaxPool[] = "MaxPool", kAveragePool[] = "AveragePool",
 
 template <const char *op> static void emitPool(OnnxEmitter &e) {
   const int rank = spaceRank(e);
-  Attributes attributes =
-      attributesOf(poolWindow(e.config(), rank, imageShape(e.shape())), rank);
+  Axes axes;
+  if (rank == 3)
+    llvm::append_range(axes, volumePoolWindow(e.config(), e.shape()));
+  else
+    axes = axesOf(poolWindow(e.config(), rank, imageShape(e.shape())), rank);
+  Attributes attributes = attributesOf(axes);
   if constexpr (op == kAveragePool) // pixels of the padding are none
     attributes.push_back({"count_include_pad", int64_t(0)});
   e.setResult(
@@ -298,29 +317,40 @@ ArrayRef<OnnxRule> sinter::frontend::onnxImageRules() {
   static const OnnxRule rules[] = {
       {"conv1d", emitConv},
       {"conv2d", emitConv},
+      {"conv3d", emitConv},
       {"depthwise_conv2d", emitDepthwise},
       {"separable_conv2d", emitSeparable},
       {"conv2d_transpose", emitConvTranspose},
+      {"conv3d_transpose", emitConvTranspose},
       {"max_pooling1d", emitPool<kMaxPool>},
       {"max_pooling2d", emitPool<kMaxPool>},
+      {"max_pooling3d", emitPool<kMaxPool>},
       {"average_pooling1d", emitPool<kAveragePool>},
       {"average_pooling2d", emitPool<kAveragePool>},
+      {"average_pooling3d", emitPool<kAveragePool>},
       {"global_max_pooling1d", emitGlobalPool<kGlobalMaxPool, kReduceMax>},
       {"global_max_pooling2d", emitGlobalPool<kGlobalMaxPool, kReduceMax>},
+      {"global_max_pooling3d", emitGlobalPool<kGlobalMaxPool, kReduceMax>},
       {"global_average_pooling1d",
        emitGlobalPool<kGlobalAveragePool, kReduceMean>},
       {"global_average_pooling2d",
        emitGlobalPool<kGlobalAveragePool, kReduceMean>},
+      {"global_average_pooling3d",
+       emitGlobalPool<kGlobalAveragePool, kReduceMean>},
       {"zero_padding1d", emitZeroPadding},
       {"zero_padding2d", emitZeroPadding},
+      {"zero_padding3d", emitZeroPadding},
       {"cropping1d", emitCropping},
       {"cropping2d", emitCropping},
+      {"cropping3d", emitCropping},
       {"up_sampling1d", emitUpSampling},
       {"up_sampling2d", emitUpSampling},
+      {"up_sampling3d", emitUpSampling},
       {"batch_normalization", emitBatchNormalization},
       {"layer_normalization", emitLayerNormalization},
       {"spatial_dropout1d", emitSpatialDropout},
       {"spatial_dropout2d", emitSpatialDropout},
+      {"spatial_dropout3d", emitSpatialDropout},
   };
   return rules;
 }

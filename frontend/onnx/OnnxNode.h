@@ -161,11 +161,13 @@ public:
 
   /// This node cannot be taken over.
   void refuse(std::string why, std::string hint = "");
+  /// Whether somebody needs result number `index`.
+  bool wantsResult(size_t index) const;
   /// Refuses a node that needs result number `index` or later.
   bool refuseResultsFrom(size_t index);
 
 private:
-  ElementType typeOfResult() const;
+  ElementType typeOfResult(size_t index) const;
 
   Import &import;
   const Node &node;

@@ -85,7 +85,7 @@ Constant onnx::asVector(const Constant &x) {
 void onnx::passOn(NodeReader &n) { n.result(n.input(0)); }
 
 std::string onnx::ranked(StringRef layer, size_t axes) {
-  return (layer + (axes == 1 ? "1d" : "2d")).str();
+  return (layer + std::to_string(axes) + "d").str();
 }
 
 /// The vector that an Add right behind adds to the last axis, or to the
@@ -225,7 +225,8 @@ std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
   std::vector<const OpRule *> found;
   for (ArrayRef<OpRule> table :
        {layerOpRules(), elementwiseRules(), reductionRules(), windowRules(),
-        shapeRules(), weightRules(), indexRules(), productRules(),
+        poolingRules(), quantizedRules(), signalRules(), samplingRules(),
+        shapeRules(), weightRules(), indexRules(), productRules(), orderRules(),
         statisticsRules(), resizeRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)

@@ -276,7 +276,17 @@ bool NodeReader::isInteger(size_t index) const {
 }
 
 /// By ONNX's definition of the op.
-ElementType NodeReader::typeOfResult() const {
+ElementType NodeReader::typeOfResult(size_t index) const {
+  if (index > 0 && (op() == "MaxPool" || op() == "TopK"))
+    return ElementType::Int64;
+  if (index > 0 && op() == "Dropout")
+    return ElementType::Bool;
+  if (op() == "DynamicQuantizeLinear")
+    return index == 1 ? ElementType::Float : ElementType::UInt8;
+  if (op() == "ConvInteger" || op() == "MatMulInteger")
+    return ElementType::Int32;
+  if (op() == "QLinearConv" || op() == "QLinearMatMul")
+    return type(7);
   static const StringRef truths[] = {
       "And",   "Equal", "Greater", "GreaterOrEqual",
       "IsInf", "IsNaN", "Less",    "LessOrEqual",
@@ -312,7 +322,7 @@ void NodeReader::scalarResult(Tensor tensor) {
 }
 void NodeReader::result(Operand operand, size_t index) {
   if (operand.tensor)
-    operand.type = typeOfResult();
+    operand.type = typeOfResult(index);
   import.operands[node.outputs[index]] = std::move(operand);
 }
 
@@ -341,9 +351,14 @@ void NodeReader::refuse(std::string why, std::string hint) {
                               std::move(why), std::move(hint)});
 }
 
+bool NodeReader::wantsResult(size_t index) const {
+  return index < node.outputs.size() && !node.outputs[index].empty() &&
+         import.readers.count(node.outputs[index]);
+}
+
 bool NodeReader::refuseResultsFrom(size_t index) {
   for (size_t i = index; i < node.outputs.size(); ++i)
-    if (import.readers.count(node.outputs[i])) {
+    if (wantsResult(i)) {
       refuse(formatv("its result number {0} is used, which is not supported",
                      i + 1));
       return true;
@@ -364,7 +379,9 @@ static const StringRef keepsRange[] = {
     "Compress",
     "Concat",
     "DepthToSpace",
+    "ConvInteger",
     "DequantizeLinear",
+    "DynamicQuantizeLinear",
     "Div",
     "Equal",
     "Expand",
@@ -378,13 +395,18 @@ static const StringRef keepsRange[] = {
     "Less",
     "LessOrEqual",
     "Max",
+    "MatMulInteger",
     "MaxPool",
+    "MaxUnpool",
     "Min",
     "Mod",
     "Not",
     "OneHot",
     "Or",
     "Pad",
+    "QLinearConv",
+    "QLinearMatMul",
+    "QuantizeLinear",
     "ReduceMax",
     "ReduceMin",
     "Relu",
@@ -397,6 +419,7 @@ static const StringRef keepsRange[] = {
     "Split",
     "Squeeze",
     "Tile",
+    "TopK",
     "Transpose",
     "Trilu",
     "Unsqueeze",
@@ -645,7 +668,9 @@ bool GraphReader::fold(const Node &node) {
       initializer = operand.initializer;
   }
   std::string wrong;
-  std::optional<Constant> result = foldNode(node, graph.opset, inputs, wrong);
+  std::vector<Constant> others;
+  std::optional<Constant> result =
+      foldNode(node, graph.opset, inputs, others, wrong);
   if (!result) {
     if (wrong.empty())
       return false;
@@ -656,6 +681,11 @@ bool GraphReader::fold(const Node &node) {
   operand.constant = std::make_shared<Constant>(std::move(*result));
   operand.initializer = initializer;
   import.operands[node.outputs[0]] = std::move(operand);
+  for (size_t i = 1; i < node.outputs.size() && i <= others.size(); ++i) {
+    Operand other;
+    other.constant = std::make_shared<Constant>(std::move(others[i - 1]));
+    import.operands[node.outputs[i]] = std::move(other);
+  }
   return true;
 }
 

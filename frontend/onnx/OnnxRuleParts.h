@@ -23,8 +23,11 @@ Value toSides(llvm::ArrayRef<int64_t> low, llvm::ArrayRef<int64_t> high);
 /// A number for one axis, a list for several.
 Value toSize(llvm::ArrayRef<int64_t> numbers);
 bool isOne(int64_t number);
-/// "max_pooling" with "1d" or "2d".
+/// "max_pooling" with "1d", "2d" or "3d".
 std::string ranked(llvm::StringRef layer, size_t axes);
+/// Of an element and a place that are compared where indices are computed: the
+/// tensor of all of them is in memory.
+inline constexpr int64_t kMostPairs = int64_t(1) << 24;
 /// The order of a result of images or sequences.
 inline constexpr Order kImages = Order::ChannelsLast;
 
@@ -74,6 +77,11 @@ llvm::ArrayRef<OpRule> layerOpRules(); // tried first: OnnxLayerOps.cpp
 llvm::ArrayRef<OpRule> elementwiseRules();
 llvm::ArrayRef<OpRule> reductionRules();
 llvm::ArrayRef<OpRule> windowRules();
+llvm::ArrayRef<OpRule> poolingRules();
+llvm::ArrayRef<OpRule> quantizedRules();
+llvm::ArrayRef<OpRule> signalRules();
+llvm::ArrayRef<OpRule> samplingRules();
+llvm::ArrayRef<OpRule> orderRules();
 llvm::ArrayRef<OpRule> shapeRules();
 llvm::ArrayRef<OpRule> weightRules();
 llvm::ArrayRef<OpRule> indexRules();

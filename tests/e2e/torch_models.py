@@ -7,7 +7,8 @@ agree, and for plain gradient descent the moving statistics at the end, too.
 PyTorch computes in double precision.
 
     torch_models.py               some networks, as in the test suite
-    torch_models.py --all         50 networks of images, 20 of sequences
+    torch_models.py --all         50 networks of images, 20 of sequences, 20 of
+                                  volumes
     torch_models.py --model SEED  one of each
 
 Two engines: the reference interpreter runs the train stage in double precision
@@ -135,8 +136,7 @@ class Network:
     def conv2d(self, filters=None, keep=False):
         taps = self.pick((1, 1), (3, 3), (2, 3), (3, 1), (2, 2))
         strides = (1, 1) if keep else self.pick((1, 1), (1, 1), (2, 2), (1, 2))
-        dilation = self.pick((1, 1), (1, 1), (2, 1)) if max(
-            strides) == 1 else (1, 1)
+        dilation = self.pick((1, 1), (1, 1), (2, 1))
         padding = "same" if keep else self.pick("same", "valid")
         made = self.windows(taps, strides, dilation, padding)
         if not made:
@@ -475,9 +475,160 @@ class Sequences(Network):
         self.dense(self.classes, "softmax")
 
 
+class Volumes(Network):
+    """Windows of three axes; depth, height, width."""
+
+    @staticmethod
+    def padded(torch, x, windows, value=0.0):
+        """Channels first, with what the windows reach beyond."""
+        sides = [n for w in reversed(windows)
+                 for n in (w.low, max(w.high, 0))]
+        return torch.nn.functional.pad(x.permute(0, 4, 1, 2, 3), sides,
+                                       value=value)
+
+    @staticmethod
+    def attributes(windows, *names):
+        return {name: tuple(getattr(w, name) for w in windows)
+                for name in names}
+
+    def conv3d(self):
+        taps = self.pick((3, 3, 3), (2, 2, 2), (3, 1, 1), (1, 3, 3),
+                         (1, 1, 1), (2, 3, 1))
+        strides = self.pick((1, 1, 1), (1, 1, 1), (2, 2, 2), (2, 1, 1))
+        dilation = self.pick((1, 1, 1), (1, 1, 1), (2, 1, 2), (2, 2, 2))
+        padding = self.pick("same", "same", "valid", "numbers")
+        sides = [(1, 0), (0, 1), (1, 1)]
+        made = [Window(p, n, s, d, "same" if padding == "same" else
+                       side if padding == "numbers" else (0, 0))
+                for p, n, s, d, side in zip(self.shape, taps, strides,
+                                            dilation, sides)]
+        if not all(w.fits for w in made):
+            return self.conv3d()
+        channels, filters = self.shape[3], self.pick(2, 4, 6)
+        groups = self.pick(1, 1, 2)
+        if channels % groups:
+            groups = 1
+        name = "conv3d_" + self.next_name
+        kernel = self.parameter(name, "kernel",
+                                (*taps, channels // groups, filters))
+        bias = self.parameter(name, "bias", (filters,), -0.2, 0.2)
+        activation, function = self.activation()
+
+        def run(t, w, x):
+            y = t.nn.functional.conv3d(
+                self.padded(t, x, made), w[kernel].permute(4, 3, 0, 1, 2),
+                w[bias], groups=groups,
+                **self.attributes(made, "stride", "dilation"))
+            return function(t, y.permute(0, 2, 3, 4, 1))
+        self.layer("conv3d",
+                   {"filters": filters, "kernel_size": taps,
+                    "strides": strides, "dilation_rate": dilation,
+                    "groups": groups, "activation": activation,
+                    "padding": sides if padding == "numbers" else padding},
+                   (*(w.windows for w in made), filters), run)
+
+    def conv3d_transpose(self):
+        if e2e.product(self.shape[:3]) > 40:
+            return
+        taps, stride = self.pick((3, 3, 3), (2, 2, 2), (1, 2, 3)), self.pick(
+            1, 2)
+        padding = self.pick("same", "valid")
+        made = [Window(p * stride, n, stride, 1, "same")
+                if padding == "same" else
+                Window((p - 1) * stride + max(n, stride), n, stride)
+                for p, n in zip(self.shape, taps)]
+        channels, filters = self.shape[3], self.pick(2, 3)
+        name = "conv3d_transpose_" + self.next_name
+        kernel = self.parameter(name, "kernel", (*taps, filters, channels))
+        bias = self.parameter(name, "bias", (filters,), -0.1, 0.1)
+
+        def run(t, w, x):
+            y = t.nn.functional.conv_transpose3d(
+                x.permute(0, 4, 1, 2, 3), w[kernel].permute(4, 3, 0, 1, 2),
+                stride=stride).permute(0, 2, 3, 4, 1)
+            for axis, window in enumerate(made):
+                y = y.narrow(axis + 1, window.low,
+                             min(window.pixels, y.shape[axis + 1] - window.low))
+            missing = [n for axis in (3, 2, 1) for n in
+                       (0, made[axis - 1].pixels - y.shape[axis])]
+            return t.nn.functional.pad(y, [0, 0, *missing]) + w[bias]
+        self.layer("conv3d_transpose",
+                   {"filters": filters, "kernel_size": taps,
+                    "strides": stride, "padding": padding},
+                   (*(w.pixels for w in made), filters), run)
+
+    def pooling3d(self):
+        kind = self.pick("max", "average")
+        taps = self.pick((2, 2, 2), (2, 2, 2), (3, 3, 3), (1, 2, 2), (2, 1, 3))
+        padding = self.pick("same", "valid")
+        strides = self.pick(None, (1, 1, 1), (2, 2, 2))
+        made = [Window(p, n, s, 1, padding if padding == "same" else (0, 0))
+                for p, n, s in zip(self.shape, taps, strides or taps)]
+        if not all(w.fits for w in made):
+            return
+        sizes = self.attributes(made, "stride")
+
+        def run(t, w, x):
+            if kind == "max":
+                y = t.nn.functional.max_pool3d(
+                    self.padded(t, x, made, float("-inf")), taps, **sizes)
+            else:
+                y, count = (t.nn.functional.avg_pool3d(
+                    self.padded(t, v, made), taps, **sizes)
+                    for v in (x, t.ones_like(x)))
+                y = y / count
+            return y.permute(0, 2, 3, 4, 1)
+        arguments = {"pool_size": taps, "padding": padding}
+        if strides:
+            arguments["strides"] = strides
+        self.layer(kind + "_pooling3d", arguments,
+                   (*(w.windows for w in made), self.shape[3]), run)
+
+    def borders3d(self):
+        d, h, w, c = self.shape
+        if min(d, h, w) > 3 and self.pick(True, False):
+            return self.layer("cropping3d", {"cropping": [1, 0, 1]},
+                              (d - 2, h, w - 2, c),
+                              lambda t, _, x: x[:, 1:-1, :, 1:-1])
+        self.layer("zero_padding3d", {"padding": [[0, 1], [2, 0], [1, 1]]},
+                   (d + 1, h + 2, w + 2, c),
+                   lambda t, _, x: t.nn.functional.pad(
+                       x, (0, 0, 1, 1, 2, 0, 0, 1)))
+
+    def up_sampling3d(self):
+        d, h, w, c = self.shape
+        if d * h * w <= 30:
+            self.layer("up_sampling3d", {"size": [2, 1, 3]},
+                       (2 * d, h, 3 * w, c),
+                       lambda t, _, x: x.repeat_interleave(
+                           2, 1).repeat_interleave(3, 3))
+
+    def make(self):
+        self.last = "input"
+        self.shapes["input"] = self.input = (
+            *self.pick((4, 5, 6), (5, 4, 4), (3, 6, 5)), self.pick(1, 2))
+        self.conv3d()
+        for _ in range(self.random.randrange(2, 5)):
+            self.pick(self.conv3d, self.conv3d, self.conv3d_transpose,
+                      self.pooling3d, self.pooling3d, self.borders3d,
+                      self.up_sampling3d, self.batch_normalization)()
+        end = self.pick("flatten", "global_average_pooling3d",
+                        "global_max_pooling3d")
+        if end == "flatten":
+            self.layer(end, {}, (e2e.product(self.shape),),
+                       lambda t, w, x: x.reshape(len(x), -1))
+        else:
+            average = "average" in end
+            self.layer(end, {}, self.shape[-1:],
+                       lambda t, w, x: x.mean((1, 2, 3)) if average
+                       else x.amax((1, 2, 3)))
+        self.dense(self.classes, "softmax")
+
+
 class TorchModels(unittest.TestCase):
     networks = [(Network, seed) for seed in range(8)] + [
-        (Sequences, seed) for seed in range(4)]
+        (Sequences, seed) for seed in range(4)] + [
+        (Volumes, seed) for seed in range(4)]
 
     @classmethod
     def setUpClass(cls):
@@ -630,10 +781,11 @@ if __name__ == "__main__":
     if "--all" in sys.argv:
         sys.argv.remove("--all")
         TorchModels.networks = [(Network, seed) for seed in range(50)] + [
-            (Sequences, seed) for seed in range(20)]
+            (Sequences, seed) for seed in range(20)] + [
+            (Volumes, seed) for seed in range(20)]
     if "--model" in sys.argv:
         at = sys.argv.index("--model")
         TorchModels.networks = [(kind, int(sys.argv[at + 1]))
-                                for kind in (Network, Sequences)]
+                                for kind in (Network, Sequences, Volumes)]
         del sys.argv[at:at + 2]
     e2e.main()

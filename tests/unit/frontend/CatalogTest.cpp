@@ -34,6 +34,7 @@ static Value exampleOf(const ArgInfo &arg) {
     return Value::List{0.5, 0.5};
   case Type::Integer:
   case Type::Pair:
+  case Type::Triple:
     return 1;
   default:
     return 0.5;
@@ -121,6 +122,15 @@ TEST_CASE("pairs may be written short", "[catalog]") {
   CHECK(padding(Value::List{Value::List{1, 2}, Value::List{3, 4}}) ==
         Integers{1, 2, 3, 4});
   CHECK(padding(Value::List{1, Value::List{3, 4}}) == Integers{1, 1, 3, 4});
+
+  Config volume("zero_padding3d", {{"padding", Value::List{1, 2, 3}}});
+  REQUIRE(completeConfig(volume, Kind::Layer, diagnostics));
+  CHECK(volume.integers("padding") == Integers{1, 1, 2, 2, 3, 3});
+  Config taps("conv3d",
+              {{"filters", 8}, {"kernel_size", Value::List{3, 5, 7}}});
+  REQUIRE(completeConfig(taps, Kind::Layer, diagnostics));
+  CHECK(taps.integers("kernel_size") == Integers{3, 5, 7});
+  CHECK(taps.integers("strides") == Integers{1, 1, 1});
 
   Config pool("max_pool2d");
   REQUIRE(completeConfig(pool, Kind::Layer, diagnostics));
