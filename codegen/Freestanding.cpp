@@ -71,6 +71,7 @@ private:
   Value truncatedNormal(int64_t stream, Value element);
   Value initialValue(const sinter::StateRecord &state, int64_t position,
                      Value element);
+  void makeOrthogonal(const sinter::StateRecord &state, Value base);
   Value addData(const sinter::StateRecord &state, int64_t position);
   void writeState(const sinter::StateRecord &state, int64_t position);
 
@@ -170,6 +171,8 @@ Value InitWriter::initialValue(const sinter::StateRecord &state,
         b, f64(state.a), arith::MulFOp::create(b, f64(width), wide));
     return arith::TruncFOp::create(b, b.getF32Type(), sum);
   }
+  case SINTER_INIT_ORTHOGONAL: // before makeOrthogonal
+    return standardNormal(draw(position, element, i32(0)));
   case SINTER_INIT_NORMAL:
     return scaled(standardNormal(draw(position, element, i32(0))));
   case SINTER_INIT_TRUNCATED_NORMAL:
@@ -179,6 +182,69 @@ Value InitWriter::initialValue(const sinter::StateRecord &state,
     return f32(state.a);
   }
   llvm_unreachable("all initialisers are listed");
+}
+
+/// The rows of the matrix at `base`, or its columns where these are fewer,
+/// orthogonal by Gram and Schmidt's method, of length `a`.
+void InitWriter::makeOrthogonal(const sinter::StateRecord &info, Value base) {
+  const int64_t elements = info.bytes / 4;
+  const int64_t columns = info.shape.empty() ? 1 : info.shape.back();
+  const int64_t rows = elements / columns;
+  const bool byRows = rows <= columns;
+  const int64_t count = byRows ? rows : columns, length = elements / count;
+  auto scaled = [&](Value number, int64_t factor) -> Value {
+    return arith::MulIOp::create(b, number, i64(factor));
+  };
+  auto place = [&](Value vector, Value element) {
+    return wordAt(base,
+                  arith::AddIOp::create(b, scaled(vector, byRows ? columns : 1),
+                                        scaled(element, byRows ? 1 : columns)));
+  };
+  auto load = [&](Value vector, Value element) -> Value {
+    Value number =
+        LLVM::LoadOp::create(b, b.getF32Type(), place(vector, element));
+    return arith::ExtFOp::create(b, b.getF64Type(), number);
+  };
+  auto store = [&](Value number, Value vector, Value element) {
+    LLVM::StoreOp::create(b, arith::TruncFOp::create(b, b.getF32Type(), number),
+                          place(vector, element));
+  };
+  /// Runs `body` for each number below `end`, with the builder in the loop.
+  auto forEach = [&](Value end, llvm::function_ref<void(Value)> body) {
+    auto loop = scf::ForOp::create(b, i64(0), end, i64(1));
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    body(loop.getInductionVar());
+  };
+  auto dot = [&](Value v, Value w) -> Value {
+    auto loop =
+        scf::ForOp::create(b, i64(0), i64(length), i64(1), ValueRange{f64(0)});
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(loop.getBody());
+    Value e = loop.getInductionVar();
+    Value product = arith::MulFOp::create(b, load(v, e), load(w, e));
+    Value sum = arith::AddFOp::create(b, loop.getRegionIterArg(0), product);
+    scf::YieldOp::create(b, sum);
+    return loop.getResult(0);
+  };
+  forEach(i64(count), [&](Value v) {
+    forEach(v, [&](Value w) {
+      Value part = dot(v, w);
+      forEach(i64(length), [&](Value e) {
+        Value along = arith::MulFOp::create(b, part, load(w, e));
+        store(arith::SubFOp::create(b, load(v, e), along), v, e);
+      });
+    });
+    Value size = math::SqrtOp::create(b, dot(v, v));
+    forEach(i64(length), [&](Value e) {
+      store(arith::DivFOp::create(b, load(v, e), size), v, e);
+    });
+  });
+  forEach(i64(elements), [&](Value e) {
+    Value number = LLVM::LoadOp::create(b, b.getF32Type(), wordAt(base, e));
+    LLVM::StoreOp::create(b, arith::MulFOp::create(b, number, f32(info.a)),
+                          wordAt(base, e));
+  });
 }
 
 /// The state's initial bytes as a constant of the object.
@@ -215,6 +281,8 @@ void InitWriter::writeState(const sinter::StateRecord &info, int64_t position) {
   }
   fill(base, info.bytes / 4,
        [&](Value number) { return initialValue(info, position, number); });
+  if (info.init == SINTER_INIT_ORTHOGONAL)
+    makeOrthogonal(info, base);
 }
 
 void InitWriter::write() {

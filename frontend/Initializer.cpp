@@ -64,6 +64,8 @@ InitialValue sinter::frontend::initialValueOf(const Config &initializer,
     return {Init::Normal, number("mean"), number("stddev")};
   if (name == "truncated_normal")
     return {Init::TruncatedNormal, number("mean"), number("stddev")};
+  if (name == "orthogonal")
+    return {Init::Orthogonal, number("gain"), 0};
   auto [family, distribution] = name.split('_');
   assert((family == "glorot" || family == "he" || family == "lecun") &&
          "initializer of the catalog without a distribution");

@@ -81,7 +81,8 @@ def Sinter_Init : I32EnumAttr<"Init", "how a state starts", [
     I32EnumAttrCase<"Constant", 0, "constant">,
     I32EnumAttrCase<"Uniform", 1, "uniform">,
     I32EnumAttrCase<"Normal", 2, "normal">,
-    I32EnumAttrCase<"TruncatedNormal", 3, "truncated_normal">]> {
+    I32EnumAttrCase<"TruncatedNormal", 3, "truncated_normal">,
+    I32EnumAttrCase<"Orthogonal", 5, "orthogonal">]> {
   let cppNamespace = "::sinter";
 }
 

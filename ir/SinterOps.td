@@ -75,7 +75,10 @@ def Sinter_StateOp : Sinter_Op<"state", [Sinter_Structure, Symbol,
   let description = [{
     Starts as `init(a, b)`: constant a; uniform on [a, b); normal with mean a
     and standard deviation b; truncated_normal, the same with values further
-    than 2 b from the mean redrawn. `value`, where given, takes their place.
+    than 2 b from the mean redrawn; orthogonal, standard normal numbers as a
+    matrix with the last axis' columns, whose rows (or columns, where these are
+    fewer) are then made orthonormal in order, times a. `value`, where given,
+    takes their place.
 
     A derived state is what `@prepare` makes of the others, so that functions
     which use it need not in every call. Its initialiser means nothing: before

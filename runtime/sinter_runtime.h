@@ -154,7 +154,11 @@ typedef enum sinter_init_kind {
   /* mean a, standard deviation b before values beyond 2 b are redrawn */
   SINTER_INIT_TRUNCATED_NORMAL = 3,
   /* copied from `data` */
-  SINTER_INIT_DATA = 4
+  SINTER_INIT_DATA = 4,
+  /* the last dimension's columns, all others' rows: standard normal numbers,
+   * then the rows, or the columns where these are fewer, one after the other
+   * made orthogonal to those before and brought to length a */
+  SINTER_INIT_ORTHOGONAL = 5
 } sinter_init_kind;
 
 typedef struct sinter_state_info {

@@ -52,6 +52,56 @@ static double draw_truncated_normal(const element_stream *source,
   }
 }
 
+/* Vector v has its elements at values[v * step + e * stride]. */
+typedef struct vectors {
+  float *values;
+  int64_t count, length, step, stride;
+} vectors;
+
+/* In eight sums, so that they need not wait for each other. */
+static double dot(const vectors *all, int64_t v, int64_t w) {
+  const float *x = all->values + v * all->step;
+  const float *y = all->values + w * all->step;
+  double sums[8] = {0}, sum = 0;
+  for (int64_t e = 0; e < all->length; ++e)
+    sums[e % 8] += (double)x[e * all->stride] * y[e * all->stride];
+  for (int i = 0; i < 8; ++i)
+    sum += sums[i];
+  return sum;
+}
+
+/* The method of Gram and Schmidt, in its stable order: each vector in turn
+ * loses its parts along the ones before, one after the other. */
+static void make_orthogonal(const vectors *all, double size) {
+  for (int64_t v = 0; v < all->count; ++v) {
+    float *x = all->values + v * all->step;
+    for (int64_t w = 0; w < v; ++w) {
+      const float *y = all->values + w * all->step;
+      const double part = dot(all, v, w); /* these have length 1 so far */
+      for (int64_t e = 0; e < all->length; ++e)
+        x[e * all->stride] =
+            (float)(x[e * all->stride] - part * y[e * all->stride]);
+    }
+    const double scale = 1.0 / sqrt(dot(all, v, v));
+    for (int64_t e = 0; e < all->length; ++e)
+      x[e * all->stride] = (float)(scale * x[e * all->stride]);
+  }
+  for (int64_t e = 0; e < all->count * all->length; ++e)
+    all->values[e] = (float)(size * all->values[e]);
+}
+
+static void init_orthogonal(const sinter_state_info *info,
+                            const element_stream *source, float *values) {
+  int64_t count = info->bytes / (int64_t)sizeof(float);
+  int64_t columns = info->rank > 0 ? info->shape[info->rank - 1] : 1;
+  int64_t rows = count / columns;
+  for (int64_t e = 0; e < count; ++e)
+    values[e] = (float)draw_normal(source, e, 0);
+  vectors of_rows = {values, rows, columns, columns, 1};
+  vectors of_columns = {values, columns, rows, 1, columns};
+  make_orthogonal(rows <= columns ? &of_rows : &of_columns, info->init_a);
+}
+
 static void init_floats(const sinter_state_info *info,
                         const element_stream *source, float *values) {
   const double a = info->init_a, b = info->init_b;
@@ -68,7 +118,8 @@ static void init_floats(const sinter_state_info *info,
       values[e] = (float)(a + b * draw_truncated_normal(source, e));
       break;
     case SINTER_INIT_CONSTANT:
-    case SINTER_INIT_DATA: /* copied by the caller */
+    case SINTER_INIT_DATA:       /* copied by the caller */
+    case SINTER_INIT_ORTHOGONAL: /* not an element at a time */
       values[e] = info->init_a;
       break;
     }
@@ -96,6 +147,8 @@ void sinter_init_state(const sinter_model *model, void *state, uint64_t seed) {
       memcpy(values, source.key, sizeof source.key);
     else if (info->init == SINTER_INIT_DATA)
       memcpy(values, info->data, (size_t)info->bytes);
+    else if (info->init == SINTER_INIT_ORTHOGONAL)
+      init_orthogonal(info, &source, values);
     else if (info->dtype == SINTER_F32)
       init_floats(info, &source, values);
     else

@@ -87,6 +87,30 @@ TEST_CASE("truncated normal redraws values beyond two deviations") {
   CHECK(deviation(values) == Approx(2 * 0.87962566).epsilon(0.015));
 }
 
+TEST_CASE("orthogonal makes the shorter vectors orthonormal, times a") {
+  auto [rows, columns] =
+      GENERATE(std::pair(16, 64), std::pair(64, 16), std::pair(20, 20));
+  const float size = 1.5f;
+  OneTensor tensor(SINTER_INIT_ORTHOGONAL, size, 0);
+  const int64_t shape[] = {2, rows / 2, columns};
+  tensor.info.rank = 3;
+  tensor.info.shape = shape;
+  tensor.info.bytes = rows * columns * int64_t{sizeof(float)};
+  const std::vector<float> values = tensor.init(7);
+  const bool by_rows = rows <= columns;
+  const int count = by_rows ? rows : columns;
+  const int length = by_rows ? columns : rows;
+  for (int v = 0; v < count; ++v)
+    for (int w = 0; w <= v; ++w) {
+      double dot = 0;
+      for (int e = 0; e < length; ++e)
+        dot += by_rows ? values[v * columns + e] * values[w * columns + e]
+                       : values[e * columns + v] * values[e * columns + w];
+      CHECK(dot == Approx(v == w ? size * size : 0).margin(1e-5));
+    }
+  CHECK(values != tensor.init(8));
+}
+
 TEST_CASE("constants and data are taken as they are") {
   CHECK(OneTensor(SINTER_INIT_CONSTANT, 0.25f, 0).init(7) ==
         std::vector<float>(OneTensor::count, 0.25f));
