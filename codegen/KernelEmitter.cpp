@@ -80,8 +80,14 @@ static Value emitAddress(StringAttr state, const ModelLayout &layout,
   return createByteOffset(b, loc, block, layout.stateOffsets.lookup(state));
 }
 
-/// Of an input or a kernel's result.
+/// Of an input, a kernel's result, or a part of it.
 static Value emitAddress(Value tensor, OpBuilder &b, Location loc, Value call) {
+  if (isSliceView(tensor.getDefiningOp())) {
+    auto view = tensor.getDefiningOp<SliceOp>();
+    return createByteOffset(b, loc,
+                            emitAddress(startOf(view.getX()), b, loc, call),
+                            offsetOf(view));
+  }
   if (auto argument = dyn_cast<BlockArgument>(tensor))
     return loadInput(b, loc, call, argument.getArgNumber());
   auto result = cast<OpResult>(tensor);
@@ -125,7 +131,7 @@ static unsigned positionIn(const Set &set, const Element &element) {
 
 /// Where the bytes of `tensor`, seen from outside of its kernel, begin.
 Value KernelEmitter::addressOf(Value tensor) {
-  tensor = storageOf(tensor);
+  tensor = startOf(tensor);
   if (auto read = tensor.getDefiningOp<ReadOp>())
     return addressOf(read.getStateAttr().getAttr());
   return frame ? frameArgument(positionIn(frame->tensors, tensor))

@@ -29,7 +29,7 @@ uintptr_t KernelFrame::placeOf(StringAttr state) {
 }
 
 uintptr_t KernelFrame::placeOf(Value tensor) {
-  tensor = storageOf(tensor);
+  tensor = startOf(tensor);
   if (auto read = tensor.getDefiningOp<ReadOp>())
     return placeOf(read.getStateAttr().getAttr());
   return 2 * positionIn(tensors, tensor);

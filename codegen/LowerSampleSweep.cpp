@@ -398,6 +398,8 @@ int64_t SampleSweep::buildLoneReduction(Operation *op) {
 }
 
 FailureOr<int64_t> sinter::lowerSampleSweep(KernelEmitter &e) {
+  if (std::optional<int64_t> tasks = lowerJoin(e))
+    return *tasks;
   if (!SweepDomain(e.kernel).batched)
     return lowerSweep(e);
   return SampleSweep(e).build();

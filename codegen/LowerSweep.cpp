@@ -21,11 +21,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/Pointers.h"
 #include "codegen/Sweep.h"
 #include "codegen/TileChoice.h"
 #include "codegen/VectorRandom.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -371,7 +373,50 @@ FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
   return 1;
 }
 
+//===----------------------------------------------------------------------===//
+// Tensors in a row
+//===----------------------------------------------------------------------===//
+
+/// The concatenation that is all of the kernel and whose operands, in memory,
+/// make up the result one after the other; or null.
+static ConcatenateOp loneJoin(KernelEmitter &e) {
+  Block &body = e.kernel.getBody().front();
+  auto join = dyn_cast<ConcatenateOp>(body.front());
+  if (!join || !isa<YieldOp>(join->getNextNode()) ||
+      e.kernel.getNumResults() != 1)
+    return {};
+  RankedTensorType type = tensorTypeOf(join.getResult());
+  ArrayRef<int64_t> before = type.getShape().slice(1, join.getAxis() - 1);
+  bool isRow = (e.oneSample || isBatchMinor(type)) &&
+               llvm::all_of(before, [](int64_t size) { return size == 1; });
+  return isRow ? join : ConcatenateOp();
+}
+
+/// A loop over the result would look for the part that each element is in.
+std::optional<int64_t> sinter::lowerJoin(KernelEmitter &e) {
+  ConcatenateOp join = loneJoin(e);
+  if (!join)
+    return std::nullopt;
+  auto addressOf = [&](Value tensor) { // behind its type
+    return e.memory(tensor, /*isFlat=*/true)
+        .getDefiningOp<UnrealizedConversionCastOp>()
+        .getOperand(0);
+  };
+  Value to = addressOf(e.kernel.getResult(0));
+  int64_t start = 0;
+  for (Value part : join.getInputs()) {
+    int64_t bytes = storedBytes(tensorTypeOf(part), e.layout.batchBound);
+    Value length = arith::ConstantOp::create(e.b, e.b.getI64IntegerAttr(bytes));
+    LLVM::MemcpyOp::create(e.b, createByteOffset(e.b, e.b.getLoc(), to, start),
+                           addressOf(part), length, /*isVolatile=*/false);
+    start += bytes;
+  }
+  return 1;
+}
+
 FailureOr<int64_t> sinter::lowerSweep(KernelEmitter &e) {
+  if (std::optional<int64_t> tasks = lowerJoin(e))
+    return *tasks;
   return SweepNest(e).build();
 }
 

@@ -98,7 +98,8 @@ bool sinter::isPrimitive(Operation *op) {
 
 static LogicalResult checkLowerable(func::FuncOp function) {
   for (Operation &op : function.front()) {
-    if (isa<ReshapeOp, ReadOp, ConstantOp, func::ReturnOp>(op))
+    if (isa<ReshapeOp, ReadOp, ConstantOp, func::ReturnOp>(op) ||
+        isSliceView(&op))
       continue;
     auto kernel = dyn_cast<KernelOp>(op);
     if (!kernel || !kernel.getOffsets())

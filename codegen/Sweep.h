@@ -28,6 +28,10 @@ struct SweepDomain {
   int64_t operations = 0;
 };
 
+/// Copies the operands of a kernel that only puts them one after the other, and
+/// gives the number of its tasks; nothing if it is no such kernel.
+std::optional<int64_t> lowerJoin(KernelEmitter &e);
+
 /// A reduction that is not a row sum.
 bool isSweepReduction(mlir::Operation *op);
 llvm::SmallVector<int64_t> reducedAxes(mlir::Operation *op);

@@ -78,8 +78,11 @@ static bool isUnitReshape(Operation *op) {
                         loopShape(tensorTypeOf(reshape.getResult()));
 }
 
+/// Marks a slice that shows a part of what is in memory.
+static constexpr StringLiteral kView = "sinter.view";
+
 static bool isView(Operation *op) {
-  return isa<ReshapeOp>(op) && !isUnitReshape(op);
+  return (isa<ReshapeOp>(op) && !isUnitReshape(op)) || op->hasAttr(kView);
 }
 
 /// Each element of the result follows from single elements of the operands.
@@ -130,6 +133,32 @@ static ReadOp stateBehind(Value value) {
     value = op->getOperand(0);
   }
   return {};
+}
+
+/// Is `value` in memory in any case: what a contraction made, or comes from
+/// outside? Fusion puts elementwise ops behind a contraction.
+static bool isStoredAnyway(Value value, int depth = 0) {
+  constexpr int deepest = 8;
+  Operation *op = value.getDefiningOp();
+  if (!op || isa<RelayoutOp, ConcatenateOp>(op) || isContraction(op))
+    return true;
+  if (isView(op))
+    return isStoredAnyway(op->getOperand(0), depth);
+  return depth < deepest && op->hasTrait<Elementwise>() &&
+         llvm::any_of(op->getOperands(), [&](Value operand) {
+           Operation *producer = operand.getDefiningOp();
+           return producer && operand.getType() == value.getType() &&
+                  !isView(producer) && !isa<RelayoutOp>(producer) &&
+                  isStoredAnyway(operand, depth + 1);
+         });
+}
+
+/// Do the bytes of the slice lie together?
+static bool isContiguous(SliceOp slice, bool oneSample) {
+  RankedTensorType type = tensorTypeOf(slice.getX());
+  ArrayRef<int64_t> before = type.getShape().slice(1, slice.getAxis() - 1);
+  return (oneSample || isBatchMinor(type)) &&
+         llvm::all_of(before, [](int64_t size) { return size == 1; });
 }
 
 /// A reduction that a sweep has a place for: of trailing features of each
@@ -201,6 +230,7 @@ private:
   void placeBatchReduce(ReduceSumOp op);
   void placeWrite(WriteOp op);
   void reshapeSumsOfOne();
+  void chooseSliceViews();
   void splitImageSums();
   void chooseRecomputed();
   void materialize(Operation *op, OpBuilder &inside, IRMapping &mapping,
@@ -727,6 +757,8 @@ static bool isCheap(Operation *op) {
 /// Does `use` need its operand in memory?
 static bool needsMemory(OpOperand &use) {
   Operation *user = use.getOwner();
+  if (isView(user))
+    return true;
   if (auto embedding = dyn_cast<EmbeddingOp>(user))
     return &use == &embedding.getTableMutable();
   if (user->hasTrait<Gathering>())
@@ -812,8 +844,18 @@ void Fuser::copySharedResults() {
   }
 }
 
+/// A slice whose bytes lie together in what is in memory anyway takes no
+/// kernel, and kernels that read different ones are of one form.
+void Fuser::chooseSliceViews() {
+  const bool oneSample = block.getParentOp()->hasAttr(names::oneSample);
+  for (SliceOp slice : block.getOps<SliceOp>())
+    if (isContiguous(slice, oneSample) && isStoredAnyway(slice.getX()))
+      slice->setAttr(kView, UnitAttr::get(slice.getContext()));
+}
+
 LogicalResult Fuser::run() {
   reshapeSumsOfOne();
+  chooseSliceViews();
   splitImageSums();
   copySharedResults();
   for (auto [i, op] : llvm::enumerate(block))
@@ -961,16 +1003,16 @@ LogicalResult Fuser::emit() {
     waiting.erase(next);
     done.insert(group);
     if (group->isView) {
-      auto reshape = cast<ReshapeOp>(group->ops.front());
-      Value memory = stored.lookup(reshape.getX());
-      if (!memory && reshape.getX().getDefiningOp()) {
-        // A view of a leaf: the leaf stands at the top level.
-        memory = builder.clone(*reshape.getX().getDefiningOp())->getResult(0);
-      } else if (!memory) {
-        memory = reshape.getX();
-      }
-      stored[reshape.getResult()] = ReshapeOp::create(
-          builder, reshape.getLoc(), reshape.getType(), memory);
+      Operation *view = group->ops.front();
+      Value shown = view->getOperand(0), memory = stored.lookup(shown);
+      // A view of a leaf: the leaf stands at the top level.
+      if (!memory && shown.getDefiningOp())
+        memory = builder.clone(*shown.getDefiningOp())->getResult(0);
+      IRMapping mapping;
+      mapping.map(shown, memory ? memory : shown);
+      Operation *copy = builder.clone(*view, mapping);
+      copy->removeAttr(kView);
+      stored[view->getResult(0)] = copy->getResult(0);
     } else {
       emitKernel(*group, builder, stored);
     }

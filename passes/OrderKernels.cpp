@@ -143,9 +143,12 @@ private:
     Operation *terminator = block.getTerminator();
     for (KernelOp kernel : order)
       kernel->moveBefore(terminator);
-    SmallVector<ReshapeOp> views(block.getOps<ReshapeOp>());
-    for (ReshapeOp view : views)
-      if (Operation *source = view.getX().getDefiningOp())
+    SmallVector<Operation *> views;
+    for (Operation &op : block)
+      if (isa<ReshapeOp, SliceOp>(op))
+        views.push_back(&op);
+    for (Operation *view : views)
+      if (Operation *source = view->getOperand(0).getDefiningOp())
         view->moveAfter(source);
   }
 

@@ -55,6 +55,10 @@ static bool storesInPlace(KernelOp kernel, Type type) {
 /// Does `kernel` read `operand` only at the index that it is about to store?
 /// Then a result of the same type may take its place.
 static bool readsInPlace(KernelOp kernel, Value operand) {
+  // A part of the place is elsewhere than in the result.
+  if (featureCount(tensorTypeOf(operand)) !=
+      featureCount(tensorTypeOf(storageOf(operand))))
+    return false;
   for (Operation *user : operand.getUsers()) {
     if (user->getParentOp() != kernel)
       continue;
@@ -122,7 +126,9 @@ private:
     for (Value operand : kernel.getCaptured()) {
       Value storage = storageOf(operand);
       if (!isInArena(storage) || taken.contains(storage) ||
-          operand.getType() != result.getType())
+          operand.getType() != result.getType() ||
+          featureCount(tensorTypeOf(storage)) !=
+              featureCount(tensorTypeOf(result)))
         continue;
       // A buffer may have several names: all of them must end here.
       int64_t buffer = buffers.lookup(storage);

@@ -24,11 +24,36 @@ inline int64_t batchBoundOf(mlir::func::FuncOp function) {
   return function->getParentOfType<ModelOp>().getBatchBound();
 }
 
-/// The value whose bytes `value` shows: itself, or the operand of a reshape.
-inline mlir::Value storageOf(mlir::Value value) {
+/// Is `op` a slice that shows a part of what is in memory? Those stand outside
+/// of kernels; others compute.
+inline bool isSliceView(mlir::Operation *op) {
+  return mlir::isa_and_nonnull<SliceOp>(op) &&
+         mlir::isa<mlir::func::FuncOp>(op->getParentOp());
+}
+
+/// The value whose bytes begin where those of `value` do: itself, or the
+/// operand of a reshape.
+inline mlir::Value startOf(mlir::Value value) {
   while (auto reshape = value.getDefiningOp<ReshapeOp>())
     value = reshape.getX();
   return value;
+}
+
+/// The value whose bytes `value` shows, all of them or a part: itself, or the
+/// operand of views.
+inline mlir::Value storageOf(mlir::Value value) {
+  for (value = startOf(value); isSliceView(value.getDefiningOp());)
+    value = startOf(value.getDefiningOp<SliceOp>().getX());
+  return value;
+}
+
+/// Where the bytes of a slice that is a view begin in those of its operand.
+inline int64_t offsetOf(SliceOp view) {
+  mlir::RankedTensorType type = tensorTypeOf(view.getX());
+  const int64_t batch =
+      batchBoundOf(view->getParentOfType<mlir::func::FuncOp>());
+  return storedBytes(type, batch) / type.getShape()[view.getAxis()] *
+         static_cast<int64_t>(view.getStart());
 }
 
 /// Is `value` kept in the arena? Not arguments, states and constants; nor what

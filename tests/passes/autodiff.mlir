@@ -130,3 +130,44 @@ sinter.model @m batch_bound 8 attributes {optimizer = {name = "sgd"}} {
     return %loss : tensor<f32>
   }
 }
+
+// -----
+
+// Parts of a value, each read by a slice, and a matrix that three steps read:
+// the gradients are joined, and one product over all steps is the matrix's. Its
+// right operand is a part of what is joined anyway.
+// CHECK-LABEL: func.func @train_step(
+// CHECK-NOT: sinter.pad
+// CHECK: [[J:%.+]] = sinter.concatenate {{.*}} axis 1 : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x8xf32>
+// CHECK: [[H:%.+]] = sinter.concatenate {{.*}} axis 1 : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x6xf32>
+// CHECK: [[X:%.+]] = sinter.reshape [[H]] : tensor<?x6xf32> -> tensor<?x1x3x2xf32>
+// CHECK: [[D:%.+]] = sinter.slice [[J]] axis 1 from 2 size 6
+// CHECK: [[DY:%.+]] = sinter.reshape [[D]] : tensor<?x6xf32> -> tensor<?x1x3x2xf32>
+// CHECK: [[F:%.+]] = sinter.conv2d_filter_gradient [[X]], [[DY]] size [1, 1]
+// CHECK: [[G:%.+]] = sinter.reshape [[F]] : tensor<1x1x2x2xf32> -> tensor<2x2xf32>
+// CHECK: sinter.update @u, [[G]]
+sinter.model @m batch_bound 8 attributes {optimizer = {name = "sgd"}} {
+  sinter.state parameter @w : tensor<3x8xf32> = constant(0.0, 0.0)
+  sinter.state parameter @u : tensor<2x2xf32> = constant(0.0, 0.0)
+  func.func @train_step(%x: tensor<?x3xf32>) -> tensor<f32> {
+    %w = sinter.read @w : tensor<3x8xf32>
+    %u = sinter.read @u : tensor<2x2xf32>
+    %p = sinter.matmul %x, %w : (tensor<?x3xf32>, tensor<3x8xf32>) -> tensor<?x8xf32>
+    %p0 = sinter.slice %p axis 1 from 0 size 2 : (tensor<?x8xf32>) -> tensor<?x2xf32>
+    %h0 = sinter.tanh %p0 : tensor<?x2xf32>
+    %p1 = sinter.slice %p axis 1 from 2 size 2 : (tensor<?x8xf32>) -> tensor<?x2xf32>
+    %m1 = sinter.matmul %h0, %u : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+    %s1 = sinter.add %m1, %p1 : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+    %h1 = sinter.tanh %s1 : tensor<?x2xf32>
+    %p2 = sinter.slice %p axis 1 from 4 size 2 : (tensor<?x8xf32>) -> tensor<?x2xf32>
+    %m2 = sinter.matmul %h1, %u : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+    %s2 = sinter.add %m2, %p2 : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+    %h2 = sinter.tanh %s2 : tensor<?x2xf32>
+    %p3 = sinter.slice %p axis 1 from 6 size 2 : (tensor<?x8xf32>) -> tensor<?x2xf32>
+    %m3 = sinter.matmul %h2, %u : (tensor<?x2xf32>, tensor<2x2xf32>) -> tensor<?x2xf32>
+    %s3 = sinter.add %m3, %p3 : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+    %h3 = sinter.tanh %s3 : tensor<?x2xf32>
+    %loss = sinter.reduce_sum %h3 axes [0, 1] : (tensor<?x2xf32>) -> tensor<f32>
+    return %loss : tensor<f32>
+  }
+}

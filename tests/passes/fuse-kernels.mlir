@@ -187,6 +187,36 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// A slice of what a product left in memory is a view, if its bytes lie together
+// there. A kernel reads it like any tensor, an epilogue too.
+// CHECK-LABEL: func.func @parts(
+// CHECK: [[P:%.+]] = sinter.kernel matmul "matmul" -> tensor<?x8xf32
+// CHECK-DAG: [[A:%.+]] = sinter.slice [[P]] axis 1 from 0 size 4
+// CHECK-DAG: [[B:%.+]] = sinter.slice [[P]] axis 1 from 4 size 4
+// CHECK: sinter.kernel sweep "tanh" -> tensor<?x4xf32
+// CHECK-NEXT: sinter.tanh [[A]]
+// CHECK: sinter.kernel matmul "matmul+add" -> tensor<?x4xf32
+// CHECK: sinter.add %{{.*}}, [[B]]
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x8xf32> = constant(0.0, 0.0)
+  sinter.state parameter @u : tensor<4x4xf32> = constant(0.0, 0.0)
+  func.func @parts(%x: tensor<?x3xf32, #sinter.batch_minor>) -> tensor<?x4xf32, #sinter.batch_minor> {
+    %w = sinter.read @w : tensor<3x8xf32>
+    %u = sinter.read @u : tensor<4x4xf32>
+    %p = sinter.matmul %x, %w : (tensor<?x3xf32, #sinter.batch_minor>, tensor<3x8xf32>) -> tensor<?x8xf32, #sinter.batch_minor>
+    %a = sinter.slice %p axis 1 from 0 size 4 : (tensor<?x8xf32, #sinter.batch_minor>) -> tensor<?x4xf32, #sinter.batch_minor>
+    %b = sinter.slice %p axis 1 from 4 size 4 : (tensor<?x8xf32, #sinter.batch_minor>) -> tensor<?x4xf32, #sinter.batch_minor>
+    %h = sinter.tanh %a : tensor<?x4xf32, #sinter.batch_minor>
+    %m = sinter.matmul %h, %u : (tensor<?x4xf32, #sinter.batch_minor>, tensor<4x4xf32>) -> tensor<?x4xf32, #sinter.batch_minor>
+    %y = sinter.add %m, %b : (tensor<?x4xf32, #sinter.batch_minor>, tensor<?x4xf32, #sinter.batch_minor>) -> tensor<?x4xf32, #sinter.batch_minor>
+    return %y : tensor<?x4xf32, #sinter.batch_minor>
+  }
+}
+
+// -----
+
 // A view changes the indices: it ends a kernel, and is none itself. One that
 // adds a trailing 1 changes nothing and stays inside.
 // CHECK-LABEL: func.func @views(
