@@ -1,6 +1,8 @@
 // OnnxEmitter.cpp - values in two layouts, and unique names.
 #include "frontend/onnx/OnnxEmitter.h"
 
+#include "frontend/onnx/OnnxRules.h"
+
 #include "frontend/Layers.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -294,7 +296,8 @@ void OnnxEmitter::beginLayer(size_t layer) {
 }
 
 ArrayRef<float> OnnxEmitter::values(size_t parameter) const {
-  const size_t layer = static_cast<size_t>(current - model.layers().data());
+  const LayerRecord *own = ownLayer ? ownLayer : current;
+  const size_t layer = static_cast<size_t>(own - model.layers().data());
   return weights[firstWeight[layer] + parameter]->values;
 }
 
@@ -346,13 +349,35 @@ std::string OnnxEmitter::node(StringRef op, ArrayRef<std::string> operands,
   return lastResult;
 }
 
+std::string OnnxEmitter::node(StringRef op, ArrayRef<std::string> operands,
+                              const Attributes &attributes, size_t place) {
+  lastResult = fresh(op.str());
+  graph.addNode(lastResult, op, operands, lastResult, attributes,
+                current->config.name, place);
+  return lastResult;
+}
+
+void OnnxEmitter::refuse(std::string why) {
+  refused.push_back("layer '" + current->name + "' (" + current->config.name +
+                    "): " + why);
+  passInput();
+}
+
+void OnnxEmitter::emitAs(const LayerRecord &record) {
+  const LayerRecord *own = std::exchange(current, &record);
+  ownLayer = own;
+  findOnnxRule(record.config.name)->emit(*this);
+  ownLayer = nullptr;
+  current = own;
+}
+
 void OnnxEmitter::setResult(OnnxOperand result) {
   const bool first = result.layout == Layout::First;
   if (llvm::is_contained(taken, result.name)) {
     assert(result.name == lastResult && "not the layer's last node");
     // The name of the output is for channels last.
     result.name = current->name;
-    if (first && current == &model.output())
+    if (first && (ownLayer ? ownLayer : current) == &model.output())
       result.name += "/channels_first";
     graph.renameLastResult(result.name);
     lastResult = result.name;

@@ -47,6 +47,9 @@ public:
   /// Declares the model's output.
   void emitOutput();
 
+  /// What could not be written, a sentence each.
+  llvm::ArrayRef<std::string> refusals() const { return refused; }
+
   const LayerRecord &layer() const { return *current; }
   const Config &config() const { return current->config; }
 
@@ -87,6 +90,13 @@ public:
                    const Attributes &attributes = {});
   /// The layer's result: what node() returned last, or an operand.
   void setResult(OnnxOperand result);
+  /// The same for a node whose result number `place` is wanted, alone.
+  std::string node(llvm::StringRef op, llvm::ArrayRef<std::string> operands,
+                   const Attributes &attributes, size_t place);
+  /// The layer has no form in ONNX; its result is then its input.
+  void refuse(std::string why);
+  /// Emits `record` in the layer's place, with its inputs and parameters.
+  void emitAs(const LayerRecord &record);
   /// The result is the input itself.
   void passInput();
   /// The result is parameter 0, the same for every sample.
@@ -125,9 +135,11 @@ private:
   std::vector<Value> results;
   std::vector<size_t> valueOfLayer;
   const LayerRecord *current = nullptr;
-  std::vector<std::string> taken; // names within the layer
-  std::string lastResult;         // of the graph's last node
+  const LayerRecord *ownLayer = nullptr; // in whose place `current` stands
+  std::vector<std::string> taken;        // names within the layer
+  std::string lastResult;                // of the graph's last node
   bool inputIsInteger = false;
+  std::vector<std::string> refused;
 };
 
 /// Whether both layouts of a sample have its elements in the same order.

@@ -106,15 +106,30 @@ static void setValue(onnx::AttributeProto &proto,
     proto.add_ints(value);
 }
 
+static void setValue(onnx::AttributeProto &proto,
+                     const std::vector<float> &values) {
+  proto.set_type(onnx::AttributeProto::FLOATS);
+  for (float value : values)
+    proto.add_floats(value);
+}
+static void setValue(onnx::AttributeProto &proto,
+                     const std::vector<std::string> &values) {
+  proto.set_type(onnx::AttributeProto::STRINGS);
+  for (const std::string &value : values)
+    proto.add_strings(value);
+}
+
 void OnnxGraph::addNode(StringRef name, StringRef op,
                         ArrayRef<std::string> operands, StringRef result,
                         ArrayRef<OnnxAttribute> attributes,
-                        StringRef description) {
+                        StringRef description, size_t place) {
   onnx::NodeProto &node = *model->graph.add_node();
   node.set_name(name.str());
   node.set_op_type(op.str());
   for (const std::string &operand : operands)
     node.add_input(operand);
+  for (size_t i = 0; i < place; ++i)
+    node.add_output("");
   node.add_output(result.str());
   if (!description.empty())
     node.set_doc_string(description.str());
@@ -128,7 +143,7 @@ void OnnxGraph::addNode(StringRef name, StringRef op,
 
 void OnnxGraph::renameLastResult(StringRef name) {
   auto &nodes = *model->graph.mutable_node();
-  *nodes.rbegin()->mutable_output(0) = name.str();
+  *nodes.rbegin()->mutable_output()->rbegin() = name.str();
 }
 
 std::string OnnxGraph::serialize() const {

@@ -27,10 +27,12 @@
 
 namespace sinter::frontend {
 
-/// An attribute of a node: an integer, a number, a text, or integers.
+/// An attribute of a node: an integer, a number, a text, or a list of one kind.
 struct OnnxAttribute {
   llvm::StringRef name;
-  std::variant<int64_t, float, llvm::StringRef, std::vector<int64_t>> value;
+  std::variant<int64_t, float, llvm::StringRef, std::vector<int64_t>,
+               std::vector<float>, std::vector<std::string>>
+      value;
 };
 
 class OnnxGraph {
@@ -50,11 +52,12 @@ public:
   void addConstant(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
                    llvm::ArrayRef<float> values);
   void addConstant(llvm::StringRef name, llvm::ArrayRef<int64_t> values);
-  /// Operands have to be there already, "" is one left out.
+  /// Operands have to be there already, "" is one left out, as are the results
+  /// before number `place`.
   void addNode(llvm::StringRef name, llvm::StringRef op,
                llvm::ArrayRef<std::string> operands, llvm::StringRef result,
                llvm::ArrayRef<OnnxAttribute> attributes,
-               llvm::StringRef description = "");
+               llvm::StringRef description = "", size_t place = 0);
   /// Another name for the result of the last node.
   void renameLastResult(llvm::StringRef name);
 

@@ -358,8 +358,8 @@ const OnnxRule *sinter::frontend::findOnnxRule(StringRef layer) {
       {"maximum", emitMany<kMax>},      {"minimum", emitMany<kMin>},
       {"concatenate", emitConcatenate},
   };
-  for (ArrayRef<OnnxRule> table :
-       {ArrayRef(rules), onnxImageRules(), onnxOperationRules()})
+  for (ArrayRef<OnnxRule> table : {ArrayRef(rules), onnxImageRules(),
+                                   onnxOperationRules(), onnxRecurrentRules()})
     for (const OnnxRule &rule : table)
       if (rule.name == layer)
         return &rule;

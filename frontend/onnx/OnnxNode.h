@@ -34,6 +34,9 @@ struct Operand {
   ElementType type = ElementType::Float; // in the file; f32 in the layers
   /// A sample without axes. The layer has one, of size 1.
   bool isScalar = false;
+  /// The axis of the samples in the file, where there are any; the layer has
+  /// them in front.
+  int64_t batchAt = 0;
 
   bool isConstant() const { return constant != nullptr; }
 };
@@ -47,7 +50,11 @@ struct Import {
   const Graph *graph = nullptr;
   /// Axes before those of a sample: 1 or 0.
   int64_t lead = 1;
-  /// The file's size of axis 0, where it has one; Reshape nodes repeat it.
+  /// The axis of the samples in the graph's inputs.
+  int64_t inputBatchAt = 0;
+  /// Where results of the node at hand have theirs.
+  int64_t resultBatchAt = 0;
+  /// The file's size of that axis, where it has one; Reshape nodes repeat it.
   int64_t fileBatch = kBatch;
   /// Infers shapes and checks arguments while the layers come in.
   std::unique_ptr<ModelBuilder> builder;
@@ -92,6 +99,7 @@ public:
   std::vector<int64_t> integers(llvm::StringRef attribute,
                                 std::vector<int64_t> value = {}) const;
   std::vector<double> numbers(llvm::StringRef attribute) const;
+  std::vector<std::string> texts(llvm::StringRef attribute) const;
 
   // ---- Operands
   const std::string &op() const { return node.op; }
@@ -99,6 +107,8 @@ public:
   int64_t lead() const { return import.lead; }
   size_t numInputs() const { return node.inputs.size(); }
   size_t numResults() const { return node.outputs.size(); }
+  /// Whether somebody reads result `index`.
+  bool isUsed(size_t index) const;
   ElementType type(size_t index) const;
   /// Whether the operand is of an integer type or bool.
   bool isInteger(size_t index) const;
@@ -144,6 +154,8 @@ public:
   /// The node's result `index`.
   void result(Tensor tensor, Order order = Order::AsInFile, size_t index = 0);
   void result(Operand operand, size_t index = 0);
+  /// The node's result `index`, whose samples are axis `batchAt` of the file's.
+  void resultWithBatchAt(int64_t batchAt, Tensor tensor, size_t index);
   /// The node's result, a sample of which has no axes.
   void scalarResult(Tensor tensor);
   /// Puts another layer behind the first result.

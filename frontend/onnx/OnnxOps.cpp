@@ -227,7 +227,7 @@ std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
        {layerOpRules(), elementwiseRules(), reductionRules(), windowRules(),
         poolingRules(), quantizedRules(), signalRules(), samplingRules(),
         shapeRules(), weightRules(), indexRules(), productRules(), orderRules(),
-        statisticsRules(), resizeRules()})
+        statisticsRules(), resizeRules(), recurrentRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)
         found.push_back(&rule);

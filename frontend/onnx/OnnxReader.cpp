@@ -10,6 +10,7 @@
 #include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxNode.h"
 #include "frontend/onnx/OnnxPatterns.h"
+#include "frontend/onnx/OnnxRuleParts.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
@@ -39,10 +40,6 @@ std::string Import::freshName(StringRef wanted) {
   return result;
 }
 
-static Value toList(ArrayRef<int64_t> numbers) {
-  return Value(Value::List(numbers.begin(), numbers.end()));
-}
-
 /// (C, H, W) from (H, W, C), and back.
 static Dims toFileOrder(Dims sample) {
   std::rotate(sample.begin(), sample.end() - 1, sample.end());
@@ -58,7 +55,7 @@ Dims Import::dimsOf(const Operand &operand) const {
   if (operand.order == Order::ChannelsLast)
     sample = toFileOrder(std::move(sample));
   if (lead == 1)
-    sample.insert(sample.begin(), kBatch);
+    sample.insert(sample.begin() + operand.batchAt, kBatch);
   return sample;
 }
 
@@ -124,10 +121,19 @@ std::vector<double> NodeReader::numbers(StringRef attribute) const {
   return found ? found->numbers : std::vector<double>();
 }
 
+std::vector<std::string> NodeReader::texts(StringRef attribute) const {
+  const Attribute *found = findAttribute(node, attribute);
+  return found ? found->texts : std::vector<std::string>();
+}
+
 // ---- NodeReader: operands ---------------------------------------------------
 
 bool NodeReader::hasInput(size_t index) const {
   return index < node.inputs.size() && !node.inputs[index].empty();
+}
+bool NodeReader::isUsed(size_t index) const {
+  return index < node.outputs.size() && !node.outputs[index].empty() &&
+         import.readers.count(node.outputs[index]);
 }
 const Operand &NodeReader::input(size_t index) const {
   return import.operands.at(node.inputs[index]);
@@ -314,6 +320,14 @@ ElementType NodeReader::castTo() const {
   return static_cast<ElementType>(integer("to", 1));
 }
 
+void NodeReader::resultWithBatchAt(int64_t batchAt, Tensor tensor,
+                                   size_t index) {
+  Operand operand;
+  operand.tensor = tensor;
+  import.resultBatchAt = batchAt;
+  result(std::move(operand), index);
+}
+
 void NodeReader::scalarResult(Tensor tensor) {
   Operand operand;
   operand.tensor = tensor;
@@ -321,8 +335,10 @@ void NodeReader::scalarResult(Tensor tensor) {
   result(std::move(operand));
 }
 void NodeReader::result(Operand operand, size_t index) {
-  if (operand.tensor)
+  if (operand.tensor) {
     operand.type = typeOfResult(index);
+    operand.batchAt = import.resultBatchAt;
+  }
   import.operands[node.outputs[index]] = std::move(operand);
 }
 
@@ -338,6 +354,7 @@ void NodeReader::absorb(const Node &reader, Tensor tensor, Order order) {
   Operand operand;
   operand.tensor = tensor;
   operand.order = order;
+  operand.batchAt = import.resultBatchAt;
   import.operands[reader.outputs.front()] = std::move(operand);
 }
 
@@ -499,13 +516,23 @@ void NodeReader::wrapInto(ElementType type) {
 
 // ---- The walk ---------------------------------------------------------------
 
+static bool hasRecurrentOp(const Graph &graph) {
+  return llvm::any_of(graph.nodes, [](const Node &node) {
+    return node.domain.empty() && isRecurrentOp(node.op);
+  });
+}
+
 namespace {
 class GraphReader {
 public:
-  GraphReader(const Graph &graph, int64_t lead, Diagnostics &diagnostics)
-      : graph(graph), import(diagnostics) {
+  /// `batchAt` is the axis of the samples in the inputs; of no matter where
+  /// `lead` is 0.
+  GraphReader(const Graph &graph, int64_t lead, int64_t batchAt,
+              Diagnostics &diagnostics)
+      : graph(graph), import(diagnostics), isRecurrent(hasRecurrentOp(graph)) {
     import.graph = &graph;
     import.lead = lead;
+    import.inputBatchAt = batchAt;
   }
 
   /// False after errors or offenders.
@@ -514,22 +541,31 @@ public:
   bool isOther() const { return inputsFailed; }
   const std::vector<Offender> &offenders() const { return import.offenders; }
   OnnxNetwork take(std::unique_ptr<Diagnostics> reports) {
-    return {std::move(reports), std::move(import.builder),
-            std::move(import.weights), import.lead == 1};
+    OnnxNetwork network{std::move(reports), std::move(import.builder),
+                        std::move(import.weights), import.lead == 1,
+                        import.inputBatchAt};
+    for (const Port &port : graph.outputs)
+      network.outputBatchAt.push_back(import.operands.at(port.name).batchAt);
+    return network;
   }
 
 private:
   bool readInput(const Port &port);
   void findReaders();
   void readNode(const Node &node);
+  void applyRules(NodeReader &reader, const Node &node);
+  bool movesSamples(const Node &node) const;
+  bool readMoved(const Node &node);
   bool fold(const Node &node);
   std::optional<Constant> fromSizes(const Node &node);
+  std::optional<Constant> repeated(const Node &node);
   bool finish();
   bool readsLayer(Tensor layer) const;
 
   const Graph &graph;
   Import import;
   bool inputsFailed = false;
+  const bool isRecurrent;       // there is an op that has samples along axis 1
   std::set<std::string> needed; // values that the output depends on
 };
 } // namespace
@@ -548,14 +584,18 @@ bool GraphReader::readInput(const Port &port) {
   if (!isNumber(port.type))
     return error(what + "expected numbers or truth values, got elements of " +
                  nameOf(port.type));
-  if (!port.dims || static_cast<int64_t>(port.dims->size()) < import.lead)
+  const int64_t batchAt = import.inputBatchAt;
+  if (!port.dims ||
+      static_cast<int64_t>(port.dims->size()) < import.lead + batchAt)
     return error(what + "expected a shape with at least one size, got " +
                  (port.dims ? "none" : "no shape"));
-  Shape shape(port.dims->begin() + import.lead, port.dims->end());
+  Shape shape(*port.dims);
   if (import.lead == 1) {
-    if (import.operands.size() > 0 && import.fileBatch != port.dims->front())
+    const int64_t batch = shape[batchAt];
+    shape.erase(shape.begin() + batchAt);
+    if (import.operands.size() > 0 && import.fileBatch != batch)
       return error(what + "expected as many samples as in the first input");
-    import.fileBatch = port.dims->front();
+    import.fileBatch = batch < 1 ? kBatch : batch;
   } else if (llvm::is_contained(*port.dims, kBatch)) {
     return error(what + "expected a size for every axis, got " +
                  dimsToText(*port.dims));
@@ -568,6 +608,7 @@ bool GraphReader::readInput(const Port &port) {
     return error(what + "expected a size for every axis but the first, got " +
                  dimsToText(*port.dims));
   operand.type = port.type;
+  operand.batchAt = batchAt;
   operand.tensor = import.builder->layer(
       Config("input",
              {{"shape", toList(shape)}, {"name", import.freshName(port.name)}}),
@@ -627,6 +668,32 @@ std::optional<Constant> GraphReader::fromSizes(const Node &node) {
   return eye;
 }
 
+/// A number repeated to sizes with the samples among them, as recurrent ops get
+/// their first states: the same constant with one sample, for others align.
+std::optional<Constant> GraphReader::repeated(const Node &node) {
+  if (!node.domain.empty() || node.op != "ConstantOfShape" ||
+      node.inputs.size() != 1)
+    return std::nullopt;
+  const Operand &sizes = import.operands.at(node.inputs[0]);
+  if (!sizes.isConstant() || sizes.constant->isFloat() ||
+      llvm::count(sizes.constant->integers(), kBatch) != 1)
+    return std::nullopt;
+  Constant value;
+  value.dims = sizes.constant->integers();
+  llvm::replace(value.dims, kBatch, int64_t(1));
+  std::optional<int64_t> count = onnx::countElements(value.dims);
+  if (!count)
+    return std::nullopt;
+  auto given = node.attributes.find("value");
+  const bool isGiven = given != node.attributes.end();
+  if (isGiven &&
+      (!given->second.tensor.isFloat() || given->second.tensor.size() != 1))
+    return std::nullopt;
+  const float number = isGiven ? given->second.tensor.floats()[0] : 0.0f;
+  value.values = std::vector<float>(*count, number);
+  return value;
+}
+
 /// Computes a node with constant operands; false: it is not one.
 bool GraphReader::fold(const Node &node) {
   std::vector<const Constant *> inputs;
@@ -650,6 +717,12 @@ bool GraphReader::fold(const Node &node) {
     return true;
   }
   if (std::optional<Constant> known = fromSizes(node)) {
+    Operand operand;
+    operand.constant = std::make_shared<Constant>(std::move(*known));
+    import.operands[node.outputs[0]] = operand;
+    return true;
+  }
+  if (std::optional<Constant> known = repeated(node)) {
     Operand operand;
     operand.constant = std::make_shared<Constant>(std::move(*known));
     import.operands[node.outputs[0]] = operand;
@@ -694,7 +767,10 @@ void GraphReader::readNode(const Node &node) {
         return needed.count(output);
       }))
     return; // the output does not depend on it
-  if (import.operands.count(node.outputs[0]))
+  // Its first result, which recurrent ops may leave out.
+  const std::string &result = *llvm::find_if(
+      node.outputs, [](const std::string &name) { return !name.empty(); });
+  if (import.operands.count(result))
     return; // taken into the layer before it
   // Until its rule says otherwise, its results are unknown.
   auto unknown = [&](const std::string &name) {
@@ -705,7 +781,8 @@ void GraphReader::readNode(const Node &node) {
     return !input.empty() && unknown(input);
   });
   for (const std::string &output : node.outputs)
-    import.operands[output] = Operand();
+    if (!output.empty())
+      import.operands[output] = Operand();
   NodeReader reader(import, node);
   std::vector<const OpRule *> rules;
   if (node.domain.empty())
@@ -735,19 +812,79 @@ void GraphReader::readNode(const Node &node) {
     return reader.refuse("it computes with " + nameOf(*type) +
                              ", which may wrap around",
                          "cast its operands to int32 or float32");
-  // The first rule that takes it; if none does, the last one's reasons count.
-  const Operand &made = import.operands[node.outputs[0]];
-  for (const OpRule *rule : rules) {
+  import.resultBatchAt = 0;
+  if (!readMoved(node))
+    applyRules(reader, node);
+  const auto isMade = [&](const std::string &output) {
+    const auto made = import.operands.find(output);
+    return made != import.operands.end() &&
+           (made->second.tensor || made->second.isConstant());
+  };
+  if (llvm::none_of(node.outputs, isMade) &&
+      import.diagnostics.errorCount() == errors &&
+      import.offenders.size() == offenders)
+    reader.refuse("its operands are not of a form that is supported");
+}
+
+/// The first rule that takes it; if none does, the last one's reasons count.
+void GraphReader::applyRules(NodeReader &reader, const Node &node) {
+  const size_t errors = import.diagnostics.errorCount(),
+               offenders = import.offenders.size();
+  for (const OpRule *rule : findOpRules(node.op)) {
     import.offenders.resize(offenders);
     rule->read(reader);
     if (import.offenders.size() == offenders ||
         import.diagnostics.errorCount() != errors)
       break;
   }
-  if (!made.tensor && !made.isConstant() &&
-      import.diagnostics.errorCount() == errors &&
-      import.offenders.size() == offenders)
-    reader.refuse("its operands are not of a form that is supported");
+}
+
+/// A transposition, on its way to a recurrent op or back.
+bool GraphReader::movesSamples(const Node &node) const {
+  if (!isRecurrent || node.op != "Transpose")
+    return false;
+  const Attribute *order = findAttribute(node, "perm");
+  return !order || (!order->integers.empty() && order->integers[0] != 0);
+}
+
+/// Reads a node whose operands have their samples elsewhere than in front, or
+/// which moves them. False: it is no such node.
+bool GraphReader::readMoved(const Node &node) {
+  if (import.lead == 0 || isRecurrentOp(node.op))
+    return false;
+  std::optional<int64_t> at; // of all operands that have samples
+  bool agree = true;
+  for (const std::string &input : node.inputs) {
+    if (input.empty() || !import.operands.at(input).tensor)
+      continue;
+    const int64_t own = import.operands.at(input).batchAt;
+    agree &= at.value_or(own) == own;
+    at = own;
+  }
+  if (!at || (agree && *at == 0 && !movesSamples(node)))
+    return false;
+  NodeReader asInFile(import, node);
+  std::optional<BatchFirst> moved;
+  if (agree)
+    moved = withBatchFirst(asInFile, node, *at);
+  if (!moved) {
+    asInFile.refuse(
+        agree ? "samples along axis " + std::to_string(*at) +
+                    " of its operand are not supported"
+              : "its operands have their samples along different axes");
+    return true;
+  }
+  auto setBatchAt = [&](int64_t batchAt) {
+    for (const std::string &input : node.inputs)
+      if (!input.empty() && import.operands.at(input).tensor)
+        import.operands.at(input).batchAt = batchAt;
+  };
+  setBatchAt(0);
+  import.resultBatchAt = moved->resultAt;
+  NodeReader reader(import, moved->node);
+  applyRules(reader, moved->node);
+  setBatchAt(*at);
+  return true;
 }
 
 bool GraphReader::readsLayer(Tensor layer) const {
@@ -820,7 +957,11 @@ bool GraphReader::read() {
   }
   findReaders();
   for (const Node &node : graph.nodes) {
-    if (node.outputs.empty() || node.outputs[0].empty()) {
+    const bool mayLack = node.domain.empty() && isRecurrentOp(node.op);
+    if (node.outputs.empty() || (!mayLack && node.outputs[0].empty()) ||
+        llvm::all_of(node.outputs, [](const std::string &output) {
+          return output.empty();
+        })) {
       NodeReader(import, node).refuse("expected a first result, got none");
       continue;
     }
@@ -834,8 +975,10 @@ std::optional<OnnxNetwork>
 sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
   // First with samples along the first axis; what goes wrong is told of this
   // reading.
-  auto first = std::make_unique<Diagnostics>(diagnostics.fileName().str()),
-       second = std::make_unique<Diagnostics>(diagnostics.fileName().str());
+  auto reports = [&] {
+    return std::make_unique<Diagnostics>(diagnostics.fileName().str());
+  };
+  auto first = reports(), second = reports();
   auto warnOfTypes = [&] {
     for (const Port &input : graph.inputs)
       if (isFloating(input.type) && input.type != ElementType::Float)
@@ -844,12 +987,22 @@ sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
                                 nameOf(input.type) +
                                 "; the network computes in float32");
   };
-  GraphReader samples(graph, 1, *first);
+  // Recurrent ops have samples along the second axis, unless told otherwise.
+  auto ofSteps = reports();
+  std::optional<GraphReader> steps;
+  if (hasRecurrentOp(graph)) {
+    steps.emplace(graph, 1, 1, *ofSteps);
+    if (steps->read()) {
+      warnOfTypes();
+      return steps->take(std::move(ofSteps));
+    }
+  }
+  GraphReader samples(graph, 1, 0, *first);
   if (samples.read()) {
     warnOfTypes();
     return samples.take(std::move(first));
   }
-  GraphReader whole(graph, 0, *second);
+  GraphReader whole(graph, 0, 0, *second);
   if (whole.read()) {
     warnOfTypes();
     diagnostics.warning(
@@ -858,7 +1011,13 @@ sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
                      "one sample");
     return whole.take(std::move(second));
   }
-  // The causes: of both readings, those that are left when sizes are no matter.
+  // The causes: of all readings, those that are left when sizes are no matter.
+  if (steps && !steps->isOther() && !steps->offenders().empty() &&
+      steps->offenders().size() <= samples.offenders().size()) {
+    diagnostics.absorb(*ofSteps, "");
+    reportOffenders(steps->offenders(), diagnostics);
+    return std::nullopt;
+  }
   const bool wholeIsCloser =
       !whole.isOther() &&
       (samples.isOther() ||

@@ -15,6 +15,10 @@ struct OnnxNetwork {
   /// Whether axis 0 of inputs and outputs is the batch; else a whole input is
   /// one sample.
   bool hasBatch;
+  /// Which axis of inputs and of each output that is in the file; behind this
+  /// border it comes first.
+  int64_t inputBatchAt = 0;
+  std::vector<int64_t> outputBatchAt = {};
 };
 
 /// Turns the graph into layers. Reports what cannot be taken over, every node
@@ -23,8 +27,9 @@ std::optional<OnnxNetwork> buildOnnx(const onnx::Graph &graph,
                                      Diagnostics &diagnostics);
 
 /// Reads an ONNX file into layers of the catalog. The first axis of the input
-/// is the batch, whatever size the file gives it; a graph that mixes samples is
-/// taken as a network whose one sample is the whole input, with a warning.
+/// is the batch, whatever size the file gives it, or the second, as recurrent
+/// networks have it; a graph that mixes samples is taken as a network whose one
+/// sample is the whole input, with a warning.
 /// Initializers become parameters, which training changes; running statistics
 /// of batch normalisation and single numbers stay as they are. All nodes that
 /// cannot be taken over are reported in one go.

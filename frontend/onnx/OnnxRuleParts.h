@@ -88,6 +88,21 @@ llvm::ArrayRef<OpRule> indexRules();
 llvm::ArrayRef<OpRule> statisticsRules();
 llvm::ArrayRef<OpRule> resizeRules();
 llvm::ArrayRef<OpRule> productRules();
+llvm::ArrayRef<OpRule> recurrentRules();
+
+/// Ops that take samples along their second axis.
+bool isRecurrentOp(llvm::StringRef op);
+
+/// A node whose operands have their samples along axis `at`, as it is when they
+/// come first.
+struct BatchFirst {
+  Node node;
+  int64_t resultAt; // where the result has its samples then, in the file
+};
+/// Nothing if the node is not known to treat them alike. `n` is the node as it
+/// stands.
+std::optional<BatchFirst> withBatchFirst(const NodeReader &n, const Node &node,
+                                         int64_t at);
 
 void readConstantGather(NodeReader &n);
 /// Where no operand is a matrix of weights.

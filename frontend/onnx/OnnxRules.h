@@ -25,6 +25,8 @@ bool hasOnnxActivation(llvm::StringRef activation);
 llvm::ArrayRef<OnnxRule> onnxImageRules();
 /// Functions of keras.ops.
 llvm::ArrayRef<OnnxRule> onnxOperationRules();
+/// lstm, gru, ..., and what wraps them.
+llvm::ArrayRef<OnnxRule> onnxRecurrentRules();
 /// Sets the layer's result to its `activation` of `x`.
 void finishOnnx(OnnxEmitter &e, OnnxOperand x);
 /// Dimension `axis` of a sample, counted from 0, in the batch that has it.

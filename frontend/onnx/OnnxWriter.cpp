@@ -74,6 +74,10 @@ std::optional<std::string> sinter::frontend::writeOnnx(
     emitter.beginLayer(i);
     findOnnxRule(model.layers()[i].config.name)->emit(emitter);
   }
+  for (const std::string &refusal : emitter.refusals())
+    diagnostics.error({}, refusal);
+  if (!emitter.refusals().empty())
+    return std::nullopt;
   emitter.emitOutput();
   if (scale != 1)
     graph.setDescription(

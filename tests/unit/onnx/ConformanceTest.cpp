@@ -17,6 +17,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxReader.h"
 #include "ir/SinterDialect.h"
 #include "passes/Pipeline.h"
@@ -183,12 +184,29 @@ void import(Example &example, const std::string &folder) {
     example.note = reason;
 }
 
+/// The network has the axis of the samples in front.
+file::Constant samplesFirst(const file::Constant &x, int64_t at) {
+  if (at == 0)
+    return x;
+  std::vector<int64_t> order =
+      file::counting(0, static_cast<int64_t>(x.dims.size()));
+  std::rotate(order.begin(), order.begin() + at, order.begin() + at + 1);
+  return file::transposed(x, order);
+}
+
 /// Adds the network's native code to `models`.
 void compile(Example &example, mlir::MLIRContext &context,
              test::NativeModels &models) {
   ModelBuilder &builder = *example.network->builder;
-  if (example.network->hasBatch)
-    example.batch = static_cast<size_t>(example.inputs[0].dims[0]);
+  if (example.network->hasBatch) {
+    const int64_t at = example.network->inputBatchAt;
+    example.batch = static_cast<size_t>(example.inputs[0].dims[at]);
+    for (file::Constant &input : example.inputs)
+      input = samplesFirst(input, at);
+    for (auto [output, at] :
+         llvm::zip_equal(example.outputs, example.network->outputBatchAt))
+      output = samplesFirst(output, at);
+  }
   builder.setBatchBound(static_cast<int64_t>(example.batch));
   mlir::OwningOpRef<mlir::ModuleOp> module = builder.build(context);
   if (!module) {
