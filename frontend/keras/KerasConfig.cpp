@@ -117,7 +117,9 @@ static bool isIrrelevant(StringRef className, StringRef arg) {
                                          "lora_alpha",
                                          "steps_per_execution",
                                          "sparse",
-                                         "ragged"};
+                                         "ragged",
+                                         "use_cudnn",
+                                         "zero_output_for_mask"};
   if (llvm::is_contained(everywhere, arg))
     return true;
   // Written by the base class, used by nobody.
@@ -201,6 +203,13 @@ std::optional<Value> KerasConfigReader::argument(const ArgInfo &info,
     return wrap(initializer(json));
   case Type::Regularizer:
     return wrap(regularizer(json));
+  case Type::Layer: {
+    const Json *config = member(json, "config");
+    if (!config)
+      return complain("expected '" + info.name.str() + "' to be a layer, got " +
+                      describe(json));
+    return wrap(layer(textMember(json, "class_name"), *config));
+  }
   case Type::Schedule:
     if (json.is_number())
       return toValue(json);
@@ -380,6 +389,28 @@ void KerasConfigReader::checkType(const Json &config) {
     notes.push_back(std::move(note));
 }
 
+/// Whether a Bidirectional's second layer is its first, the other way round.
+static bool isMirrored(const Json &config) {
+  auto walkOf = [](const Json *layer) -> Json {
+    const Json *own = layer ? member(*layer, "config") : nullptr;
+    if (!own || !own->is_object())
+      return {};
+    Json walk = *own;
+    walk["class_name"] = textMember(*layer, "class_name");
+    walk.erase("name");
+    return walk;
+  };
+  Json forward = walkOf(member(config, "layer")),
+       backward = walkOf(member(config, "backward_layer"));
+  if (!forward.is_object() || !backward.is_object() ||
+      forward.value("go_backwards", Json(false)) ==
+          backward.value("go_backwards", Json(false)))
+    return false;
+  forward.erase("go_backwards");
+  backward.erase("go_backwards");
+  return forward == backward;
+}
+
 std::optional<Config> KerasConfigReader::layer(const std::string &className,
                                                const Json &config) {
   StringRef name = className;
@@ -398,7 +429,7 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   if (it == entries.end() || it->name == "input" || it->name == "parameter") {
     const bool isKeras =
         llvm::is_contained(tableOf(Kind::Layer).notYet, toSnakeCase(name)) ||
-        name == "LSTM" || name == "GRU" || name == "PReLU";
+        name == "PReLU" || name == "RNN" || name.starts_with("ConvLSTM");
     if (name == "Sequential" || name == "Functional" || name == "Model")
       return complain("a model inside of the model is not supported yet; save "
                       "its layers as layers of the outer model");
@@ -414,7 +445,20 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   }
   Config result(it->name.str());
   checkType(config);
-  arguments(*it, &config, result);
+  if (name == "Bidirectional") {
+    const Json *mode = member(config, "merge_mode");
+    if (mode && mode->is_null())
+      return complain("'merge_mode' = null (two results) is not supported yet");
+    Json own = config;
+    if (isMirrored(config))
+      own.erase("backward_layer"); // it is the default
+    arguments(*it, &own, result);
+  } else {
+    arguments(*it, &config, result);
+  }
+  // Before it was an argument, the reset gate came first.
+  if (name == "GRU" && isKeras2() && !member(config, "reset_after"))
+    result.args.push_back({"reset_after", false});
   if (!complaints.empty())
     return std::nullopt;
   return result;

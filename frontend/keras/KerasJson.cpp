@@ -29,6 +29,7 @@ public:
 
 private:
   OrderedJson layer(const LayerRecord &record);
+  OrderedJson wrapped(const Config &config);
   OrderedJson inputLayer(const LayerRecord &record);
   OrderedJson call(const ModelBuilder &model, const LayerRecord &record);
   OrderedJson value(const ArgInfo &info, const Value &value);
@@ -139,6 +140,8 @@ OrderedJson JsonWriter::value(const ArgInfo &info, const Value &value) {
     const Kind kind = kindOf(info.type);
     if (kind == Kind::Activation)
       return activation(*config);
+    if (kind == Kind::Layer)
+      return wrapped(*config);
     if (config->name == "constant" && kind == Kind::Schedule)
       return config->number("value");
     OrderedJson json = OrderedJson::object();
@@ -165,6 +168,12 @@ void JsonWriter::arguments(const Config &config, Kind kind, OrderedJson &json) {
     const ArgInfo &info = *entry.find(argument.name);
     // The format of images depends on the user's settings where it is missing.
     const bool isKept = !info.fixed || info.name == "data_format";
+    if (info.name == "peepholes") {
+      if (config.flag("peepholes"))
+        refused.push_back("layer '" + layerName +
+                          "': Keras has no lstm with peepholes");
+      continue;
+    }
     if (isKept && info.name != "name" && info.name != "inputs")
       json[argument.name] = value(info, argument.value);
   }
@@ -189,8 +198,23 @@ OrderedJson JsonWriter::inputLayer(const LayerRecord &record) {
   return object("keras.layers", "InputLayer", std::move(config), false);
 }
 
+/// A layer inside of another.
+OrderedJson JsonWriter::wrapped(const Config &config) {
+  const EntryInfo &entry = *tableOf(Kind::Layer).find(config.name);
+  OrderedJson json;
+  json["name"] = config.name;
+  json["trainable"] = true;
+  json["dtype"] = "float32";
+  arguments(config, Kind::Layer, json);
+  return object("keras.layers", entry.className.str(), std::move(json));
+}
+
 OrderedJson JsonWriter::layer(const LayerRecord &record) {
   layerName = record.name;
+  if ((isRecurrent(record.config) || record.config.name == "bidirectional") &&
+      record.inputs.size() > 1)
+    refused.push_back("layer '" + record.name +
+                      "': first states as inputs cannot be written yet");
   if (record.config.name == "input")
     return inputLayer(record);
   const EntryInfo &entry = *tableOf(Kind::Layer).find(record.config.name);

@@ -16,9 +16,10 @@
 // after the layers; newer files also have the name as an attribute:
 //
 //   /layers/conv2d_1/vars/0            the second Conv2D's kernel
+//   /layers/lstm/cell/vars/1           a recurrent kernel
 #include "frontend/keras/KerasWeights.h"
 
-#include "frontend/Layers.h"
+#include "frontend/LayerParts.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
@@ -116,13 +117,18 @@ std::vector<Candidate> WeightFinder::candidates(const KerasLayer &layer) {
   const std::string &group = groupOf[layer.name];
   std::vector<Candidate> result;
   if (layout == Layout::ByClass) {
-    for (size_t i = 0;; ++i) {
-      std::string name = "vars/" + std::to_string(i);
-      auto it = content.datasets.find(group + "/" + name);
-      if (it == content.datasets.end())
-        return result;
-      result.push_back({name, &it->second});
-    }
+    // A layer's own, or those of what is inside of it, in Keras's order.
+    for (const char *part :
+         {"", "cell/", "layer/", "layer/cell/", "forward_layer/",
+          "forward_layer/cell/", "backward_layer/", "backward_layer/cell/"})
+      for (size_t i = 0;; ++i) {
+        std::string name = part + ("vars/" + std::to_string(i));
+        auto it = content.datasets.find(group + "/" + name);
+        if (it == content.datasets.end())
+          break;
+        result.push_back({name, &it->second});
+      }
+    return result;
   }
   const std::vector<std::string> *names = content.list(group, "weight_names");
   if (!names)
@@ -133,6 +139,34 @@ std::vector<Candidate> WeightFinder::candidates(const KerasLayer &layer) {
         {name, it == content.datasets.end() ? nullptr : &it->second});
   }
   return result;
+}
+
+KerasPlace sinter::frontend::kerasPlaceOf(const LayerRecord &layer,
+                                          size_t parameter) {
+  const std::string &full = layer.parameters[parameter].name;
+  StringRef name = StringRef(full).rsplit('/').second;
+  std::string number = "vars/" + std::to_string(parameter);
+  if (isRecurrent(layer.config))
+    return {layer.config.name + "_cell/" + name.str(), "cell/" + number};
+  if (layer.config.name == "time_distributed")
+    return {name.str(), "layer/" + number};
+  if (layer.config.name != "bidirectional")
+    return {name.str(), number};
+  // The second half counts anew.
+  const bool isForward = name.consume_front("forward_");
+  if (!isForward) {
+    name.consume_front("backward_");
+    size_t before = 0;
+    for (const Parameter &other : layer.parameters)
+      before +=
+          StringRef(other.name).rsplit('/').second.starts_with("forward_");
+    number = "vars/" + std::to_string(parameter - before);
+  }
+  const std::string side = isForward ? "forward_" : "backward_";
+  const std::string kind = isForward ? layer.config.config("layer").name
+                                     : backwardLayer(layer.config).name;
+  return {side + kind + "/" + kind + "_cell/" + name.str(),
+          side + "layer/cell/" + number};
 }
 
 bool sinter::frontend::hasKerasWeights(Hdf5Content &content) {

@@ -16,6 +16,14 @@ takeKerasWeights(Hdf5Content &content, llvm::ArrayRef<KerasLayer> layers,
                  llvm::ArrayRef<LayerRecord> records,
                  std::vector<Offender> &offenders);
 
+/// Where Keras has a parameter inside of its layer's group: "kernel" in an HDF5
+/// file's, "vars/0" in an archive's; recurrent layers keep theirs in a cell,
+/// layers that wrap others in these.
+struct KerasPlace {
+  std::string byName, byNumber;
+};
+KerasPlace kerasPlaceOf(const LayerRecord &layer, size_t parameter);
+
 /// Whether a file has weights at all, in a layout that is known.
 bool hasKerasWeights(Hdf5Content &content);
 

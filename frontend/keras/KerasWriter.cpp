@@ -13,6 +13,7 @@
 #include "frontend/keras/Hdf5Writer.h"
 #include "frontend/keras/KerasJson.h"
 #include "frontend/keras/KerasPadding.h"
+#include "frontend/keras/KerasWeights.h"
 
 #include "llvm/ADT/STLExtras.h"
 
@@ -53,10 +54,6 @@ static std::optional<Network> networkOf(const ExportSource &source,
   return Network{std::move(model), std::move(json)};
 }
 
-static StringRef variableOf(const Parameter &parameter) {
-  return StringRef(parameter.name).rsplit('/').second;
-}
-
 static ExportResult reportFull(const std::string &path,
                                Diagnostics &diagnostics) {
   diagnostics.error({}, "cannot write " + path +
@@ -82,10 +79,9 @@ static void addLayerGroups(const ModelBuilder &model,
     file.group(group);
     names.push_back(layer.name);
     std::vector<std::string> variables;
-    for (const Parameter &parameter : layer.parameters) {
-      variables.push_back(
-          (model.name() + "/" + layer.name + "/" + variableOf(parameter))
-              .str());
+    for (size_t i = 0; i < layer.parameters.size(); ++i) {
+      variables.push_back((model.name() + "/" + layer.name + "/").str() +
+                          kerasPlaceOf(layer, i).byName);
       file.dataset(group + "/" + variables.back(), weight->shape,
                    weight->values);
       ++weight;
@@ -133,11 +129,11 @@ static std::string archivedWeights(const ModelBuilder &model,
   for (const LayerRecord &layer : model.layers()) {
     StringRef className =
         tableOf(Kind::Layer).find(layer.config.name)->className;
-    const std::string group = "/layers/" + namer.fresh(className) + "/vars";
-    file.group(group);
-    file.text(group, "name", layer.name);
+    const std::string group = "/layers/" + namer.fresh(className);
+    file.group(group + "/vars");
+    file.text(group + "/vars", "name", layer.name);
     for (size_t i = 0; i < layer.parameters.size(); ++i, ++weight)
-      file.dataset(group + "/" + std::to_string(i), weight->shape,
+      file.dataset(group + "/" + kerasPlaceOf(layer, i).byNumber, weight->shape,
                    weight->values);
   }
   file.group("/vars");
