@@ -554,6 +554,98 @@ std::vector<EntryInfo> volumeLayers() {
   };
 }
 
+// ---- Layers of sequences ----------------------------------------------------
+
+/// What lstm, gru and simple_rnn share; `own` are those of one alone.
+std::vector<ArgInfo> recurrentArgs(bool hasGates, std::vector<ArgInfo> own) {
+  std::vector<ArgInfo> args = {
+      {"units", Type::Integer, kRequired, "length of the state", kSize},
+      {"activation", Type::Activation, "tanh", "of the state"}};
+  if (hasGates)
+    args.push_back(
+        {"recurrent_activation", Type::Activation, "sigmoid", "of the gates"});
+  llvm::append_range(
+      args, std::vector<ArgInfo>{
+                kUseBias,
+                initializer("kernel_initializer", "glorot_uniform",
+                            "of the kernel (in, gates units)"),
+                initializer("recurrent_initializer", "orthogonal",
+                            "of the recurrent kernel (units, gates units)"),
+                initializer("bias_initializer", "zeros", "of the bias")});
+  llvm::append_range(args, own);
+  llvm::append_range(
+      args,
+      std::vector<ArgInfo>{
+          regularizer("kernel_regularizer", "penalty on the kernel"),
+          regularizer("recurrent_regularizer",
+                      "penalty on the recurrent kernel"),
+          regularizer("bias_regularizer", "penalty on the bias"),
+          unsupported("activity_regularizer", Type::Regularizer,
+                      "penalty on the result"),
+          unsupported("kernel_constraint", Type::Text,
+                      "projection of the kernel"),
+          unsupported("recurrent_constraint", Type::Text,
+                      "projection of the recurrent kernel"),
+          unsupported("bias_constraint", Type::Text, "projection of the bias"),
+          {"dropout", Type::Number, "0.0",
+           "in training: fraction of the input's features set to 0, the same "
+           "in all steps",
+           kFraction},
+          {"recurrent_dropout", Type::Number, "0.0",
+           "fraction of the state set to 0", kAny, kFixed},
+          {"return_sequences", Type::Bool, "false",
+           "the states of all steps instead of the last one's"},
+          {"return_state", Type::Bool, "false", "the last states, too", kAny,
+           kFixed},
+          {"go_backwards", Type::Bool, "false", "from the last step on"},
+          {"stateful", Type::Bool, "false",
+           "a batch goes on where the one before ended", kAny, kFixed},
+          {"unroll", Type::Bool, "false",
+           "no matter: steps are always written out"},
+          kTrainable});
+  return layer(std::move(args));
+}
+
+std::vector<EntryInfo> recurrentLayers() {
+  auto wrapped = [](StringRef doc) {
+    return ArgInfo{"layer", Type::Layer, kRequired, doc};
+  };
+  return {
+      {"lstm", "LSTM",
+       "a state and a memory with gates, updated step by step; `inputs` may "
+       "name both at the start, too",
+       recurrentArgs(/*hasGates=*/true,
+                     {{"unit_forget_bias", Type::Bool, "true",
+                       "the bias of the forget gate starts at 1"},
+                      {"peepholes", Type::Bool, "false",
+                       "gates see the memory (ONNX has this, Keras does "
+                       "not)"}})},
+      {"gru", "GRU",
+       "a state with gates, updated step by step; `inputs` may name it at the "
+       "start, too",
+       recurrentArgs(/*hasGates=*/true,
+                     {{"reset_after", Type::Bool, "true",
+                       "the reset gate works on the product with the state, "
+                       "which has a bias of its own"}})},
+      {"simple_rnn", "SimpleRNN",
+       "activation(x kernel + bias + state recurrent_kernel), step by step; "
+       "`inputs` may name the state at the start, too",
+       recurrentArgs(/*hasGates=*/false, {})},
+      {"bidirectional", "Bidirectional",
+       "a recurrent layer and a second one that walks the other way",
+       layer({wrapped("lstm, gru or simple_rnn"),
+              {"merge_mode", Type::Text, "concat", "how results are joined",
+               kAny, false, "concat|sum|mul|ave"},
+              {"backward_layer", Type::Layer, "null",
+               "the second layer; default: as the first"},
+              kTrainable})},
+      {"time_distributed", "TimeDistributed", "a layer on each step by itself",
+       layer({wrapped("of one input"), kTrainable})},
+      {"repeat_vector", "RepeatVector", "the input as each of n steps",
+       layer({{"n", Type::Integer, kRequired, "how many steps", kSize}})},
+  };
+}
+
 /// keras.ops. The classes name layers: exp, exp_1, ...
 std::vector<EntryInfo> operationLayers() {
   std::vector<EntryInfo> rows;
@@ -742,7 +834,6 @@ Table plainLayers() {
                    "dimension to join; 0 is the batch"}})},
       },
       {"alpha_dropout",
-       "bidirectional",
        "center_crop",
        "conv1d_transpose",
        "depthwise_conv1d",
@@ -750,9 +841,7 @@ Table plainLayers() {
        "einsum_dense",
        "gaussian_dropout",
        "group_normalization",
-       "gru",
        "lambda",
-       "lstm",
        "masking",
        "multi_head_attention",
        "normalization",
@@ -760,12 +849,9 @@ Table plainLayers() {
        "random_crop",
        "random_flip",
        "random_rotation",
-       "repeat_vector",
        "resizing",
        "rms_normalization",
        "separable_conv1d",
-       "simple_rnn",
-       "time_distributed",
        "unit_normalization"},
   };
 }
@@ -774,6 +860,7 @@ Table layers() {
   Table table = plainLayers();
   llvm::append_range(table.entries, imageLayers());
   llvm::append_range(table.entries, volumeLayers());
+  llvm::append_range(table.entries, recurrentLayers());
   llvm::append_range(table.entries, operationLayers());
   return table;
 }
@@ -881,12 +968,17 @@ Table initializers() {
                         ? ""
                         : "expected 'minval' to be at most 'maxval'";
            }},
+          {"orthogonal",
+           "",
+           "gain times random rows, or columns where these are fewer, at right "
+           "angles",
+           {{"gain", Type::Number, "1.0", "length of a row"}, kSeedArg}},
           {"truncated_normal",
            "",
            "normal, redrawn beyond two standard deviations",
            {mean, stddev, kSeedArg}},
       },
-      {"identity", "orthogonal", "stft", "variance_scaling"},
+      {"identity", "stft", "variance_scaling"},
   };
 }
 
@@ -1285,6 +1377,8 @@ Kind sinter::frontend::kindOf(Type type) {
     return Kind::Initializer;
   case Type::Regularizer:
     return Kind::Regularizer;
+  case Type::Layer:
+    return Kind::Layer;
   default:
     assert(type == Type::Schedule && "not the type of a config");
     return Kind::Schedule;
@@ -1370,6 +1464,7 @@ static const StringRef kTypeNames[] = {
     "an initializer",
     "a regularizer",
     "a learning rate or schedule",
+    "a layer",
 };
 
 std::string sinter::frontend::describe(const ArgInfo &arg) {

@@ -61,10 +61,11 @@ enum class Type {
   Triples,      // 1, [1, 2, 3] or [[1, 2], [3, 4], [5, 6]]: before and after
                 // All four: or one of the row's choices.
   ClassWeights, // a map from class numbers to numbers
-  Activation,   // the last four are configs from the table of that name
+  Activation,   // the last five are configs from the table of that name
   Initializer,
   Regularizer,
   Schedule,
+  Layer,
 };
 
 /// The values a number may have; both ends belong to it unless marked open.

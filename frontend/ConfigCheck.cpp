@@ -123,6 +123,7 @@ public:
     case Type::Initializer:
     case Type::Regularizer:
     case Type::Schedule:
+    case Type::Layer:
       return convertConfig(arg, value);
     default:
       if (std::optional<Value> result = convertScalar(arg.type, arg, value))

@@ -106,6 +106,9 @@ void GraphEmitter::emitState(const Parameter &parameter, mlir::Location loc) {
   if (given != weights.end())
     value = mlir::DenseElementsAttr::get(type,
                                          llvm::ArrayRef(given->second->values));
+  else if (!parameter.values.empty())
+    value =
+        mlir::DenseElementsAttr::get(type, llvm::ArrayRef(parameter.values));
   StateOp::create(builder, loc,
                   parameter.trainable ? Role::Parameter : Role::Frozen,
                   parameter.name, type, initial.init, llvm::APFloat(initial.a),

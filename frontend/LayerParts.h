@@ -77,6 +77,20 @@ VolumeWindow volumeConvolutionWindow(const Config &config, const Shape &volume);
 VolumeWindow volumeTransposedWindow(const Config &config, const Shape &volume);
 VolumeWindow volumePoolWindow(const Config &config, const Shape &volume);
 
+/// Rows that a kernel can count.
+inline constexpr int64_t kMostRows = 2147483647;
+/// Steps that a layer may be written out for.
+inline constexpr int64_t kMostSteps = 4096;
+
+/// lstm, gru, simple_rnn.
+bool isRecurrent(const Config &layer);
+/// How many tensors such a layer carries from step to step: h, or h and c.
+int64_t statesOf(const Config &cell);
+/// Whether a layer works on a sample's last dimension, whatever is before it.
+bool worksOnLastAxis(const Config &layer);
+/// The layer of a completed `bidirectional` that walks the other way.
+Config backwardLayer(const Config &bidirectional);
+
 /// The result has the operand's shape.
 std::string inferSame(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
 /// Operands of one rank, sizes of 1 stretched.
@@ -84,6 +98,8 @@ std::string inferBroadcast(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
 
 /// Functions of keras.ops.
 llvm::ArrayRef<LayerRule> operationLayerRules();
+/// lstm, gru, ..., and what wraps them.
+llvm::ArrayRef<LayerRule> recurrentLayerRules();
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<LayerRule> imageLayerRules();
 /// The same on volumes.

@@ -406,8 +406,9 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"minimum", Arity::Many, inferBroadcast, emitBinary<MinimumOp>},
       {"concatenate", Arity::Many, inferConcatenate, emitConcatenate},
   };
-  for (ArrayRef<LayerRule> table : {ArrayRef(rules), imageLayerRules(),
-                                    volumeLayerRules(), operationLayerRules()})
+  for (ArrayRef<LayerRule> table :
+       {ArrayRef(rules), imageLayerRules(), volumeLayerRules(),
+        operationLayerRules(), recurrentLayerRules()})
     for (const LayerRule &rule : table)
       if (rule.name == name)
         return &rule;

@@ -26,7 +26,12 @@ struct LayerEmitter {
 };
 
 /// How many inputs a layer takes.
-enum class Arity { None, One, Many /* at least two */ };
+enum class Arity {
+  None,
+  One,
+  Some, // at least one: the rule judges the others
+  Many, // at least two
+};
 
 struct LayerRule {
   llvm::StringRef name; // as in the catalog

@@ -144,7 +144,9 @@ static std::string inferLayer(LayerRecord &record,
       return formatv("expected 'inputs' with at least 2 layers, got {0}",
                      inputs.size());
     const size_t wanted = rule->arity == Arity::None ? 0 : 1;
-    if (rule->arity != Arity::Many && inputs.size() != wanted)
+    const bool isOpen = rule->arity == Arity::Many ||
+                        (rule->arity == Arity::Some && !inputs.empty());
+    if (!isOpen && inputs.size() != wanted)
       return formatv("expected {0} input{1}, got {2}", wanted,
                      wanted == 1 ? "" : "s", inputs.size());
     if (std::string wrong = rule->infer(record, inputs); !wrong.empty())

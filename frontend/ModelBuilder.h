@@ -58,6 +58,8 @@ struct Parameter {
   Config initializer;
   std::optional<Config> regularizer = std::nullopt;
   bool trainable = true;
+  /// First values in place of the initializer's; or none.
+  std::vector<float> values = {};
 };
 
 /// One layer as built, for the emitter and the summary.

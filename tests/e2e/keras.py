@@ -450,6 +450,101 @@ metrics: [accuracy, {top_k_categorical_accuracy: {k: 3, name: top3}}]
                   for path in (spec, e2e.scratch("wide1/spec.yaml"))]
         self.assertEqual(*graphs)
 
+    def test_recurrent_layers_come_back(self):
+        spec = e2e.write("steps.yaml", """
+model: steps
+input: {shape: [6, 4]}
+layers:
+  - lstm: {units: 3, return_sequences: true, activation: relu, dropout: 0.1,
+           kernel_regularizer: {l2: 0.01}, name: memory}
+  - bidirectional: {layer: {gru: {units: 2, return_sequences: true}},
+                    merge_mode: sum}
+  - bidirectional: {layer: {lstm: {units: 2, return_sequences: true}},
+      backward_layer: {lstm: {units: 2, return_sequences: true,
+                              go_backwards: true, use_bias: false}}}
+  - time_distributed: {layer: {dense: {units: 3, activation: tanh}}}
+  - gru: {units: 5, reset_after: false, go_backwards: true,
+          recurrent_initializer: {orthogonal: {gain: 0.5}}}
+  - repeat_vector: 4
+  - simple_rnn: {units: 2, use_bias: false}
+  - dense: {units: 3, activation: softmax}
+loss: sparse_categorical_crossentropy
+optimizer: {adam: {learning_rate: 0.01}}
+""")
+        weights = random_weights(spec)
+        for ending in ".h5", ".keras":
+            path = e2e.scratch("steps" + ending)
+            sinter("export", "--spec", spec, "--weights", weights, "-o", path)
+            _, values = import_model(path, "steps" + ending + ".d")
+            self.assertEqual(values, e2e.read_safetensors(weights))
+            graphs = [re.sub(r"bound \d+", "", e2e.run(
+                e2e.tool("sinter"), "dump", one, "--stage", "graph"))
+                      for one in (spec, e2e.scratch(
+                          "steps" + ending + ".d/spec.yaml"))]
+            self.assertEqual(*graphs)
+        with self.maker.h5py.File(e2e.scratch("steps.h5"), "r") as file:
+            root = file["model_weights"]
+            self.assertEqual(
+                list(root["memory"].attrs["weight_names"]),
+                [f"steps/memory/lstm_cell/{name}" for name in
+                 ("kernel", "recurrent_kernel", "bias")])
+            self.assertEqual(
+                list(root["bidirectional"].attrs["weight_names"]),
+                [f"steps/bidirectional/{side}_gru/gru_cell/{name}"
+                 for side in ("forward", "backward")
+                 for name in ("kernel", "recurrent_kernel", "bias")])
+
+    def test_cells(self):
+        """Where versions of Keras have the weights of recurrent layers."""
+        ramp = self.maker.ramp
+        model = sequential(
+            ("LSTM", {"name": "memory", "units": 2, "return_sequences": True,
+                      "implementation": 2, "time_major": False,
+                      "recurrent_activation": "sigmoid"}),
+            ("Bidirectional", {"name": "both", "merge_mode": "concat", "layer": {
+                "class_name": "GRU", "config": {
+                    "name": "gru", "units": 2, "reset_after": True}}}),
+            shape=(5, 3))
+        lstm = [ramp(3, 8), ramp(2, 8), ramp(8)]
+        gru = [[x + side for x in (ramp(2, 6), ramp(2, 6), ramp(2, 6))]
+               for side in (1, 2)]
+        names = ("kernel", "recurrent_kernel", "bias")
+
+        def check(path):
+            spec, weights = import_model(path, os.path.basename(path) + ".d")
+            self.assertIn("lstm: {units: 2, return_sequences: true, name: "
+                          "memory}", spec)
+            self.assertIn("bidirectional: {layer: {gru: {units: 2}}", spec)
+            for name, array in zip(names, lstm):
+                self.assertEqual(weights["memory/" + name][1],
+                                 tuple(map(float, array.flat)))
+            for side, arrays in zip(("forward", "backward"), gru):
+                for name, array in zip(names, arrays):
+                    self.assertEqual(weights[f"both/{side}_{name}"][1],
+                                     tuple(map(float, array.flat)))
+        for i, (cell, inner) in enumerate([
+                ("memory/lstm_cell_3/", "both/{}_gru/gru_cell_4/"),
+                ("memory/", "both/{}_gru/"),
+                ("made/memory/lstm_cell/", "made/both/{}_gru/gru_cell/")]):
+            check(self.maker.whole(f"cells{i}.h5", model, {
+                "memory": {f"{cell}{n}:0": a for n, a in zip(names, lstm)},
+                "both": {f"{inner.format(side)}{n}:0": a
+                         for side, arrays in zip(("forward", "backward"), gru)
+                         for n, a in zip(names, arrays)}}, version="2.15.0"))
+        path = e2e.scratch("cells.keras")
+        inside = e2e.scratch("cells.weights.h5")
+        with self.maker.h5py.File(inside, "w") as file:
+            for i in range(3):
+                file[f"layers/lstm/cell/vars/{i}"] = lstm[i]
+                for side, arrays in zip(("forward", "backward"), gru):
+                    file[f"layers/bidirectional/{side}_layer/cell/vars/{i}"] = (
+                        arrays[i])
+        with zipfile.ZipFile(path, "w") as file:
+            file.writestr("metadata.json", '{"keras_version": "3.1.1"}')
+            file.writestr("config.json", json.dumps(model))
+            file.write(inside, "model.weights.h5")
+        check(path)
+
     def test_spellings_of_keras_2(self):
         """Forms that files of TensorFlow 1.x to Keras 2.15 have."""
         model = {"class_name": "Sequential", "config": [
@@ -699,7 +794,7 @@ class Faults(unittest.TestCase):
 
     def test_all_offenders_at_once(self):
         message = self.refuse(
-            self.json(("LSTM", {"name": "memory", "units": 3}),
+            self.json(("ConvLSTM2D", {"name": "memory", "filters": 3}),
                       ("Lambda", {"name": "code"}),
                       ("MyLayer", {"name": "mine"}),
                       dense("limited", kernel_constraint={
@@ -710,7 +805,7 @@ class Faults(unittest.TestCase):
                       dense("odd", activation="sparsemax"),
                       dense("typed", dtype={"class_name": "DTypePolicy",
                                             "config": {"name": "int4"}})),
-            "wrong.json: error: layer 'memory' (LSTM): the layer is not "
+            "wrong.json: error: layer 'memory' (ConvLSTM2D): the layer is not "
             "supported yet",
             "layer 'code' (Lambda): it runs Python code",
             "layer 'mine' (MyLayer): no layer of Keras",

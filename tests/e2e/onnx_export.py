@@ -102,6 +102,42 @@ CASES = {
         - parameter: {shape: [2, 2, 2], name: q}
         - max_pooling2d: {pool_size: 2, strides: 2, inputs: sum, name: n, padding: same}
         - maximum: {inputs: [q, n]}"""),
+    "lstm": ([7, 3], "lstm: 5"),
+    "lstm_sequences": ([7, 3], """
+        - lstm: {units: 5, return_sequences: true, use_bias: false}
+        - lstm: {units: 4, peepholes: true, activation: softsign}"""),
+    "lstm_backwards": ([7, 3],
+                       "lstm: {units: 5, return_sequences: true, "
+                       "go_backwards: true, recurrent_activation: hard_sigmoid}"),
+    "lstm_state": ([7, 3], """
+        - flatten: {name: flat}
+        - dense: {units: 5, activation: tanh, name: h}
+        - dense: {units: 5, name: c, inputs: flat}
+        - lstm: {units: 5, inputs: [input, h, c]}"""),
+    "gru": ([7, 3], "gru: 5"),
+    "gru_reset_first": ([7, 3], """
+        - gru: {units: 5, return_sequences: true, reset_after: false}
+        - gru: {units: 4, go_backwards: true, activation: relu}"""),
+    "simple_rnn": ([7, 3], """
+        - simple_rnn: {units: 5, return_sequences: true, activation: linear}
+        - simple_rnn: {units: 4, go_backwards: true}"""),
+    "bidirectional": ([6, 4], """
+        - bidirectional: {layer: {lstm: {units: 3, return_sequences: true}}}
+        - bidirectional: {layer: {gru: {units: 3, return_sequences: true}},
+                          merge_mode: sum}
+        - bidirectional: {layer: {lstm: {units: 3, return_sequences: true,
+                                         go_backwards: true}}}
+        - bidirectional: {layer: {simple_rnn: {units: 2}}, merge_mode: mul}"""),
+    "bidirectional_last": ([6, 4], """
+        - bidirectional: {layer: {gru: 3}}
+        - repeat_vector: 4
+        - bidirectional: {layer: {lstm: {units: 3, go_backwards: true}},
+                          merge_mode: ave}"""),
+    "time_distributed": ([6, 4], """
+        - time_distributed: {layer: {dense: {units: 5, activation: softmax}}}
+        - time_distributed: {dropout: 0.5}
+        - simple_rnn: 3
+        - repeat_vector: 2"""),
     "embedding": ([6], "embedding: {input_dim: 20, output_dim: 5}"),
     "embedding_pool": ([6], """
         - embedding: {input_dim: 20, output_dim: 5}

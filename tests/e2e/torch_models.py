@@ -8,7 +8,7 @@ PyTorch computes in double precision.
 
     torch_models.py               some networks, as in the test suite
     torch_models.py --all         50 networks of images, 20 of sequences, 20 of
-                                  volumes
+                                  volumes, 40 recurrent ones
     torch_models.py --model SEED  one of each
 
 Two engines: the reference interpreter runs the train stage in double precision
@@ -625,10 +625,186 @@ class Volumes(Network):
         self.dense(self.classes, "softmax")
 
 
+def walk(t, w, prefix, cell, x, states=()):
+    """What each step of a recurrent layer gives, by Keras's formulas."""
+    kind, units = cell["kind"], cell["units"]
+    act = ACTIVATIONS[cell["activation"]]
+    gate = ACTIVATIONS[cell.get("recurrent_activation", "sigmoid")]
+    kernel, own = w[prefix + "kernel"], w[prefix + "recurrent_kernel"]
+    bias = w.get(prefix + "bias")
+    zeros = x.new_zeros(len(x), units)
+    h, c = (*states, zeros)[:2] if states else (zeros, zeros)
+    split = kind == "gru" and cell["reset_after"]
+    if bias is None:
+        bias = x.new_zeros((2, 3 * units) if split else kernel.shape[1])
+    steps = range(x.shape[1])
+    results = []
+    for step in reversed(steps) if cell["go_backwards"] else steps:
+        z = x[:, step] @ kernel + (bias[0] if split else bias)
+        if kind == "simple_rnn":
+            h = act(t, z + h @ own)
+        elif kind == "lstm":
+            i, f, g, o = (z + h @ own).split(units, 1)
+            peep = w.get(prefix + "peephole")
+            if peep is not None:
+                i, f = i + c * peep[0], f + c * peep[1]
+            c = gate(t, f) * c + gate(t, i) * act(t, g)
+            if peep is not None:
+                o = o + c * peep[2]
+            h = gate(t, o) * act(t, c)
+        else:
+            xz, xr, xh = z.split(units, 1)
+            if split:
+                hz, hr, hh = (h @ own + bias[1]).split(units, 1)
+                update, reset = gate(t, xz + hz), gate(t, xr + hr)
+                new = act(t, xh + reset * hh)
+            else:
+                update = gate(t, xz + h @ own[:, :units])
+                reset = gate(t, xr + h @ own[:, units:2 * units])
+                new = act(t, xh + (reset * h) @ own[:, 2 * units:])
+            h = update * h + (1 - update) * new
+        results.append(h)
+    return results
+
+
+class Recurrent(Network):
+    """Sequences of numbers through recurrent layers and what wraps them."""
+
+    def cell(self, kind, units, sequences):
+        cell = {"units": units, "use_bias": self.pick(True, True, False),
+                "activation": self.pick("tanh", "tanh", "tanh", "relu",
+                                        "softplus"),
+                "go_backwards": self.pick(False, False, True),
+                "return_sequences": sequences}
+        if kind != "simple_rnn":
+            cell["recurrent_activation"] = self.pick("sigmoid", "sigmoid",
+                                                     "tanh")
+        if kind == "gru":
+            cell["reset_after"] = self.pick(True, False)
+        if kind == "lstm":
+            cell["peepholes"] = self.pick(False, False, True)
+        return cell
+
+    def cell_parameters(self, name, prefix, kind, cell):
+        units = cell["units"]
+        width = units * {"simple_rnn": 1, "gru": 3, "lstm": 4}[kind]
+        self.parameter(name, prefix + "kernel", (self.shape[-1], width))
+        recurrent = self.parameter(name, prefix + "recurrent_kernel",
+                                   (units, width))
+        if cell["use_bias"]:
+            shape = (2, width) if cell.get("reset_after") else (width,)
+            self.parameter(name, prefix + "bias", shape, -0.3, 0.3)
+        if cell.get("peepholes"):
+            self.parameter(name, prefix + "peephole", (3, units), -0.3, 0.3)
+        return recurrent
+
+    def recurrent(self, sequences):
+        kind = self.pick("lstm", "lstm", "gru", "gru", "simple_rnn")
+        units = self.pick(1, 3, 8, 17)
+        inputs = [self.last]
+        if self.pick(False, False, True):  # a state to start with
+            self.layer("global_average_pooling1d", {}, self.shape[-1:],
+                       lambda t, w, x: x.mean(1))
+            self.dense(units, "tanh")
+            inputs += [self.last] * (2 if kind == "lstm" else 1)
+            self.last = inputs[0]
+        cell = self.cell(kind, units, sequences)
+        name = f"{kind}_{self.next_name}"
+        recurrent = self.cell_parameters(name, "", kind, cell)
+        arguments = dict(cell)
+        if self.pick(False, False, True):
+            arguments["recurrent_regularizer"] = {"l2": 0.01}
+            self.penalties.append((recurrent, 0.01))
+        steps = self.shape[0]
+        cell["kind"] = kind
+
+        def run(t, w, x, *first):
+            results = walk(t, w, name + "/", cell, x, first)
+            return t.stack(results, 1) if sequences else results[-1]
+        self.layer(kind, arguments,
+                   (steps, units) if sequences else (units,), run, inputs)
+
+    def bidirectional(self, sequences):
+        kind = self.pick("lstm", "gru", "simple_rnn")
+        units, mode = self.pick(2, 5), self.pick("concat", "concat", "sum",
+                                                 "mul", "ave")
+        cell = self.cell(kind, units, sequences)
+        name = "bidirectional_" + self.next_name
+        for side in ("forward_", "backward_"):
+            self.cell_parameters(name, side, kind, cell)
+        merge = {"concat": lambda t, a, b: t.cat((a, b), -1),
+                 "sum": lambda t, a, b: a + b, "mul": lambda t, a, b: a * b,
+                 "ave": lambda t, a, b: (a + b) / 2}[mode]
+        width = units * (2 if mode == "concat" else 1)
+        steps, arguments = self.shape[0], dict(cell)
+        there = dict(cell, kind=kind)
+        back = dict(there, go_backwards=not cell["go_backwards"])
+
+        def run(t, w, x):
+            a = walk(t, w, name + "/forward_", there, x)
+            b = walk(t, w, name + "/backward_", back, x)
+            if not sequences:
+                return merge(t, a[-1], b[-1])
+            return merge(t, t.stack(a, 1), t.stack(b[::-1], 1))
+        self.layer("bidirectional",
+                   {"layer": {kind: arguments}, "merge_mode": mode},
+                   (steps, width) if sequences else (width,), run)
+
+    def time_distributed(self):
+        steps, features = self.shape
+        name, units = "time_distributed_" + self.next_name, self.pick(3, 6)
+        kernel = self.parameter(name, "kernel", (features, units))
+        bias = self.parameter(name, "bias", (units,), -0.1, 0.1)
+        self.layer("time_distributed",
+                   {"layer": {"dense": {"units": units,
+                                        "activation": "tanh"}}},
+                   (steps, units),
+                   lambda t, w, x: t.tanh(x @ w[kernel] + w[bias]))
+
+    def convolve_steps(self):
+        """A layer that is written out for each step."""
+        steps, features = self.shape
+        self.layer("reshape", {"target_shape": [steps, features, 1]},
+                   (steps, features, 1), lambda t, w, x: x[..., None])
+        name = "time_distributed_" + self.next_name
+        kernel = self.parameter(name, "kernel", (2, 1, 3))
+        bias = self.parameter(name, "bias", (3,), -0.1, 0.1)
+
+        def run(t, w, x):
+            x = t.nn.functional.pad(x, (0, 0, 1, 0))
+            y = t.stack((x[:, :, :-1, 0], x[:, :, 1:, 0]), -1)
+            return y @ w[kernel][:, 0] + w[bias]
+        self.layer("time_distributed",
+                   {"layer": {"conv1d": {"filters": 3, "kernel_size": 2,
+                                         "padding": "causal"}}},
+                   (steps, features, 3), run)
+        self.layer("reshape", {"target_shape": [steps, features * 3]},
+                   (steps, features * 3),
+                   lambda t, w, x: x.reshape(len(x), steps, -1))
+
+    def make(self):
+        self.last = "input"
+        steps = self.pick(1, 2, 5, 12)
+        self.shapes["input"] = self.input = (steps, self.pick(1, 4, 19))
+        if self.pick(False, False, True):
+            self.pick(self.time_distributed, self.convolve_steps)()
+        for _ in range(self.pick(0, 1)):
+            self.pick(self.recurrent, self.bidirectional)(True)
+        if self.pick(False, False, True):
+            self.recurrent(False)
+            repeats = self.pick(1, 4)
+            self.layer("repeat_vector", {"n": repeats},
+                       (repeats, *self.shape),
+                       lambda t, w, x: x[:, None].expand(-1, repeats, -1))
+        self.pick(self.recurrent, self.recurrent, self.bidirectional)(False)
+        self.dense(self.classes, "softmax")
+
+
 class TorchModels(unittest.TestCase):
     networks = [(Network, seed) for seed in range(8)] + [
         (Sequences, seed) for seed in range(4)] + [
-        (Volumes, seed) for seed in range(4)]
+        (Volumes, seed) for seed in range(4)] + [
+        (Recurrent, seed) for seed in range(8)]
 
     @classmethod
     def setUpClass(cls):
@@ -782,10 +958,12 @@ if __name__ == "__main__":
         sys.argv.remove("--all")
         TorchModels.networks = [(Network, seed) for seed in range(50)] + [
             (Sequences, seed) for seed in range(20)] + [
-            (Volumes, seed) for seed in range(20)]
+            (Volumes, seed) for seed in range(20)] + [
+            (Recurrent, seed) for seed in range(40)]
     if "--model" in sys.argv:
         at = sys.argv.index("--model")
         TorchModels.networks = [(kind, int(sys.argv[at + 1]))
-                                for kind in (Network, Sequences, Volumes)]
+                                for kind in (Network, Sequences, Volumes,
+                                             Recurrent)]
         del sys.argv[at:at + 2]
     e2e.main()
