@@ -105,6 +105,16 @@ Result reshaped(const Constant &x, Dims dims) {
 
 Result foldIdentity(const Folding &f) { return f[0]; }
 
+Result foldDropout(const Folding &f) {
+  if (f.inputs.size() > 1)
+    return std::nullopt; // maybe in training
+  Constant mask = f[0];
+  mask.type = ElementType::Bool;
+  mask.values = std::vector<int64_t>(f[0].size(), 1);
+  f.others = {std::move(mask)};
+  return f[0];
+}
+
 Result foldConstant(const Folding &f) {
   if (const Attribute *value = f.find("value");
       value && value->kind == Attribute::Kind::Tensor)
@@ -886,7 +896,7 @@ std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
                                        std::string &wrong) {
   static const Rule rules[] = {
       {"Identity", 1, foldIdentity},
-      {"Dropout", 1, foldIdentity},
+      {"Dropout", 1, foldDropout},
       {"Constant", 0, foldConstant},
       {"ConstantOfShape", 1, foldConstantOfShape},
       {"Gather", 2, foldGather},

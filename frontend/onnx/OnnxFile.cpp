@@ -140,6 +140,7 @@ class Reader {
 public:
   explicit Reader(Diagnostics &diagnostics) : diagnostics(diagnostics) {}
 
+  std::optional<Graph> readBody(const ::onnx::GraphProto &proto);
   std::optional<Graph> read(const ::onnx::ModelProto &model);
   bool readTensor(const ::onnx::TensorProto &proto, const std::string &what,
                   Constant &result);
@@ -378,18 +379,31 @@ Attribute Reader::readAttribute(const ::onnx::AttributeProto &proto,
     result.kind = Attribute::Kind::Texts;
     result.texts.assign(proto.strings().begin(), proto.strings().end());
     break;
+  case Proto::GRAPH: {
+    // What is wrong with it is told when its node is refused by name.
+    Diagnostics own(diagnostics.fileName().str());
+    if (std::optional<Graph> body = Reader(own).readBody(proto.g()))
+      result.body = std::make_shared<const Graph>(std::move(*body));
+    break;
+  }
   default:
-    break; // graphs and the like: ops that need them are refused by name
+    break; // lists of graphs and the like: ops that need them are refused
   }
   return result;
 }
 
 void Reader::readOpset(const ::onnx::ModelProto &model) {
   const int64_t oldest = 1, newest = 22;
+  std::string other;
   for (const ::onnx::OperatorSetIdProto &set : model.opset_import())
     if (set.domain().empty() || set.domain() == "ai.onnx")
       graph.opset = set.version();
-  if (graph.opset < oldest || graph.opset > newest)
+    else
+      other = set.domain();
+  if (graph.opset == 0 && !other.empty())
+    error("expected ops of the standard domain, got a model of '" +
+          printable(other) + "' alone, whose ops are not supported");
+  else if (graph.opset < oldest || graph.opset > newest)
     error(formatv("expected a model of operator set {0} to {1}, got {2}; "
                   "onnx.version_converter can convert it",
                   oldest, newest, graph.opset));
@@ -496,6 +510,15 @@ void Reader::checkOrder() {
   for (const Port &output : graph.outputs)
     if (!defined.count(output.name))
       error("nothing defines the output '" + printable(output.name) + "'");
+}
+
+std::optional<Graph> Reader::readBody(const ::onnx::GraphProto &proto) {
+  readInitializers(proto);
+  readPorts(proto);
+  readNodes(proto);
+  if (diagnostics.hasErrors())
+    return std::nullopt;
+  return std::move(graph);
 }
 
 std::optional<Graph> Reader::read(const ::onnx::ModelProto &model) {

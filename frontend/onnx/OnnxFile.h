@@ -17,6 +17,7 @@
 #include "frontend/Diagnostics.h"
 
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -75,6 +76,8 @@ struct Constant {
   static Constant ofIntegers(std::vector<int64_t> values);
 };
 
+struct Graph;
+
 struct Attribute {
   enum class Kind { Float, Int, Text, Tensor, Floats, Ints, Texts, Other };
   Kind kind = Kind::Other;
@@ -85,6 +88,9 @@ struct Attribute {
   std::vector<double> numbers;
   std::vector<int64_t> integers;
   std::vector<std::string> texts;
+  /// A graph of If, Loop or Scan, if it could be read; it may use what is
+  /// defined outside of it.
+  std::shared_ptr<const Graph> body;
 };
 
 struct Node {

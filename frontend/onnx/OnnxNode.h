@@ -25,12 +25,15 @@ namespace sinter::frontend::onnx {
 enum class Order { AsInFile, ChannelsLast };
 
 struct Operand {
-  /// Set for constants; `tensor` for layers. Neither: its maker was refused.
+  /// Set for constants; `tensor` for layers. Neither, nor `elements`: its maker
+  /// was refused.
   std::shared_ptr<const Constant> constant;
   /// The initializer that it is, perhaps reshaped on the way; or "".
   std::string initializer;
   Tensor tensor;
   Order order = Order::AsInFile;
+  /// Set for a sequence, whose length is known at import.
+  std::shared_ptr<const std::vector<Operand>> elements;
   ElementType type = ElementType::Float; // in the file; f32 in the layers
   /// A sample without axes. The layer has one, of size 1.
   bool isScalar = false;
@@ -39,6 +42,7 @@ struct Operand {
   int64_t batchAt = 0;
 
   bool isConstant() const { return constant != nullptr; }
+  bool isSequence() const { return elements != nullptr; }
 };
 
 /// What is built while nodes are read.
@@ -137,6 +141,8 @@ public:
   // ---- Layers
   /// The result of a layer, which must be there.
   Tensor tensor(size_t index, Order order = Order::AsInFile);
+  Tensor tensorOf(const Operand &operand, Order order = Order::AsInFile);
+  Dims dimsOf(const Operand &operand) const { return import.dimsOf(operand); }
   /// Adds a layer, named after the node or after the weight's initializer. The
   /// config has no name and no inputs. Null after an error, which is reported.
   Tensor layer(Config config, llvm::ArrayRef<Tensor> inputs,
@@ -194,6 +200,8 @@ struct OpRule {
 /// The rules of an op of the standard domain, in the order in which they are
 /// tried.
 std::vector<const OpRule *> findOpRules(llvm::StringRef op);
+/// Why an op without rules has none, and what to do about it.
+std::pair<std::string, std::string> whyUnsupported(llvm::StringRef op);
 
 } // namespace sinter::frontend::onnx
 

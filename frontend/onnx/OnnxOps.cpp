@@ -227,9 +227,49 @@ std::vector<const OpRule *> onnx::findOpRules(StringRef op) {
        {layerOpRules(), elementwiseRules(), reductionRules(), windowRules(),
         poolingRules(), quantizedRules(), signalRules(), samplingRules(),
         shapeRules(), weightRules(), indexRules(), productRules(), orderRules(),
-        statisticsRules(), resizeRules(), recurrentRules()})
+        sequenceRules(), statisticsRules(), resizeRules(), recurrentRules()})
     for (const OpRule &rule : table)
       if (rule.op == op)
         found.push_back(&rule);
   return found;
+}
+
+std::pair<std::string, std::string> onnx::whyUnsupported(StringRef op) {
+  static const struct {
+    std::vector<StringRef> ops;
+    const char *why, *hint;
+  } kinds[] = {
+      {{"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike",
+        "RandomUniform", "RandomUniformLike"},
+       "its results are random, and a compiled network gives the same answer "
+       "to "
+       "the same input",
+       "make the random numbers an input of the graph"},
+      {{"NonMaxSuppression", "NonZero", "Unique"},
+       "the size of its result depends on what its operands hold; here, sizes "
+       "are known when the network is compiled",
+       "cut the graph before it and do it in the application"},
+      {{"RegexFullMatch", "StringConcat", "StringNormalizer", "StringSplit",
+        "TfIdfVectorizer"},
+       "it works on text or its words; networks here compute with numbers",
+       "cut the graph behind it and do it in the application"},
+      {{"If", "Loop", "Scan", "SequenceMap"},
+       "it is written out only where its condition, the number of iterations "
+       "(20000 nodes at most) or the length of what is scanned is constant",
+       "export the model with the branch or the loop resolved: tracing does "
+       "so, "
+       "and so do simplifiers of ONNX graphs"},
+      {{"Optional", "OptionalGetElement", "OptionalHasElement"},
+       "optional values are not supported",
+       "export the model with tensors in their place"},
+      {{"GRU", "LSTM", "RNN"},
+       "recurrent ops are not supported",
+       "export the model with its steps written out"},
+  };
+  for (const auto &kind : kinds)
+    if (llvm::is_contained(kind.ops, op))
+      return {kind.why, kind.hint};
+  return {"the op is not supported",
+          "export the model with standard ops that `sinter import` knows, or "
+          "cut the graph before it"};
 }

@@ -1,10 +1,11 @@
 // OnnxPooling.cpp - rules of pooling.
 //
-// Most of it is a layer. What the layers have no argument for (dilations, the
-// places of maxima, averages that count the padding of windows that are cut
-// off) is composed: for each tap of the window, the strided part of the padded
-// image that it sees, and then the maximum or the sum over the taps.
-// Known weakness: so windows of more than 64 taps are refused in these cases.
+// Most of it is a layer. What the layers have no argument for is composed. A
+// dilated maximum is one along each axis in turn, of 2, 4, 8, ... neighbours.
+// Places of maxima, and means of dilated windows or of some that are cut off:
+// for each tap of the window, the strided part of the padded image that it
+// sees, and then the first of the largest, or the sum, over the taps.
+// Known weakness: so windows of more than 64 taps are refused in the latter.
 #include "frontend/onnx/OnnxRuleParts.h"
 #include "frontend/onnx/OnnxWindowParts.h"
 
@@ -66,13 +67,32 @@ static Tensor seenBy(NodeReader &n, Tensor x, const Windows &w,
   return n.layer(std::move(config), x);
 }
 
+/// The maximum of each dilated window of the padded image.
+static Tensor mostOfEach(NodeReader &n, Tensor x, const Windows &w) {
+  const size_t space = w.taps.size();
+  for (size_t axis = 0; axis < space; ++axis)
+    for (int64_t have = 1; have < w.taps[axis] && x;) {
+      const int64_t more = std::min(have, w.taps[axis] - have),
+                    shift = more * w.dilations[axis];
+      Shape shape = n.shapeOf(x);
+      shape[axis] -= shift;
+      std::vector<int64_t> starts(space + 1, 0);
+      Tensor first = sliced(n, x, starts, shape);
+      starts[axis] = shift;
+      x = n.layer(Config("maximum"), {first, sliced(n, x, starts, shape)});
+      have += more;
+    }
+  return seenBy(n, x, w, std::vector<int64_t>(space, 0));
+}
+
 static bool hasFewTaps(NodeReader &n, const Windows &w) {
   int64_t count = 1;
   for (int64_t taps : w.taps)
     count *= std::min<int64_t>(taps, kMostTaps + 1);
   if (count > kMostTaps)
-    n.refuse(formatv("expected windows of at most {0} pixels where they are "
-                     "dilated or their places are asked for, got {1}",
+    n.refuse(formatv("expected windows of at most {0} pixels where the places "
+                     "of maxima or means of dilated windows are asked for, got "
+                     "{1}",
                      kMostTaps, dimsToText(w.taps)));
   return count <= kMostTaps;
 }
@@ -135,33 +155,27 @@ static void readMaxPool(NodeReader &n) {
   if (!wantsPlaces && !isDilated)
     return imagesResult(
         n, n.layer(poolConfig("max_pooling", *w, w->padding()), x));
+  if (!wantsPlaces)
+    return imagesResult(n, mostOfEach(n, padded(n, x, *w, -INFINITY), *w));
   if (!hasFewTaps(n, *w))
     return;
-  if (wantsPlaces && n.lead() == 1)
+  if (n.lead() == 1)
     return n.refuse("the places of maxima are counted in the whole batch");
-  if (wantsPlaces && *onnx::countElements(n.shapeOf(x)) > 1 << 24)
+  if (*onnx::countElements(n.shapeOf(x)) > 1 << 24)
     return n.refuse("expected at most 2^24 elements, whose places are exact in "
                     "float32");
-  Tensor places;
-  if (wantsPlaces)
-    places = padded(n, n.frozen(fileIndices(n, n.shapeOf(x))), *w, 0);
+  Tensor places = padded(n, n.frozen(fileIndices(n, n.shapeOf(x))), *w, 0);
   x = padded(n, x, *w, -INFINITY);
   Tensor most, place;
   std::vector<int64_t> tap(w->taps.size(), 0);
   do {
-    Tensor now = seenBy(n, x, *w, tap);
-    if (!wantsPlaces) {
-      most = most ? n.layer(Config("maximum"), {most, now}) : now;
-      continue;
-    }
-    Tensor here = seenBy(n, places, *w, tap);
+    Tensor now = seenBy(n, x, *w, tap), here = seenBy(n, places, *w, tap);
     Tensor isMore = most ? n.layer(Config("greater"), {now, most}) : Tensor();
     place = most ? n.layer(Config("where"), {isMore, here, place}) : here;
     most = most ? n.layer(Config("where"), {isMore, now, most}) : now;
   } while (next(tap, w->taps));
   imagesResult(n, most);
-  if (wantsPlaces)
-    imagesResult(n, place, 1);
+  imagesResult(n, place, 1);
 }
 
 /// Each element goes to its place among zeros.

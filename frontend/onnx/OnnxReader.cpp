@@ -7,6 +7,7 @@
 #include "frontend/onnx/OnnxReader.h"
 
 #include "frontend/Layers.h"
+#include "frontend/onnx/OnnxBodies.h"
 #include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxNode.h"
 #include "frontend/onnx/OnnxPatterns.h"
@@ -174,7 +175,10 @@ const Shape &NodeReader::shapeOf(Tensor tensor) const {
 }
 
 Tensor NodeReader::tensor(size_t index, Order order) {
-  const Operand &operand = input(index);
+  return tensorOf(input(index), order);
+}
+
+Tensor NodeReader::tensorOf(const Operand &operand, Order order) {
   if (operand.isConstant())
     return parameter(
         operand, static_cast<int64_t>(operand.constant->dims.size()) - lead(),
@@ -775,7 +779,7 @@ void GraphReader::readNode(const Node &node) {
   // Until its rule says otherwise, its results are unknown.
   auto unknown = [&](const std::string &name) {
     const Operand &operand = import.operands.at(name);
-    return !operand.isConstant() && !operand.tensor;
+    return !operand.isConstant() && !operand.tensor && !operand.isSequence();
   };
   const bool blind = llvm::any_of(node.inputs, [&](const std::string &input) {
     return !input.empty() && unknown(input);
@@ -787,15 +791,25 @@ void GraphReader::readNode(const Node &node) {
   std::vector<const OpRule *> rules;
   if (node.domain.empty())
     rules = findOpRules(node.op);
+  const bool takesSequences = StringRef(node.op).starts_with("Sequence") ||
+                              node.op == "ConcatFromSequence" ||
+                              node.op == "Identity";
+  if (!takesSequences &&
+      llvm::any_of(node.inputs, [&](const std::string &input) {
+        return !input.empty() && import.operands.at(input).isSequence();
+      }))
+    return reader.refuse("expected tensors, got a sequence of them");
   if (!blind && fold(node))
     return;
-  if (rules.empty())
+  if (rules.empty() && !node.domain.empty())
     return reader.refuse(
-        node.domain.empty() ? "the op is not supported"
-                            : "ops of domain '" + printable(node.domain) +
-                                  "' are not supported",
+        "ops of domain '" + printable(node.domain) + "' are not supported",
         "export the model with standard ops that `sinter import` knows, or cut "
         "the graph before it");
+  if (rules.empty()) {
+    auto [why, hint] = whyUnsupported(node.op);
+    return reader.refuse(std::move(why), std::move(hint));
+  }
   if (blind)
     return;
   const OpRule &strictest =
@@ -818,7 +832,8 @@ void GraphReader::readNode(const Node &node) {
   const auto isMade = [&](const std::string &output) {
     const auto made = import.operands.find(output);
     return made != import.operands.end() &&
-           (made->second.tensor || made->second.isConstant());
+           (made->second.tensor || made->second.isConstant() ||
+            made->second.isSequence());
   };
   if (llvm::none_of(node.outputs, isMade) &&
       import.diagnostics.errorCount() == errors &&
@@ -921,6 +936,12 @@ bool GraphReader::finish() {
         return false;
       continue;
     }
+    if (operand.isSequence()) {
+      import.diagnostics.error(SourceLoc(),
+                               "expected output '" + printable(port.name) +
+                                   "' to be a tensor, got a sequence of them");
+      return false;
+    }
     outputs.push_back(import.inOrder(operand, Order::AsInFile));
     if (!outputs.back())
       return false;
@@ -972,7 +993,11 @@ bool GraphReader::read() {
 }
 
 std::optional<OnnxNetwork>
-sinter::frontend::buildOnnx(const Graph &graph, Diagnostics &diagnostics) {
+sinter::frontend::buildOnnx(const Graph &given, Diagnostics &diagnostics) {
+  std::optional<Graph> inlined;
+  if (hasBodies(given))
+    inlined = withBodiesInlined(given);
+  const Graph &graph = inlined ? *inlined : given;
   // First with samples along the first axis; what goes wrong is told of this
   // reading.
   auto reports = [&] {

@@ -82,6 +82,7 @@ llvm::ArrayRef<OpRule> quantizedRules();
 llvm::ArrayRef<OpRule> signalRules();
 llvm::ArrayRef<OpRule> samplingRules();
 llvm::ArrayRef<OpRule> orderRules();
+llvm::ArrayRef<OpRule> sequenceRules();
 llvm::ArrayRef<OpRule> shapeRules();
 llvm::ArrayRef<OpRule> weightRules();
 llvm::ArrayRef<OpRule> indexRules();

@@ -707,6 +707,60 @@ class Padding(unittest.TestCase):
   - conv1d: {filters: 3, kernel_size: 4, padding: [3, 1], activation: tanh_shrink}
   - max_pooling1d: {pool_size: 3, padding: 0}"""
 
+    VOLUMES = """
+  - conv3d: {filters: 4, kernel_size: [2, 3, 2], padding: [[1, 0], [2, 1], [0, 1]], activation: relu6}
+  - max_pooling3d: {pool_size: 2, strides: 1, padding: same}
+  - conv3d: {filters: 3, kernel_size: 3, padding: same, dilation_rate: [1, 2, 1]}
+  - conv3d_transpose: {filters: 2, kernel_size: 3, strides: [1, 2, 1], padding: [[1, 0], [1, 2], [0, 1]], output_padding: [0, 1, 0]}
+  - zero_padding3d: [[0, 1], [1, 1], [2, 0]]
+  - up_sampling3d: [1, 2, 1]
+  - average_pooling3d: {pool_size: [1, 3, 2]}
+  - spatial_dropout3d: 0.5
+  - cropping3d: [1, 0, 1]
+  - global_max_pooling3d
+  - dense: 3"""
+
+    def test_volumes(self):
+        spec = e2e.write("volumes.yaml",
+                         "model: volumes\ninput: {shape: [5, 4, 6, 2]}\n"
+                         f"layers:{self.VOLUMES}\n"
+                         "loss: mean_squared_error\noptimizer: sgd\n")
+        weights = random_weights(spec)
+        values = random.Random(4)
+        inputs = e2e.write_npy(
+            e2e.scratch("volumes.npy"), (3, 5, 4, 6, 2),
+            [values.uniform(-1, 1) for _ in range(3 * 5 * 4 * 6 * 2)])
+        wanted = e2e.Trainer(spec, "volumes").predict(weights, inputs)
+        for ending in ".h5", ".keras":
+            path = e2e.scratch("volumes" + ending)
+            sinter("export", "--spec", spec, "--weights", weights, "-o", path)
+            text, numbers = import_model(path, "volumes-" + ending)
+            self.assertEqual(numbers, e2e.read_safetensors(weights))
+            self.assertEqual(
+                re.findall(r"zero_padding3d: .*|cropping3d: .*", text)[:2], [
+                    "zero_padding3d: {padding: [[1, 0], [2, 1], [0, 1]], "
+                    "name: conv3d_padding}",
+                    "cropping3d: {cropping: [[1, 0], [1, 2], [0, 1]], "
+                    "name: conv3d_transpose_cropping}"])
+            folder = e2e.scratch("volumes-" + ending)
+            got = e2e.Trainer(folder + "/spec.yaml", "volumes-" + ending).predict(
+                folder + "/weights.safetensors", inputs)
+            self.assertEqual(got[0], wanted[0])
+            for a, b in zip(got[1], wanted[1]):
+                self.assertAlmostEqual(a, b, places=5)
+
+    def test_strides_or_dilation(self):
+        spec = self.spec("both.yaml", """
+  - conv2d: {filters: 2, kernel_size: 3, strides: 2, dilation_rate: 2, name: both}
+  - flatten
+  - dense: 2""")
+        weights = random_weights(spec)
+        with self.assertRaises(e2e.Failed) as caught:
+            sinter("export", "--spec", spec, "--weights", weights, "-o",
+                   e2e.scratch("both.keras"))
+        self.assertIn("strides or a dilation_rate, not both",
+                      str(caught.exception))
+
     def spec(self, name, layers):
         return e2e.write(name, "model: padded\ninput: {shape: [12, 11, 3]}\n"
                                f"layers:{layers}\n"

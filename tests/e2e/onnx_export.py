@@ -165,6 +165,41 @@ CASES = {
     "gaussian_noise": ([6], "gaussian_noise: 0.5"),
     "spatial_dropout1d": ([6, 2], "spatial_dropout1d: 0.5"),
     "spatial_dropout2d": ([6, 2, 3], "spatial_dropout2d: 0.5"),
+    "spatial_dropout3d": ([4, 6, 2, 3], "spatial_dropout3d: 0.5"),
+    "conv3d": ([4, 5, 6, 3], """
+        conv3d: {filters: 4, kernel_size: [2, 3, 1], strides: [1, 2, 1], padding: same, activation: relu}"""),
+    "conv3d_dilated": ([5, 6, 5, 4], """
+        conv3d: {filters: 2, kernel_size: 2, dilation_rate: [2, 1, 2], groups: 2, use_bias: false}"""),
+    "conv3d_explicit": ([4, 5, 6, 2], """
+        conv3d: {filters: 3, kernel_size: 3, strides: 2, padding: [[1, 0], [0, 1], [2, 2]]}"""),
+    "conv2d_strided_dilated": ([9, 8, 2], """
+        conv2d: {filters: 3, kernel_size: 3, strides: 2, dilation_rate: 2}"""),
+    "conv3d_transpose": ([3, 4, 2, 3], """
+        conv3d_transpose: {filters: 2, kernel_size: 3, strides: 2, padding: same, activation: relu}"""),
+    "conv3d_transpose_valid": ([3, 4, 2, 3], """
+        conv3d_transpose: {filters: 2, kernel_size: [2, 3, 1], strides: [3, 2, 2]}"""),
+    "conv3d_transpose_dilated": ([3, 4, 2, 3], """
+        conv3d_transpose: {filters: 2, kernel_size: 2, dilation_rate: [2, 1, 3], padding: 1}"""),
+    "max_pooling3d": ([4, 5, 6, 3], """
+        max_pooling3d: {pool_size: [2, 3, 2], strides: [1, 2, 2], padding: same}"""),
+    "average_pooling3d": ([4, 5, 6, 3], """
+        average_pooling3d: {pool_size: 3, strides: 2, padding: same}"""),
+    "max_pooling3d_tiled": ([4, 4, 6, 3], "max_pooling3d"),
+    "global_max_pooling3d": ([4, 5, 3, 2], "global_max_pooling3d"),
+    "global_average_pooling3d": ([4, 5, 3, 2], """
+        global_average_pooling3d: {keepdims: true}"""),
+    "zero_padding3d": ([4, 3, 2, 2], """
+        zero_padding3d: {padding: [[1, 0], [0, 2], [1, 1]]}"""),
+    "cropping3d": ([4, 5, 6, 2], """
+        cropping3d: {cropping: [[1, 0], [0, 2], [1, 1]]}"""),
+    "up_sampling3d": ([4, 3, 2, 2], "up_sampling3d: {size: [1, 2, 3]}"),
+    "volumes": ([6, 6, 6, 2], """
+        - conv3d: {filters: 4, kernel_size: 3, activation: relu}
+        - batch_normalization
+        - max_pooling3d
+        - conv3d: {filters: 3, kernel_size: 1}
+        - global_average_pooling3d
+        - dense: 3"""),
     "add": ([5, 5, 2], """
         - conv2d: {filters: 3, kernel_size: 3, padding: same, name: a}
         - dense: {units: 3, inputs: input, name: b}
