@@ -424,7 +424,7 @@ Value KernelEmitter::zeroPiece(const VectorPiece &piece) {
   return arith::ConstantOp::create(b, b.getZeroAttr(type));
 }
 
-Value KernelEmitter::loadPiece(Value memref, Value at,
+Value KernelEmitter::loadPiece(Value memref, ValueRange at,
                                const VectorPiece &piece) {
   auto type = VectorType::get({piece.lanes}, b.getF32Type());
   if (piece.existing == piece.lanes)

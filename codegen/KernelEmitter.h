@@ -125,8 +125,8 @@ public:
                                                             mlir::ValueRange)>
               body);
   mlir::Value currentMask() const { return mask; }
-  /// A vector of `piece`'s width from a flat memref: its elements, then 0.
-  mlir::Value loadPiece(mlir::Value memref, mlir::Value at,
+  /// A vector of `piece`'s width from a memref: its elements, then 0.
+  mlir::Value loadPiece(mlir::Value memref, mlir::ValueRange at,
                         const VectorPiece &piece);
   mlir::Value zeroPiece(const VectorPiece &piece);
   /// Is `index`, a number or a vector of them, the number of one of a table's

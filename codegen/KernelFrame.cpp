@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelFrame.h"
+#include "codegen/NextSlice.h"
 #include "passes/Names.h"
 #include "passes/Schedule.h"
 
@@ -72,7 +73,8 @@ KernelFrame::KernelFrame(KernelOp kernel) {
   auto function = kernel->getParentOfType<func::FuncOp>();
   form = {static_cast<uintptr_t>(kernel.getKind()),
           function->hasAttr(names::oneSample),
-          static_cast<uintptr_t>(batchBoundOf(function)), captured.size()};
+          static_cast<uintptr_t>(batchBoundOf(function)),
+          static_cast<uintptr_t>(nextSliceFloats(kernel)), captured.size()};
   for (Value value : captured) {
     numbers.try_emplace(value, numbers.size());
     form.push_back(placeOf(value));

@@ -22,7 +22,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/NextSlice.h"
 #include "codegen/PackedMatmul.h"
+#include "codegen/Pointers.h"
 #include "codegen/TileChoice.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -32,6 +34,9 @@
 
 using namespace mlir;
 using namespace sinter;
+
+/// Floats of a cache line.
+static constexpr int64_t kLine = 16;
 
 namespace {
 class MatmulNest {
@@ -48,6 +53,9 @@ private:
   void buildUnits(Value low, Value high);
   void buildTile(Value m, Value n, int64_t rows);
   SmallVector<Value> accumulate(Value m, Value n, int64_t rows);
+  void findNextInput();
+  Value firstFetched(Value m, Value n);
+  void fetchNextInput(Value from, Value k);
 
   KernelEmitter &e;
   MatmulOp matmul;
@@ -56,6 +64,9 @@ private:
   ContractedRows contracted;
   int64_t rowTiles = 0, lastRows = 0, sampleTiles = 0;
   Tile tile{1, 1};
+  // In a slice: the next slice's input (NextSlice.h), floats fetched at a step.
+  Value nextInput;
+  int64_t fetchedFloats = 0;
 };
 } // namespace
 
@@ -105,6 +116,7 @@ FailureOr<int64_t> MatmulNest::build() {
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Samples);
+  findNextInput();
   auto [low, high] = e.taskRange(units, tasks);
   for (part = 0; part < parts.size(); ++part) {
     matmul = parts[part];
@@ -174,15 +186,58 @@ int64_t MatmulNest::buildPacked(const MatmulBlocks &blocks) {
   return blocks.tasks();
 }
 
+/// The tiles above each other share the lines of their samples' successors.
+void MatmulNest::findNextInput() {
+  int64_t floats = nextSliceFloats(e.kernel);
+  if (!floats || parts.size() > 1)
+    return;
+  constexpr int64_t most = 2 * kLine; // more, and the memory is not idle
+  int64_t samples = tile.vectors * e.lanes();
+  int64_t steps = rowTiles * tensorTypeOf(matmul.getA()).getDimSize(1);
+  fetchedFloats = (samples * floats + steps - 1) / steps;
+  if (fetchedFloats > kLine)
+    fetchedFloats = (fetchedFloats + kLine - 1) / kLine * kLine;
+  if (fetchedFloats > most)
+    return;
+  Value call = e.task.getDefiningOp()->getBlock()->getArgument(0);
+  Value input = loadInput(e.b, e.b.getLoc(), call, 0);
+  nextInput = createMemRef(
+      e.b, e.b.getLoc(), input, 0,
+      MemRefType::get({2 * e.layout.batchBound, floats}, e.b.getF32Type()));
+}
+
+/// Where the lines begin that the tile at (m, n) fetches, counted from the
+/// slice's first input.
+Value MatmulNest::firstFetched(Value m, Value n) {
+  int64_t floats = cast<MemRefType>(nextInput.getType()).getDimSize(1);
+  int64_t inner = tensorTypeOf(matmul.getA()).getDimSize(1);
+  Value rowTile = arith::DivUIOp::create(e.b, m, e.index(tile.rows));
+  return e.sum(e.mul(e.sum(e.batch, n), floats),
+               e.mul(rowTile, inner * fetchedFloats));
+}
+
+/// Past the end of the caller's memory this is harmless.
+void MatmulNest::fetchNextInput(Value from, Value k) {
+  for (int64_t i = 0; i < fetchedFloats; i += kLine) {
+    Value at = e.add(e.sum(from, e.mul(k, fetchedFloats)), i);
+    memref::PrefetchOp::create(e.b, nextInput, ValueRange{e.index(0), at},
+                               /*isWrite=*/false, /*localityHint=*/2,
+                               /*isDataCache=*/true);
+  }
+}
+
 SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
   Value x = e.memory(contracted.x);
   Value w = weightMemory();
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   SmallVector<Value> start(rows * tile.vectors, e.vectorConstant(0));
+  Value fetched = nextInput ? firstFetched(m, n) : Value();
   return e.loop(
       e.index(contracted.low), e.index(contracted.high), 1, start,
       [&](Value k, ValueRange acc) {
         SmallVector<Value> xs, next;
+        if (nextInput)
+          fetchNextInput(fetched, k);
         for (int64_t v = 0; v < tile.vectors; ++v)
           xs.push_back(vector::LoadOp::create(
               e.b, vector, x, ValueRange{k, e.add(n, v * e.lanes())}));

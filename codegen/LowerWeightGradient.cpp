@@ -9,7 +9,9 @@
 //     acc[R][V] = 0
 //     for n in 0 .. batch-1:            (the true batch: no padding is read)
 //       dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
-//     epilogue and stores at (k+r, m+v lanes), masked at the last columns
+//     epilogue and stores at (k+r, m+v lanes)
+//
+// The last columns are narrower vectors, or a masked one.
 //
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
@@ -45,18 +47,17 @@ public:
 
 private:
   int64_t buildPacked(const MatmulBlocks &blocks);
-  /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
-  void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
-                 int64_t lastLanes);
+  /// The columns `pieces`, counted from m.
+  void buildTile(Value k, Value m, int64_t rows, ArrayRef<VectorPiece> pieces);
   /// `rows` rows from k: all columns, or those of group number `group`.
   void buildRows(Value k, int64_t rows, Value group);
   void branch(Value condition, llvm::function_ref<void()> whenTrue,
               llvm::function_ref<void()> whenFalse);
-  Value maskOf(int64_t count);
 
   KernelEmitter &e;
   MatmulOp matmul;
   int64_t columns = 0;
+  SmallVector<VectorPiece> pieces; // of all columns
   Tile tile{1, 1};
 };
 } // namespace
@@ -91,7 +92,8 @@ FailureOr<int64_t> WeightGradientNest::build() {
     return buildPacked(*blocks);
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
-  int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
+  pieces = splitExactly(columns, e.layout.target);
+  auto vectors = static_cast<int64_t>(pieces.size());
   // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
@@ -106,6 +108,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
 
   int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
+  // As buildRows cuts them.
   int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
   bool byColumns = groups > 1 && !forwardIsInParts(e.kernel);
   int64_t units = byColumns ? groups * rowTiles : rowTiles;
@@ -162,75 +165,78 @@ void WeightGradientNest::branch(Value condition,
 }
 
 void WeightGradientNest::buildRows(Value k, int64_t rows, Value group) {
+  // Groups of whole vectors are alike; each that is left is code of its own.
   int64_t step = tile.vectors * e.lanes();
-  int64_t whole = columns / step * step, rest = columns - whole;
-  auto wholeTile = [&](Value m) {
-    buildTile(k, m, rows, tile.vectors, e.lanes());
-  };
-  auto restTile = [&] {
-    int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
-    buildTile(k, e.index(whole), rows, vectors,
-              rest - (vectors - 1) * e.lanes());
-  };
+  int64_t whole = columns / step;
+  ArrayRef<VectorPiece> all = pieces, first = all.take_front(tile.vectors);
+  SmallVector<ArrayRef<VectorPiece>> others;
+  for (ArrayRef<VectorPiece> rest = all.drop_front(whole * tile.vectors);
+       !rest.empty(); rest = rest.drop_front(others.back().size()))
+    others.push_back(
+        rest.take_front(std::min<size_t>(tile.vectors, rest.size())));
   if (!group) {
     if (whole)
-      e.loop(e.index(0), e.index(whole), step, wholeTile);
-    if (rest)
-      restTile();
-  } else if (rest) {
-    Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, group,
-                                          e.index(whole / step));
-    branch(
-        isWhole, [&] { wholeTile(e.mul(group, step)); }, restTile);
-  } else {
-    wholeTile(e.mul(group, step));
+      e.loop(e.index(0), e.index(whole * step), step,
+             [&](Value m) { buildTile(k, m, rows, first); });
+    for (ArrayRef<VectorPiece> part : others)
+      buildTile(k, e.index(0), rows, part);
+    return;
   }
-}
-
-/// The first `count` lanes; null for all of them.
-Value WeightGradientNest::maskOf(int64_t count) {
-  if (count == e.lanes())
-    return {};
-  return vector::ConstantMaskOp::create(
-      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
+  auto buildOther = [&](auto self, size_t number) -> void {
+    if (number + 1 == others.size())
+      return buildTile(k, e.index(0), rows, others[number]);
+    Value isThis =
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, group,
+                              e.index(whole + static_cast<int64_t>(number)));
+    branch(
+        isThis, [&] { buildTile(k, e.index(0), rows, others[number]); },
+        [&] { self(self, number + 1); });
+  };
+  auto buildWhole = [&] { buildTile(k, e.mul(group, step), rows, first); };
+  if (others.empty())
+    return buildWhole();
+  if (!whole)
+    return buildOther(buildOther, 0);
+  Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, group,
+                                        e.index(whole));
+  branch(isWhole, buildWhole, [&] { buildOther(buildOther, 0); });
 }
 
 void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
-                                   int64_t vectors, int64_t lastLanes) {
+                                   ArrayRef<VectorPiece> pieces) {
   Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
-  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
-  SmallVector<Value> start(rows * vectors, zero);
+  size_t vectors = pieces.size();
+  SmallVector<Value> start;
+  for (int64_t r = 0; r < rows; ++r)
+    for (const VectorPiece &piece : pieces)
+      start.push_back(e.zeroPiece(piece));
   SmallVector<Value> acc =
       e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
         SmallVector<Value> dys, next;
-        for (int64_t v = 0; v < vectors; ++v) {
-          SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
-          if (lastMask && v == vectors - 1)
-            dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
-                                                       lastMask, zero));
-          else
-            dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
-        }
+        for (const VectorPiece &piece : pieces)
+          dys.push_back(
+              e.loadPiece(dy, ValueRange{n, e.add(m, piece.start)}, piece));
         for (int64_t r = 0; r < rows; ++r) {
           Value scalar =
               memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
-          Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
-          for (int64_t v = 0; v < vectors; ++v)
+          for (Value vector : dys) {
+            Value spread =
+                vector::BroadcastOp::create(e.b, vector.getType(), scalar);
             next.push_back(
-                vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
+                vector::FMAOp::create(e.b, spread, vector, acc[next.size()]));
+          }
         }
         return next;
       });
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < vectors; ++v)
+    for (auto [v, piece] : llvm::enumerate(pieces))
       e.point([&] {
-        e.setMask(v == vectors - 1 ? lastMask : Value());
+        e.setWidth(piece.lanes, piece.existing);
         e.seed(matmul.getResult(), acc[r * vectors + v]);
-        e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},
+        e.storeAll(ValueRange{e.add(k, r), e.add(m, piece.start)},
                    [](RankedTensorType) { return true; });
-        e.setMask({});
       });
+  e.resetWidth();
 }
 
 /// Two matrices without a batch, in any form: rare and small, so in scalars.

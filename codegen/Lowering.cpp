@@ -495,9 +495,12 @@ void ModelLowering::defineSlices(func::FuncOp function,
   auto bytesOf = [](Type type) {
     return storedBytes(cast<RankedTensorType>(type), 1);
   };
+  int64_t places = slicePlacesOf(function);
+  SliceForm form{layout.batchBound, bytesOf(function.getArgumentTypes()[0]),
+                 bytesOf(function.getResultTypes()[0]),
+                 record.arenaBytes / places, places};
   createRunSlices(inside, loc, all.getArgument(0), record.symbol + "_slice",
-                  layout.batchBound, bytesOf(function.getArgumentTypes()[0]),
-                  bytesOf(function.getResultTypes()[0]));
+                  form);
   func::ReturnOp::create(inside, loc);
 }
 

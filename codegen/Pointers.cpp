@@ -137,12 +137,12 @@ void createParallelFor(OpBuilder &builder, Location loc, Value call,
 }
 
 void createRunSlices(OpBuilder &builder, Location loc, Value call,
-                     StringRef step, int64_t most, int64_t inputBytes,
-                     int64_t outputBytes) {
+                     StringRef step, const SliceForm &form) {
   auto pointer = LLVM::LLVMPointerType::get(builder.getContext());
   createRuntimeCall(builder, loc, "sinter_run_slices", call, step,
                     builder.getFunctionType({pointer}, {}),
-                    {most, inputBytes, outputBytes});
+                    {form.most, form.inputBytes, form.outputBytes,
+                     form.arenaBytes, form.places});
 }
 
 } // namespace sinter

@@ -65,12 +65,18 @@ void createPrepareIfStale(mlir::OpBuilder &builder, mlir::Location loc,
 void createParallelFor(mlir::OpBuilder &builder, mlir::Location loc,
                        mlir::Value call, llvm::StringRef kernel, int64_t tasks);
 
-/// Runs `step`, a func.func `(ptr call)` of the same module, on slices of at
-/// most `most` of the call's samples. A sample's input and output have the
-/// given bytes.
+/// How a function goes through a batch: at most `most` samples at a time, with
+/// the bytes of a sample's input and output, and of the arena of each of
+/// `places` slices that may run at the same time.
+struct SliceForm {
+  int64_t most, inputBytes, outputBytes, arenaBytes, places;
+};
+
+/// Runs `step`, a func.func `(ptr call)` of the same module, on slices of the
+/// call's samples.
 void createRunSlices(mlir::OpBuilder &builder, mlir::Location loc,
-                     mlir::Value call, llvm::StringRef step, int64_t most,
-                     int64_t inputBytes, int64_t outputBytes);
+                     mlir::Value call, llvm::StringRef step,
+                     const SliceForm &form);
 
 } // namespace sinter
 

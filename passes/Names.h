@@ -32,6 +32,8 @@ constexpr llvm::StringLiteral resultNames = "sinter.result_names";
 constexpr llvm::StringLiteral arenaBytes = "sinter.arena_bytes";
 /// Samples at a time, where that is less than the model's bound.
 constexpr llvm::StringLiteral batchBound = "sinter.batch_bound";
+/// Slices of so many samples that the arena has room for, where it is several.
+constexpr llvm::StringLiteral slicePlaces = "sinter.slice_places";
 constexpr llvm::StringLiteral arenaLowerBound = "sinter.arena_lower_bound";
 
 } // namespace sinter::names

@@ -207,13 +207,17 @@ def PlanMemory : Sinter_Pass<"plan-memory"> {
     An elementwise kernel may write over an operand that dies there; reshapes
     share their operand's bytes. Records arena bytes and lower bound on the
     function: `sinter.arena_bytes`, `sinter.arena_lower_bound`.
-    A function whose samples have nothing to do with each other and whose arena
-    exceeds `slice-bytes` is planned for a slice of the batch,
-    `sinter.batch_bound` samples, and compiled into a loop over slices.
+    A function whose samples have nothing to do with each other is planned for
+    a slice of the batch, `sinter.batch_bound` samples, and compiled into a loop
+    over slices, where 64 or more of them fit in a core's own cache (then the
+    arena has room for `sinter.slice_places` slices, which may run at the same
+    time), or else where its arena exceeds `slice-bytes`.
   }];
   let options = [
     Option<"sliceBytes", "slice-bytes", "int64_t", "4 << 20",
-           "a core's share of the last cache">];
+           "a core's share of the last cache">,
+    Option<"ownSliceBytes", "own-slice-bytes", "int64_t", "256 << 10",
+           "of a core's own cache, beside weights and input">];
   let statistics = [Statistic<"numSliced", "num-sliced", "functions that run slice by slice">];
 }
 

@@ -6,8 +6,12 @@
 // both share their bytes. Offsets then come from ArenaPlanner, which knows
 // lifetimes and nothing else.
 //
-// Where a function has one result for each sample and its arena would not fit
-// the cache, it gets room for a slice of the batch, and runs slice by slice.
+// Where a function has one result for each sample, it runs slice by slice. If
+// slices of some samples are small enough to stay in a core's own cache, each
+// core takes slices of its own, and the arena has a place for each of them: it
+// is no larger for that than for the whole batch. Otherwise, where the arena
+// would not fit the last cache, it gets room for one slice, on which all cores
+// work.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,6 +20,8 @@
 #include "passes/Names.h"
 #include "passes/Passes.h"
 #include "passes/Schedule.h"
+
+#include "llvm/ADT/bit.h"
 
 namespace sinter {
 #define GEN_PASS_DEF_PLANMEMORY
@@ -197,6 +203,27 @@ bool canSlice(func::FuncOp function) {
               .wasInterrupted();
 }
 
+/// Bytes of the arena for as many samples as a vector has lanes.
+int64_t arenaOfVector(func::FuncOp function) {
+  int64_t arena =
+      function->getAttrOfType<IntegerAttr>(names::arenaBytes).getInt();
+  int64_t vectors = paddedBatch(batchBoundOf(function)) / kLaneMultiple;
+  return std::max<int64_t>(arena / vectors, 1);
+}
+
+/// Samples whose values take up to `bytes`, or, where so few would take twice
+/// that at most, the fewest that use weights often enough to hide the time of
+/// reading them: whole vectors, a power of two. 0 if even these are too many.
+int64_t chooseOwnSlice(func::FuncOp function, int64_t bytes) {
+  constexpr int64_t leastVectors = 4;
+  int64_t ofVector = arenaOfVector(function);
+  if (leastVectors * ofVector > 2 * bytes)
+    return 0;
+  auto fitting = static_cast<uint64_t>(bytes / ofVector);
+  return kLaneMultiple *
+         std::max(leastVectors, static_cast<int64_t>(llvm::bit_floor(fitting)));
+}
+
 /// Samples whose values take about `bytes`, or as much as the weights do, which
 /// every slice reads again: whole vectors of them.
 int64_t chooseSlice(func::FuncOp function, int64_t bytes) {
@@ -206,10 +233,7 @@ int64_t chooseSlice(func::FuncOp function, int64_t bytes) {
   function.walk([&](ReadOp read) {
     weights += storedBytes(tensorTypeOf(read.getResult()), 1);
   });
-  int64_t arena =
-      function->getAttrOfType<IntegerAttr>(names::arenaBytes).getInt();
-  int64_t vectors = paddedBatch(batchBoundOf(function)) / kLaneMultiple;
-  int64_t ofVector = std::max<int64_t>(arena / vectors, 1);
+  int64_t ofVector = arenaOfVector(function);
   int64_t fitting = std::max<int64_t>(bytes / ofVector, 1);
   int64_t paying = (weights + ofVector - 1) / ofVector;
   return kLaneMultiple * std::max(fitting, paying);
@@ -232,18 +256,36 @@ struct PlanMemory : sinter::impl::PlanMemoryBase<PlanMemory> {
   void runOnOperation() override {
     for (auto function : getOperation().getBody().getOps<func::FuncOp>()) {
       Planner(function).run();
-      if (!canSlice(function))
-        continue;
-      // Kernels for a slice are kernels of their own to compile.
-      constexpr int64_t worthwhile = 3;
-      int64_t slice = chooseSlice(function, sliceBytes);
-      if (slice * worthwhile > batchBoundOf(function))
-        continue;
-      function->setAttr(names::batchBound,
-                        Builder(function).getI64IntegerAttr(slice));
-      resizeScratch(function);
-      Planner(function).run();
-      ++numSliced;
+      if (canSlice(function))
+        planSlices(function);
+    }
+  }
+
+  void planSlices(func::FuncOp function) {
+    // Kernels for a slice are kernels of their own to compile.
+    constexpr int64_t worthwhile = 3;
+    int64_t bound = batchBoundOf(function);
+    int64_t own = chooseOwnSlice(function, ownSliceBytes);
+    if (own && own * worthwhile > bound)
+      return;
+    int64_t slice = own ? own : chooseSlice(function, sliceBytes);
+    if (slice * worthwhile > bound)
+      return;
+    Builder builder(function);
+    function->setAttr(names::batchBound, builder.getI64IntegerAttr(slice));
+    resizeScratch(function);
+    Planner(function).run();
+    ++numSliced;
+    if (!own)
+      return;
+    // More threads share each slice.
+    constexpr int64_t mostPlaces = 16;
+    int64_t places = std::min((bound + slice - 1) / slice, mostPlaces);
+    function->setAttr(names::slicePlaces, builder.getI64IntegerAttr(places));
+    for (StringRef bytes : {names::arenaBytes, names::arenaLowerBound}) {
+      auto ofSlice = function->getAttrOfType<IntegerAttr>(bytes);
+      function->setAttr(bytes,
+                        builder.getI64IntegerAttr(places * ofSlice.getInt()));
     }
   }
 };

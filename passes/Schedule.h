@@ -31,6 +31,12 @@ inline bool isSliceView(mlir::Operation *op) {
          mlir::isa<mlir::func::FuncOp>(op->getParentOp());
 }
 
+/// How many slices of a batch the arena of `function` has room for.
+inline int64_t slicePlacesOf(mlir::func::FuncOp function) {
+  auto places = function->getAttrOfType<mlir::IntegerAttr>(names::slicePlaces);
+  return places ? places.getInt() : 1;
+}
+
 /// The value whose bytes begin where those of `value` do: itself, or the
 /// operand of a reshape.
 inline mlir::Value startOf(mlir::Value value) {

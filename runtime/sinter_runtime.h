@@ -73,11 +73,15 @@ typedef struct sinter_call {
 
 typedef void (*sinter_function)(const sinter_call *call);
 
-/* Calls `run` on the samples of `call`, at most `most` at a time, in order. For
- * functions of one input and one output, a sample of which takes the given
- * bytes. */
+/* Calls `run` on the samples of `call`, at most `most` at a time. For functions
+ * of one input and one output, a sample of which takes the given bytes. The
+ * call's arena has `places` times `arena_bytes`, what `run` needs: so many
+ * threads may each run slices of their own. Fewer slices than threads, and all
+ * of them with more threads than places, run one after another, with the call's
+ * pool. */
 void sinter_run_slices(const sinter_call *call, sinter_function run,
-                       int64_t most, int64_t input_bytes, int64_t output_bytes);
+                       int64_t most, int64_t input_bytes, int64_t output_bytes,
+                       int64_t arena_bytes, int64_t places);
 
 /* ---- The table that describes a compiled model --------------------------- */
 

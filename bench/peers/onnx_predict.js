@@ -1,17 +1,25 @@
 // onnx_predict - inference by ONNX Runtime, timed in slices (bench/slices.h).
 //
-//   node onnx_predict.js NODE_MODULES MODEL.onnx THREADS N,C,H,W...
+//   node onnx_predict.js NODE_MODULES MODEL.onnx THREADS N,C,H,W... DATA
 //
 // Calls the package's native session itself: the public run() wraps each call
 // into a promise, which would add some microseconds. The output is written to a
-// tensor made once. Input is random.
-const [modules, file, threads, shape] = process.argv.slice(2);
+// tensor made once. DATA is what step.cpp reads; a call is on the next batch,
+// as there.
+const [modules, file, threads, shape, data] = process.argv.slice(2);
 const ort = require(`${modules}/onnxruntime-node`);
 const { binding, initOrt } = require(`${modules}/onnxruntime-node/dist/binding`);
 
 const sizes = shape.split(',').map(Number);
-const values = new Float32Array(sizes.reduce((a, b) => a * b));
-for (let i = 0; i < values.length; ++i) values[i] = Math.random();
+const batch = sizes[0], pixels = sizes.reduce((a, b) => a * b) / batch;
+const bytes = require('fs').readFileSync(data);
+const samples = Math.floor(bytes.length / (pixels + 1));
+const values = Float32Array.from(bytes.subarray(0, samples * pixels), (byte) => byte / 255);
+const batches = [];
+for (let first = 0; first + batch <= samples; first += batch) {
+  const part = values.subarray(first * pixels, (first + batch) * pixels);
+  batches.push({ input: new ort.Tensor('float32', part, sizes) });
+}
 
 initOrt();
 const session = new binding.InferenceSession();
@@ -21,10 +29,10 @@ session.loadModel(file, {
   executionMode: 'sequential',
   graphOptimizationLevel: 'all',
 });
-const feeds = { input: new ort.Tensor('float32', values, sizes) };
-const first = session.run(feeds, { prediction: null }, {}).prediction;
+const first = session.run(batches[0], { prediction: null }, {}).prediction;
 const result = { prediction: new ort.Tensor('float32', first.data ?? first[2], first.dims ?? first[1]) };
-const run = () => session.run(feeds, result, {});
+let next = 0;
+const run = () => session.run(batches[next++ % batches.length], result, {});
 
 const now = () => Number(process.hrtime.bigint()) / 1e6;
 const cpu = () => { const used = process.cpuUsage(); return (used.user + used.system) / 1e3; };

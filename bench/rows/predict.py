@@ -57,6 +57,7 @@ def measure(run, row):
             sides.append(Side("ONNX Runtime", [
                 "node", os.path.join(PEERS, "onnx_predict.js"),
                 os.path.join(NODE, "node_modules"), export(name, batch),
-                threads, f"{batch},{SHAPES[name]}"], threads))
+                threads, f"{batch},{SHAPES[name]}", models.data(name)],
+                threads))
         run.compare(f"{name}, batch {batch}", threads, sides,
                     batch * models.predict_flops(name))

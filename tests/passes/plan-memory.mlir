@@ -354,3 +354,30 @@ sinter.model @m batch_bound 64 {
     return %out : tensor<?x70000xf32>
   }
 }
+
+// -----
+
+// Slices of 64 samples fit in a core's own cache: room for three of them,
+// 64 * (1000 + 20) * 4 bytes each, at whole lines.
+// CHECK-LABEL: func.func @predict(
+// CHECK-SAME: sinter.arena_bytes = 783360 : i64, sinter.arena_lower_bound = 783360 : i64
+// CHECK-SAME: sinter.batch_bound = 64 : i64, sinter.slice_places = 3 : i64
+!in = tensor<?x1000xf32, #sinter.batch_minor>
+!out = tensor<?x20xf32, #sinter.batch_minor>
+sinter.model @m batch_bound 192 {
+  func.func @predict(%in: tensor<?x1000xf32>) -> tensor<?x20xf32> {
+    %x = sinter.kernel relayout "make" -> !in {
+      %0 = sinter.relayout %in : tensor<?x1000xf32> -> !in
+      sinter.yield %0 : !in
+    }
+    %y = sinter.kernel sweep "first" -> !out {
+      %0 = sinter.slice %x axis 1 from 0 size 20 : (!in) -> !out
+      sinter.yield %0 : !out
+    }
+    %out = sinter.kernel relayout "out" -> tensor<?x20xf32> {
+      %0 = sinter.relayout %y : !out -> tensor<?x20xf32>
+      sinter.yield %0 : tensor<?x20xf32>
+    }
+    return %out : tensor<?x20xf32>
+  }
+}

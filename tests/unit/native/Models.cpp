@@ -39,7 +39,7 @@ ModuleRef sinter::test::compileTo(MLIRContext &context, const std::string &text,
 }
 
 ModuleRef sinter::test::planSteps(MLIRContext &context, const std::string &text,
-                                  int64_t sliceBytes) {
+                                  int64_t sliceBytes, int64_t ownSliceBytes) {
   ModuleRef module = parse(context, text);
   PassManager passes(&context);
   OpPassManager &model = passes.nest<ModelOp>();
@@ -50,7 +50,7 @@ ModuleRef sinter::test::planSteps(MLIRContext &context, const std::string &text,
   model.addPass(createAssignLayout());
   model.addPass(createFuseKernels());
   model.addPass(createOrderKernels());
-  model.addPass(createPlanMemory({sliceBytes}));
+  model.addPass(createPlanMemory({sliceBytes, ownSliceBytes}));
   runPasses(passes, *module, text);
   return module;
 }

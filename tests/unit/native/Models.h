@@ -24,9 +24,10 @@ ModuleRef compileTo(mlir::MLIRContext &context, const std::string &text,
                     Stage stage, bool fuse = true);
 
 /// `text`, whose functions are complete already, taken to the planned stage; in
-/// slices if its arena exceeds `sliceBytes`.
+/// slices if its arena exceeds `sliceBytes`, or slices fit in `ownSliceBytes`.
 ModuleRef planSteps(mlir::MLIRContext &context, const std::string &text,
-                    int64_t sliceBytes = 4 << 20);
+                    int64_t sliceBytes = 4 << 20,
+                    int64_t ownSliceBytes = 256 << 10);
 
 mlir::func::FuncOp findFunction(mlir::ModuleOp module, llvm::StringRef name);
 

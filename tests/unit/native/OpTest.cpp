@@ -151,8 +151,9 @@ static void checkTexts(const std::string &cpu, int64_t bound,
     INFO("@" << text.name);
     CompiledText compiled;
     compiled.original = parse(*context, modelText(text, bound));
-    compiled.planned = inSlices ? planSteps(*context, modelText(text, bound), 1)
-                                : planSteps(*context, modelText(text, bound));
+    compiled.planned = inSlices
+                           ? planSteps(*context, modelText(text, bound), 1, 1)
+                           : planSteps(*context, modelText(text, bound));
     auto sliced = findFunction(*compiled.planned, "predict")
                       ->getAttrOfType<IntegerAttr>("sinter.batch_bound");
     if (inSlices && (!sliced || sliced.getInt() > 16))
@@ -187,6 +188,60 @@ static bool everyText(size_t) { return true; }
 TEST_CASE("ops with batches in slices") {
   checkTexts(
       "native", 48, [](size_t number) { return number % 3 == 2; }, true);
+}
+
+TEST_CASE("small slices run on threads of their own") {
+  // 200 features, 130 of a layer, 200 again: 64 samples at a time.
+  const OpText text = {"layers",
+                       "sinter.state parameter @w : tensor<200x130xf32> = "
+                       "uniform(-0.1, 0.1)",
+                       R"(
+    func.func @predict(%x: tensor<?x200xf32>) -> tensor<?x200xf32> {
+      %w = sinter.read @w : tensor<200x130xf32>
+      %m = sinter.matmul %x, %w : (tensor<?x200xf32>, tensor<200x130xf32>)
+        -> tensor<?x130xf32>
+      %h = sinter.relu %m : tensor<?x130xf32>
+      %g = sinter.matmul %h, %w transposed
+        : (tensor<?x130xf32>, tensor<200x130xf32>) -> tensor<?x200xf32>
+      %y = sinter.tanh %g : tensor<?x200xf32>
+      return %y : tensor<?x200xf32>
+    })"};
+  constexpr int64_t bound = 256;
+  std::unique_ptr<MLIRContext> context = createContext();
+  std::string model = modelText(text, bound);
+  ModuleRef original = parse(*context, model);
+  ModuleRef planned = planSteps(*context, model, 4 << 20, 100 << 10);
+  func::FuncOp function = findFunction(*planned, "predict");
+  auto number = [&](StringRef name) {
+    auto attribute = function->getAttrOfType<IntegerAttr>(name);
+    return attribute ? attribute.getInt() : 0;
+  };
+  REQUIRE(number("sinter.batch_bound") == 64);
+  REQUIRE(number("sinter.slice_places") == 4);
+  NativeModels native(*context, "native");
+  size_t compiled = native.add(*planned);
+  native.compile();
+  for (size_t batch : {2, 63, 64, 65, 130, 255, 256}) {
+    std::mt19937_64 random(batch);
+    func::FuncOp asWritten = findFunction(*original, "predict");
+    std::vector<Tensor> inputs = randomInputs(asWritten, batch, random);
+    State state = startState(*planned);
+    std::vector<Tensor> alone =
+        native.run(compiled, "predict", inputs, state, batch);
+    std::vector<Tensor> expected =
+        interpretOrFail(asWritten, inputs, state, batch);
+    INFO("batch " << batch);
+    CHECK(difference(alone, expected, toleranceOf(asWritten)) == "");
+    // 5 threads are more than there are places.
+    for (int threads : {2, 3, 4, 5}) {
+      std::unique_ptr<sinter_pool, void (*)(sinter_pool *)> pool(
+          sinter_pool_create(threads), sinter_pool_destroy);
+      INFO(threads << " threads");
+      CHECK(difference(native.run(compiled, "predict", inputs, state, batch,
+                                  pool.get()),
+                       alone, {}) == "");
+    }
+  }
 }
 
 TEST_CASE("most functions have a form for one sample") {
