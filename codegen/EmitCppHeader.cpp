@@ -16,6 +16,7 @@
 
 #include "llvm/ADT/StringExtras.h"
 
+using llvm::ArrayRef;
 using llvm::raw_ostream;
 using llvm::StringRef;
 
@@ -56,6 +57,13 @@ static void emitShape(const TensorRecord &tensor, raw_ostream &out) {
   out << '}';
 }
 
+static void emitShapeCheck(StringRef name, const TensorRecord &tensor,
+                           raw_ostream &out) {
+  out << "    check_shape(\"" << name << "\", " << name << ".shape(), ";
+  emitShape(tensor, out);
+  out << ");\n";
+}
+
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
@@ -71,68 +79,128 @@ static void emitResults(const FunctionRecord &step, raw_ostream &out) {
 static void emitStep(const ModelRecord &model, const Step &step,
                      raw_ostream &out) {
   const FunctionRecord &record = *step.record;
+  const std::vector<std::string> names = argumentNames(record);
+  const auto inputs =
+      llvm::zip(ArrayRef(names).take_front(record.inputs.size()),
+                ArrayRef(record.inputs));
   out << (step.changesState
               ? "  /// One step of training; the loss is the one before it."
               : "  /// Loss and metrics; the weights stay as they are.")
       << " batch: 1 to batch_bound\n  /// samples.\n  Results " << step.suffix
       << '(';
-  for (const TensorRecord &input : record.inputs)
-    out << "const " << elementType(input) << " *" << identifier(input.name)
-        << ", ";
+  for (auto [name, input] : inputs)
+    out << "const " << elementType(input) << " *" << name << ", ";
   out << "std::int64_t batch) {\n    check_batch(batch);\n    Results "
          "results{};\n    ::"
       << model.name << '_' << step.suffix << "(state.get(), arena.get(), batch";
-  for (const TensorRecord &input : record.inputs)
-    out << ", " << identifier(input.name);
+  for (auto [name, input] : inputs)
+    out << ", " << name;
   for (const TensorRecord &output : record.outputs)
     out << ", &results." << identifier(output.name);
   out << ", pool);\n    return results;\n  }\n";
 
   out << "#ifdef SINTER_XTENSOR\n  Results " << step.suffix << '(';
   llvm::interleave(
-      record.inputs, out,
-      [&](const TensorRecord &input) {
-        out << "const " << xtensorType(input) << " &" << identifier(input.name);
+      inputs, out,
+      [&](const auto &pair) {
+        auto [name, input] = pair;
+        out << "const " << xtensorType(input) << " &" << name;
       },
       ", ");
-  out << ") {\n    const auto batch = static_cast<std::int64_t>("
-      << identifier(record.inputs.front().name) << ".shape(0));\n";
-  for (const TensorRecord &input : record.inputs) {
-    out << "    check_shape(\"" << identifier(input.name) << "\", "
-        << identifier(input.name) << ".shape(), ";
-    emitShape(input, out);
-    out << ");\n";
-  }
+  out << ") {\n    const auto batch = static_cast<std::int64_t>(" << names[0]
+      << ".shape(0));\n";
+  for (auto [name, input] : inputs)
+    emitShapeCheck(name, input, out);
   out << "    return " << step.suffix << '(';
-  for (const TensorRecord &input : record.inputs)
-    out << identifier(input.name) << ".data(), ";
+  for (auto [name, input] : inputs)
+    out << name << ".data(), ";
   out << "batch);\n  }\n#endif\n\n";
 }
 
+/// With xtensor: one output is returned as it is, several in a struct.
+static void emitXtensorPredict(const FunctionRecord &record,
+                               const std::vector<std::string> &names,
+                               raw_ostream &out) {
+  const size_t count = record.inputs.size();
+  const bool isOne = record.outputs.size() == 1;
+  const auto inputs =
+      llvm::zip(ArrayRef(names).take_front(count), ArrayRef(record.inputs));
+  const auto outputs =
+      llvm::zip(ArrayRef(names).drop_front(count), ArrayRef(record.outputs));
+  out << "#ifdef SINTER_XTENSOR\n";
+  if (!isOne) {
+    out << "  struct Predictions {\n";
+    for (auto [name, output] : outputs)
+      out << "    " << xtensorType(output) << ' ' << name << ";\n";
+    out << "  };\n";
+  }
+  out << "  " << (isOne ? xtensorType(record.outputs[0]) : "Predictions")
+      << " predict(";
+  llvm::interleave(
+      inputs, out,
+      [&](const auto &pair) {
+        auto [name, input] = pair;
+        out << "const " << xtensorType(input) << " &" << name;
+      },
+      ", ");
+  out << ") {\n    const auto batch = static_cast<std::int64_t>(" << names[0]
+      << ".shape(0));\n";
+  for (auto [name, input] : inputs)
+    emitShapeCheck(name, input, out);
+  for (auto [name, output] : outputs) {
+    out << "    auto " << name << " = " << xtensorType(output)
+        << "::from_shape(";
+    emitShape(output, out);
+    out << ");\n";
+  }
+  out << "    predict(";
+  for (auto [name, input] : inputs)
+    out << name << ".data(), ";
+  out << "batch";
+  for (auto [name, output] : outputs)
+    out << ", " << name << ".data()";
+  out << ");\n    return ";
+  if (isOne) {
+    out << names.back();
+  } else {
+    out << '{';
+    llvm::interleave(
+        ArrayRef(names).drop_front(count), out,
+        [&](const std::string &name) { out << "std::move(" << name << ")"; },
+        ", ");
+    out << '}';
+  }
+  out << ";\n  }\n#endif\n\n";
+}
+
 static void emitPredict(const ModelRecord &model, raw_ostream &out) {
-  const TensorRecord &input = model.predict.inputs.front();
-  const TensorRecord &output = model.predict.outputs.front();
-  out << "  /// The model's output for any number of samples.\n"
-      << "  void predict(const " << elementType(input)
-      << " *input, std::int64_t batch,\n               " << elementType(output)
-      << " *prediction) {\n"
-      << "    while (batch > 0) {\n"
+  const FunctionRecord &record = model.predict;
+  const std::vector<std::string> names = argumentNames(record);
+  const size_t count = record.inputs.size();
+  const auto inputs =
+      llvm::zip(ArrayRef(names).take_front(count), ArrayRef(record.inputs));
+  const auto outputs =
+      llvm::zip(ArrayRef(names).drop_front(count), ArrayRef(record.outputs));
+  out << "  /// What the model makes of any number of samples.\n"
+      << "  void predict(";
+  for (auto [name, input] : inputs)
+    out << "const " << elementType(input) << " *" << name << ", ";
+  out << "std::int64_t batch";
+  for (auto [name, output] : outputs)
+    out << ",\n               " << elementType(output) << " *" << name;
+  out << ") {\n    while (batch > 0) {\n"
       << "      const std::int64_t now = batch < batch_bound ? batch : "
          "batch_bound;\n      ::"
-      << model.name
-      << "_predict(state.get(), arena.get(), now, input, prediction, pool);\n"
-      << "      input += now * " << featuresOf(input) << ";\n"
-      << "      prediction += now * " << featuresOf(output) << ";\n"
-      << "      batch -= now;\n    }\n  }\n";
-  out << "#ifdef SINTER_XTENSOR\n  " << xtensorType(output) << " predict(const "
-      << xtensorType(input) << " &input) {\n"
-      << "    const auto batch = static_cast<std::int64_t>(input.shape(0));\n"
-      << "    check_shape(\"input\", input.shape(), ";
-  emitShape(input, out);
-  out << ");\n    auto prediction = " << xtensorType(output) << "::from_shape(";
-  emitShape(output, out);
-  out << ");\n    predict(input.data(), batch, prediction.data());\n"
-         "    return prediction;\n  }\n#endif\n\n";
+      << model.name << "_predict(state.get(), arena.get(), now";
+  for (const std::string &name : names)
+    out << ", " << name;
+  out << ", pool);\n";
+  for (auto [name, input] : inputs)
+    out << "      " << name << " += now * " << featuresOf(input) << ";\n";
+  for (auto [name, output] : outputs)
+    out << "      " << name << " += now * " << featuresOf(output) << ";\n";
+  out << "      batch -= now;\n    }\n  }\n";
+  emitXtensorPredict(record, names, out);
 }
 
 static void emitWeights(const ModelRecord &model, StringRef macro,

@@ -15,6 +15,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 
+using llvm::ArrayRef;
 using llvm::raw_ostream;
 using llvm::StringRef;
 
@@ -48,13 +49,48 @@ std::string identifier(StringRef name) {
   return text;
 }
 
+std::vector<std::string> argumentNames(const FunctionRecord &step) {
+  static const StringRef reserved[] = {
+      // The headers' own.
+      "state", "arena", "batch", "pool", "now", "results", "predictions",
+      "int32_t", "int64_t", "size_t", "std", "xt",
+      // Keywords of C99 and C++20.
+      "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor",
+      "bool", "break", "case", "catch", "char", "char16_t", "char32_t",
+      "char8_t", "class", "co_await", "co_return", "co_yield", "compl",
+      "concept", "const", "const_cast", "consteval", "constexpr", "constinit",
+      "continue", "decltype", "default", "delete", "do", "double",
+      "dynamic_cast", "else", "enum", "explicit", "export", "extern", "false",
+      "float", "for", "friend", "goto", "if", "inline", "int", "long",
+      "mutable", "namespace", "new", "noexcept", "not", "not_eq", "nullptr",
+      "operator", "or", "or_eq", "private", "protected", "public", "register",
+      "reinterpret_cast", "requires", "restrict", "return", "short", "signed",
+      "sizeof", "static", "static_assert", "static_cast", "struct", "switch",
+      "template", "this", "thread_local", "throw", "true", "try", "typedef",
+      "typeid", "typename", "union", "unsigned", "using", "virtual", "void",
+      "volatile", "wchar_t", "while", "xor", "xor_eq"};
+  std::vector<std::string> names;
+  llvm::StringSet<> taken;
+  for (StringRef word : reserved)
+    taken.insert(word);
+  for (const auto *tensors : {&step.inputs, &step.outputs})
+    for (const TensorRecord &tensor : *tensors) {
+      const std::string base = identifier(tensor.name);
+      std::string name = base;
+      for (int copy = 2; !taken.insert(name).second; ++copy)
+        name = base + "_" + std::to_string(copy);
+      names.push_back(name);
+    }
+  return names;
+}
+
 static StringRef summaryOf(const ModelRecord &model, const Step &step) {
   if (StringRef(step.suffix) == "predict")
     return model.predictOne.symbol.empty()
-               ? "The model's output for a batch."
-               : "The model's output for a batch. A batch of 1 has code of its "
-                 "own, several\n * times faster, which sums in another order: "
-                 "results differ by roundings.";
+               ? "What the model makes of a batch."
+               : "What the model makes of a batch. A batch of 1 has code of "
+                 "its own, several\n * times faster, which sums in another "
+                 "order: results differ by roundings.";
   if (step.changesState)
     return "One training step: loss, gradients, optimizer update. The loss is\n"
            " * the one before the update.";
@@ -63,21 +99,24 @@ static StringRef summaryOf(const ModelRecord &model, const Step &step) {
 
 static void emitStep(const ModelRecord &model, const Step &step,
                      raw_ostream &out) {
+  const std::vector<std::string> names = argumentNames(*step.record);
+  const size_t inputs = step.record->inputs.size();
   out << "\n/* " << summaryOf(model, step) << "\n";
-  for (const TensorRecord &tensor : step.record->inputs)
-    out << " *   " << identifier(tensor.name) << ": " << describe(tensor)
-        << "\n";
-  for (const TensorRecord &tensor : step.record->outputs)
-    out << " *   " << identifier(tensor.name) << ": " << describe(tensor)
-        << ", written\n";
+  for (auto [name, tensor] :
+       llvm::zip(ArrayRef(names), ArrayRef(step.record->inputs)))
+    out << " *   " << name << ": " << describe(tensor) << "\n";
+  for (auto [name, tensor] : llvm::zip(ArrayRef(names).drop_front(inputs),
+                                       ArrayRef(step.record->outputs)))
+    out << " *   " << name << ": " << describe(tensor) << ", written\n";
   out << " */\nvoid " << model.name << '_' << step.suffix << '('
       << (step.changesState ? "" : "const ")
       << "void *state, void *arena, int64_t batch";
-  for (const TensorRecord &tensor : step.record->inputs)
-    out << ",\n    const " << elementType(tensor) << " *"
-        << identifier(tensor.name);
-  for (const TensorRecord &tensor : step.record->outputs)
-    out << ",\n    " << elementType(tensor) << " *" << identifier(tensor.name);
+  for (auto [name, tensor] :
+       llvm::zip(ArrayRef(names), ArrayRef(step.record->inputs)))
+    out << ",\n    const " << elementType(tensor) << " *" << name;
+  for (auto [name, tensor] : llvm::zip(ArrayRef(names).drop_front(inputs),
+                                       ArrayRef(step.record->outputs)))
+    out << ",\n    " << elementType(tensor) << " *" << name;
   out << ",\n    struct sinter_pool *pool);\n";
 }
 
@@ -113,8 +152,8 @@ static void emitFiles(StringRef name, raw_ostream &out) {
   out << R"(
 /* The weights (not the optimizer's state) from and to a safetensors file. 0;
  * or, not 0, why not: 1, the file is not what the model needs, 3, reading or
- * writing failed; and then `message` has a line that says what was expected and
- * what was found. It may be NULL if `message_size` is 0. A file is checked as a
+ * writing failed; and then `message` says what was expected and what was
+ * found. It may be NULL if `message_size` is 0. A file is checked as a
  * whole before it changes the state. These four functions, and no others of
  * this header, allocate; what they allocate they free.
  */
@@ -215,11 +254,15 @@ extern "C" {
   out << R"(
 /* Brings weights into the form that prediction and evaluation work with: folded,
  * transformed. After )"
-      << name << R"(_load they are. After training steps or
- * a new state the next call that needs it does it itself; call this one before
- * several threads use such a state at the same time.
- */
-)";
+      << name << "_load they are. "
+      << (model.trainStep.symbol.empty()
+              ? "Of a new state the next call that\n * predicts does it "
+                "itself; "
+                "call this one before several threads use such a state\n * at "
+                "the same time.\n */\n"
+              : "After training steps or\n * a new state the next call that "
+                "needs it does it itself; call this one before\n * several "
+                "threads use such a state at the same time.\n */\n");
   out << "void " << name
       << "_prepare(void *state, void *arena, struct sinter_pool *pool);\n";
   for (const Step &step : stepsOf(model))

@@ -32,6 +32,10 @@ std::vector<WeightPlace> weightPlaces(const ModelRecord &record);
 /// "input", "val_loss": names of tensors as C identifiers.
 std::string identifier(llvm::StringRef name);
 
+/// What the arguments of a step are called, inputs first: no two alike, and
+/// none a keyword of C or C++ or a name that the headers use themselves.
+std::vector<std::string> argumentNames(const FunctionRecord &step);
+
 } // namespace sinter
 
 #endif // SINTER_CODEGEN_EMITHEADER_H

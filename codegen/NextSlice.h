@@ -26,11 +26,11 @@ inline int64_t nextSliceFloats(KernelOp kernel) {
       !function->hasAttr(names::batchBound))
     return 0;
   for (MatmulOp matmul : kernel.getBody().front().getOps<MatmulOp>()) {
-    auto maker = storageOf(matmul.getA()).getDefiningOp<KernelOp>();
+    auto maker = startOf(matmul.getA()).getDefiningOp<KernelOp>();
     if (!maker || maker == kernel || maker.getKind() != KernelKind::Relayout)
       continue;
     for (mlir::Value captured : maker.getCaptured())
-      if (mlir::isa<mlir::BlockArgument>(storageOf(captured)))
+      if (mlir::isa<mlir::BlockArgument>(startOf(captured)))
         return featureCount(tensorTypeOf(captured));
   }
   return 0;

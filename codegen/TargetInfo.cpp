@@ -43,7 +43,9 @@ static void initializeTargets() {
 /// "; did you mean a, b or c?" from the known names nearest to `name`, or
 /// nothing when none is near.
 static std::string suggestNames(StringRef name, ArrayRef<StringRef> known) {
-  constexpr unsigned furthest = 4, count = 3;
+  constexpr unsigned count = 3;
+  const auto furthest =
+      static_cast<unsigned>(std::min<size_t>(4, name.size() / 2));
   SmallVector<std::pair<unsigned, StringRef>> near;
   for (StringRef candidate : known) {
     unsigned distance = name.edit_distance_insensitive(
@@ -85,12 +87,10 @@ static const llvm::Target *findTarget(Location loc, const Triple &triple,
   const llvm::Target *target =
       llvm::TargetRegistry::lookupTarget(triple, reason);
   if (!target) {
-    SmallVector<StringRef> known;
-    for (const llvm::Target &candidate : llvm::TargetRegistry::targets())
-      known.push_back(candidate.getName());
     emitError(loc, "expected a target triple such as ")
         << supported << ", got '" << name << "'"
-        << suggestNames(triple.getArchName(), known);
+        << suggestNames(triple.getArchName(),
+                        {"x86_64", "aarch64", "riscv64", "arm"});
     return nullptr;
   }
   bool isArm = triple.getArch() == Triple::arm;

@@ -60,6 +60,15 @@ Table sections() {
       {
           {"input", "InputLayer", "one sample as the network gets it",
            inputArgs()},
+          {"reuse",
+           "",
+           "stands among the layers: calls an earlier one again, with the same "
+           "weights",
+           {{"layer", Type::Name, kRequired, "which one"},
+            {"name", Type::Name, "null",
+             "of this call [LAYER_1, LAYER_2, ...]"},
+            {"inputs", Type::Names, "null",
+             "layers whose results it reads [the one before it]"}}},
           {"train",
            "",
            "how the trainer runs; its flags override it",
@@ -101,6 +110,13 @@ std::string checkCifar10(const Config &config) {
   return "";
 }
 
+std::string checkInputFiles(const Config &config) {
+  for (const std::string &file : config.texts("inputs"))
+    if (StringRef(file).contains(','))
+      return "expected file names without commas";
+  return "";
+}
+
 Table dataSources() {
   return {
       "data source",
@@ -124,10 +140,21 @@ Table dataSources() {
            checkCsv},
           {"npz",
            "",
-           "two arrays of one NumPy archive",
+           "arrays of one NumPy archive",
            {{"npz", Type::Text, kRequired, "file"},
-            {"x", Type::Text, kRequired, "array of inputs"},
+            {"x", Type::Text, "null",
+             "array of the only input; those of several are called as the "
+             "inputs are"},
             {"y", Type::Text, kRequired, "array of targets"}}},
+          {"inputs",
+           "",
+           "a file for each of several inputs ({image: FILE, meta: FILE}), and "
+           "one of targets",
+           {{"inputs", Type::Texts, kRequired,
+             "idx, idx.gz, npy or csv; here NAME=FILE"},
+            {"labels", Type::Text, kRequired, "targets: idx, idx.gz or npy"}},
+           {},
+           checkInputFiles},
           {"cifar10",
            "",
            "binary records of CIFAR-10; inputs are (32, 32, 3)",

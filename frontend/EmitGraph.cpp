@@ -51,6 +51,8 @@ private:
   void emitForward(mlir::Location loc);
   mlir::Attribute toAttribute(const frontend::Value &value);
   mlir::DictionaryAttr lossDictionary();
+  mlir::DictionaryAttr sumOfLosses();
+  mlir::DictionaryAttr ofOutput(mlir::DictionaryAttr config, StringRef output);
   mlir::DictionaryAttr optimizerDictionary();
   mlir::DictionaryAttr toDictionary(const Config &config, Kind kind,
                                     StringRef title = "");
@@ -72,11 +74,15 @@ mlir::OwningOpRef<mlir::ModuleOp> GraphEmitter::emit() {
   auto modelOp = ModelOp::create(builder, loc, model.name(), model.batchBound);
   if (model.loss)
     modelOp.setLossAttr(lossDictionary());
+  else if (!model.losses.empty())
+    modelOp.setLossAttr(sumOfLosses());
   if (model.optimizer)
     modelOp.setOptimizerAttr(optimizerDictionary());
   llvm::SmallVector<mlir::Attribute> metrics;
   for (const MetricRecord &metric : model.metrics)
-    metrics.push_back(toDictionary(metric.config, Kind::Metric, metric.title));
+    metrics.push_back(
+        ofOutput(toDictionary(metric.config, Kind::Metric, metric.title),
+                 metric.output));
   if (!metrics.empty())
     modelOp.setMetricsAttr(builder.getArrayAttr(metrics));
 
@@ -137,7 +143,8 @@ void GraphEmitter::emitForward(mlir::Location loc) {
     llvm::SmallVector<mlir::Value> inputs;
     for (Tensor tensor : layer.inputs)
       inputs.push_back(results[tensor.layer()]);
-    LayerEmitter emitter = emitterOf(layer);
+    const LayerRecord called = model.withParameters(layer);
+    LayerEmitter emitter = emitterOf(called);
     results.push_back(findLayerRule(layer.config.name)->emit(emitter, inputs));
   }
   llvm::SmallVector<mlir::Value> outputs;
@@ -200,6 +207,33 @@ mlir::DictionaryAttr GraphEmitter::lossDictionary() {
   if (!weights.empty())
     list.set("class_weight", builder.getArrayAttr(weights));
   return list.getDictionary(builder.getContext());
+}
+
+/// `config` with `output`, where there are several.
+mlir::DictionaryAttr GraphEmitter::ofOutput(mlir::DictionaryAttr config,
+                                            StringRef output) {
+  if (output.empty())
+    return config;
+  mlir::NamedAttrList list(config);
+  list.set("output", builder.getStringAttr(output));
+  return list.getDictionary(builder.getContext());
+}
+
+/// {name = "weighted_sum", losses = [{name, ..., output, weight}, ...]}, in the
+/// outputs' order.
+mlir::DictionaryAttr GraphEmitter::sumOfLosses() {
+  llvm::SmallVector<mlir::Attribute> losses;
+  for (Tensor output : model.outputs())
+    for (const OutputLoss &loss : model.losses)
+      if (loss.output.name == model.layers()[output.layer()].name) {
+        mlir::NamedAttrList list(
+            ofOutput(toDictionary(loss.loss, Kind::Loss), loss.output.name));
+        list.set("weight", builder.getF64FloatAttr(loss.weight));
+        losses.push_back(list.getDictionary(builder.getContext()));
+      }
+  return builder.getDictionaryAttr(
+      {builder.getNamedAttr("name", builder.getStringAttr("weighted_sum")),
+       builder.getNamedAttr("losses", builder.getArrayAttr(losses))});
 }
 
 mlir::DictionaryAttr GraphEmitter::optimizerDictionary() {

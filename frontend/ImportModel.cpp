@@ -131,8 +131,10 @@ static std::string nameOf(const Config &layer) {
 static Spec networkOf(const ImportedModel &model) {
   Spec spec;
   spec.name = model.name;
-  spec.input = model.input;
+  spec.inputs = model.inputs;
   spec.layers = model.layers;
+  for (const std::string &output : model.outputs)
+    spec.outputs.push_back({output, {}});
   spec.loss = model.loss;
   spec.optimizer = model.optimizer;
   spec.metrics = model.metrics;
@@ -142,9 +144,12 @@ static Spec networkOf(const ImportedModel &model) {
 std::optional<std::vector<LayerRecord>>
 sinter::frontend::completeImported(ImportedModel &model,
                                    Diagnostics &diagnostics) {
-  bool ok = complete(model.input, Kind::Section, "input", diagnostics);
+  bool ok = true;
+  for (Config &input : model.inputs)
+    ok &= complete(input, Kind::Section, "input '" + nameOf(input) + "'",
+                   diagnostics);
   for (Config &layer : model.layers)
-    ok &= complete(layer, Kind::Layer,
+    ok &= complete(layer, layer.name == "reuse" ? Kind::Section : Kind::Layer,
                    "layer '" + printable(nameOf(layer)) + "'", diagnostics);
   if (model.loss)
     ok &= complete(*model.loss, Kind::Loss, "loss", diagnostics);
@@ -172,8 +177,9 @@ Spec sinter::frontend::toSpec(ImportedModel model, SourceLoc loc) {
     for (Argument &argument : config.args)
       argument.loc = argument.value.loc = loc;
   };
-  place(*spec.input);
-  for (std::vector<Config> *list : {&spec.layers, &spec.metrics})
+  for (Reference &output : spec.outputs)
+    output.loc = loc;
+  for (std::vector<Config> *list : {&spec.inputs, &spec.layers, &spec.metrics})
     for (Config &config : *list)
       place(config);
   for (std::optional<Config> *config : {&spec.loss, &spec.optimizer})
@@ -196,7 +202,13 @@ sinter::frontend::importModel(const std::string &path,
       completeImported(*model, diagnostics);
   if (!layers)
     return std::nullopt;
-  model->outputShape = layers->back().shape;
+  if (model->outputs.size() < 2) {
+    const std::string name =
+        model->outputs.empty() ? layers->back().name : model->outputs[0];
+    model->outputShape = llvm::find_if(*layers, [&](const LayerRecord &layer) {
+                           return layer.name == name;
+                         })->shape;
+  }
   if (model->weights.empty())
     return model;
   if (!checkWeights(model->weights, *layers, diagnostics, {}))

@@ -11,12 +11,11 @@
 //
 //   ImportedModel model;
 //   model.name = "mnist";
-//   model.input = Config("input", {{"shape", Value::List{28, 28, 1}}});
+//   model.inputs = {Config("input", {{"shape", Value::List{28, 28, 1}}})};
 //   model.layers.push_back(Config("dense", {{"units", 10}, {"name", "out"}}));
 //   model.weights.push_back({"out/kernel", {784, 10}, values});
 //
-// Known weakness: one input and one output, as ModelBuilder has; all weights
-// are in memory as f32.
+// Known weakness: all weights are in memory as f32.
 #ifndef SINTER_FRONTEND_IMPORTEDMODEL_H
 #define SINTER_FRONTEND_IMPORTEDMODEL_H
 
@@ -31,17 +30,20 @@ struct ImportedModel {
   std::string name;
   /// What the file is, for comments: "Keras 2.12.0 HDF5", "ONNX, opset 13".
   std::string format;
-  /// A Config "input": `shape` and `name`, perhaps `scale`.
-  Config input;
+  /// Configs "input": `shape` and `name`, perhaps `scale`.
+  std::vector<Config> inputs;
   /// In an order in which data flows. `name` is always set and unique; `inputs`
-  /// is set where a layer does not read (only) the one before it.
+  /// is set where a layer does not read (only) the one before it, and in the
+  /// first one if there are several inputs. "reuse" is a layer called again.
   std::vector<Config> layers;
+  /// Names of the layers that are results; none: the last one is.
+  std::vector<std::string> outputs = {};
   std::optional<Config> loss, optimizer; // where the file has them
   std::vector<Config> metrics;
   /// In any order. Either none at all (an architecture without weights) or one
   /// for each parameter of each layer.
   std::vector<ImportedWeight> weights;
-  /// Of the last layer's result, one sample's; importModel() sets it.
+  /// Of the only result, one sample's; importModel() sets it.
   std::vector<int64_t> outputShape = {};
 };
 

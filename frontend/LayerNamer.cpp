@@ -21,6 +21,13 @@ std::string LayerNamer::fresh(StringRef className) {
   return name;
 }
 
+std::string LayerNamer::again(StringRef name) {
+  std::string candidate;
+  for (unsigned i = 1; candidate.empty() || !claim(candidate); ++i)
+    candidate = name.take_front(58).str() + "_" + std::to_string(i);
+  return candidate;
+}
+
 std::string sinter::frontend::toSnakeCase(StringRef className) {
   // A '_' stands before a capital that starts a word: one followed by a small
   // letter (Re|Lu of ReLU has none after U), or following one (no digit:

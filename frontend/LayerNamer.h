@@ -15,6 +15,8 @@ public:
   bool claim(llvm::StringRef name) { return taken.insert(name).second; }
   /// Takes the next free name for a layer of Keras's class `className`.
   std::string fresh(llvm::StringRef className);
+  /// Takes the next free name for another call of the layer `name`.
+  std::string again(llvm::StringRef name);
 
 private:
   llvm::StringSet<> taken;

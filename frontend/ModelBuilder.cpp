@@ -194,11 +194,68 @@ Tensor ModelBuilder::tryLayer(Config config, llvm::ArrayRef<Tensor> inputs) {
   return Tensor(records.size() - 1);
 }
 
+Tensor ModelBuilder::reuse(Tensor x, llvm::ArrayRef<Tensor> inputs,
+                           std::string name, SourceLoc loc) {
+  auto fail = [&](std::string message) {
+    if (!message.empty())
+      reports->error(loc, std::move(message));
+    broken = true;
+    return Tensor();
+  };
+  if (!x || llvm::any_of(inputs, [](Tensor input) { return !input; }))
+    return fail(""); // its maker has reported
+  const size_t first = records[x.layer()].sharedWith.value_or(x.layer());
+  const LayerRecord original = records[first];
+  if (original.config.name == "input")
+    return fail("reuse: expected a layer, got the input '" + original.name +
+                "'");
+  if (name.empty())
+    name = namer.again(original.name);
+  else if (!namer.claim(name))
+    return fail("layer name '" + name + "' is used twice");
+  LayerRecord record{original.config, std::move(name), inputs};
+  record.config.loc = loc;
+  for (Argument &argument : record.config.args)
+    if (argument.name == "name")
+      argument.value = Value(record.name);
+  std::vector<Shape> shapes;
+  for (Tensor input : inputs)
+    shapes.push_back(records[input.layer()].shape);
+  if (std::string wrong = inferLayer(record, shapes); !wrong.empty())
+    return fail(record.name + ": " + wrong);
+  for (const auto &[own, shared] :
+       llvm::zip_equal(record.parameters, original.parameters))
+    if (own.shape != shared.shape)
+      return fail(formatv("{0}: expected an input that the weights of '{1}' "
+                          "fit: '{2}' has the shape {3}, here it would be {4}",
+                          record.name, original.name, shared.name,
+                          toText(shared.shape), toText(own.shape)));
+  record.parameters.clear();
+  record.sharedWith = first;
+  records.push_back(std::move(record));
+  return Tensor(records.size() - 1);
+}
+
+LayerRecord ModelBuilder::withParameters(const LayerRecord &layer) const {
+  LayerRecord result = layer;
+  if (layer.sharedWith)
+    result.parameters = records[*layer.sharedWith].parameters;
+  return result;
+}
+
 // ---- Training ---------------------------------------------------------------
 
 void ModelBuilder::setLoss(Config config) {
   if (completeConfig(config, Kind::Loss, *reports))
     loss = std::move(config);
+}
+
+void ModelBuilder::setLosses(std::vector<OutputLoss> given) {
+  bool ok = true;
+  for (OutputLoss &loss : given)
+    ok &= completeConfig(loss.loss, Kind::Loss, *reports);
+  if (ok)
+    losses = std::move(given);
 }
 
 void ModelBuilder::setOptimizer(Config config) {
@@ -223,16 +280,31 @@ void ModelBuilder::setWeights(
 }
 
 void ModelBuilder::addMetric(Config config) {
+  addMetric(std::move(config), nullptr);
+}
+
+void ModelBuilder::addMetric(Config config, const Reference &output) {
+  addMetric(std::move(config), &output);
+}
+
+void ModelBuilder::addMetric(Config config, const Reference *output) {
   if (!completeConfig(config, Kind::Metric, *reports))
     return;
   std::string title = metricTitle(config);
-  if (title == "loss" || llvm::any_of(metrics, [&](const MetricRecord &other) {
-        return other.title == title;
+  if (output)
+    title = output->name + "_" + title;
+  auto isTaken = [&](const MetricRecord &other) {
+    return other.title == title;
+  };
+  if (title == "loss" || llvm::any_of(metrics, isTaken) ||
+      llvm::any_of(losses, [&](const OutputLoss &loss) {
+        return title == loss.output.name + "_loss";
       }))
     return reports->error(config.loc, "metric name '" + title +
                                           "' is used twice; give one of them "
                                           "another 'name'");
-  metrics.push_back({std::move(config), std::move(title)});
+  metrics.push_back(
+      {std::move(config), std::move(title), output ? output->name : ""});
 }
 
 // ---- The whole model --------------------------------------------------------
@@ -240,9 +312,9 @@ void ModelBuilder::addMetric(Config config) {
 bool ModelBuilder::check() {
   if (!checked && !records.empty() && !broken) {
     checkUses();
-    if (loss) {
-      checkTrainsOneToOne();
-      checkLoss();
+    if (loss || !losses.empty()) {
+      checkOutputs();
+      checkShared();
       checkMetrics();
       checkClassWeights();
     }
@@ -266,19 +338,64 @@ void ModelBuilder::checkUses() {
     if (!isUsed && !(mayIdle && layer.config.name == "input"))
       reports->error(layer.config.loc,
                      "result of layer '" + layer.name +
-                         "' is not used; expected another layer to read it "
-                         "(the last layer is the output)");
+                         "' is not used; expected another layer to read it " +
+                         (outputTensors.empty()
+                              ? "(the last layer is the output)"
+                              : "or it to be among the outputs"));
 }
 
-void ModelBuilder::checkTrainsOneToOne() {
-  const size_t inputs = llvm::count_if(records, [](const LayerRecord &layer) {
-    return layer.config.name == "input";
-  });
-  if (inputs != 1 || outputs().size() != 1)
-    reports->error(loss->loc,
-                   formatv("expected a model of one input and one output to "
-                           "train, got {0} and {1}",
-                           inputs, outputs().size()));
+const LayerRecord *ModelBuilder::findOutput(StringRef name) const {
+  for (Tensor output : outputs())
+    if (records[output.layer()].name == name)
+      return &records[output.layer()];
+  return nullptr;
+}
+
+/// A loss for each output, and each suits its output.
+void ModelBuilder::checkOutputs() {
+  std::vector<StringRef> names;
+  for (Tensor output : outputs())
+    names.push_back(records[output.layer()].name);
+  if (loss && names.size() == 1)
+    return checkLoss(*loss, output());
+  if (loss)
+    return reports->error(loss->loc,
+                          "expected a loss for each output (loss: {" +
+                              names[0].str() + ": " + loss->name +
+                              ", ...}), since the model has "
+                              "several: " +
+                              joinNames(names));
+  for (const OutputLoss &loss : losses) {
+    const LayerRecord *output = findOutput(loss.output.name);
+    if (output) {
+      checkLoss(loss.loss, *output);
+      continue;
+    }
+    std::string hint = didYouMean(loss.output.name, names);
+    reports->error(
+        loss.output.loc,
+        "loss: no output '" + printable(loss.output.name) + "'" +
+            (hint.empty() ? "; expected one of " + joinNames(names) : hint));
+  }
+  for (StringRef name : names)
+    if (llvm::none_of(losses, [&](const OutputLoss &loss) {
+          return loss.output.name == name;
+        }))
+      reports->error(losses[0].output.loc,
+                     "loss: expected one for each output, got none for '" +
+                         name.str() + "'");
+}
+
+/// Statistics that are updated by two calls of one step would be those of the
+/// last call alone.
+void ModelBuilder::checkShared() {
+  for (const LayerRecord &layer : records)
+    if (layer.sharedWith && layer.config.name == "batch_normalization")
+      reports->error(layer.config.loc,
+                     formatv("{0}: expected a layer without running statistics "
+                             "in a model that trains, got another call of the "
+                             "batch_normalization '{1}'",
+                             layer.name, records[*layer.sharedWith].name));
 }
 
 /// The activation that ends a layer, or "".
@@ -290,33 +407,32 @@ static StringRef lastActivation(const LayerRecord &layer) {
                                                      : "";
 }
 
-void ModelBuilder::checkLoss() {
-  const Target wanted = target();
-  const LayerRecord &last = output();
+void ModelBuilder::checkLoss(const Config &loss, const LayerRecord &last) {
+  const Target wanted = targetOf(loss, last.shape);
   if (wanted.kind != Target::Kind::Values &&
       (last.shape.size() != 1 || wanted.classes < 2))
-    reports->error(loss->loc, loss->name +
-                                  ": expected an output of at least 2 classes, "
-                                  "got " +
-                                  toText(last.shape) + " from layer '" +
-                                  last.name + "'");
+    reports->error(loss.loc, loss.name +
+                                 ": expected an output of at least 2 classes, "
+                                 "got " +
+                                 toText(last.shape) + " from layer '" +
+                                 last.name + "'");
 
   // A crossentropy has a matching activation, unless it works on logits.
-  if (!loss->find("from_logits"))
+  if (!loss.find("from_logits"))
     return;
-  const bool fromLogits = loss->flag("from_logits");
+  const bool fromLogits = loss.flag("from_logits");
   StringRef activation =
-      loss->name == "binary_crossentropy" ? "sigmoid" : "softmax";
+      loss.name == "binary_crossentropy" ? "sigmoid" : "softmax";
   const bool hasActivation = lastActivation(last) == activation;
   if (fromLogits && hasActivation)
-    reports->warning(loss->loc, formatv("{0} has from_logits: true, but layer "
-                                        "'{1}' ends in {2} already",
-                                        loss->name, last.name, activation));
+    reports->warning(loss.loc, formatv("{0} has from_logits: true, but layer "
+                                       "'{1}' ends in {2} already",
+                                       loss.name, last.name, activation));
   if (!fromLogits && !hasActivation)
-    reports->warning(loss->loc, formatv("{0} expects probabilities, but layer "
-                                        "'{1}' does not end in {2}; add it, or "
-                                        "set from_logits: true",
-                                        loss->name, last.name, activation));
+    reports->warning(loss.loc, formatv("{0} expects probabilities, but layer "
+                                       "'{1}' does not end in {2}; add it, or "
+                                       "set from_logits: true",
+                                       loss.name, last.name, activation));
 }
 
 /// Keras's choice for the metric called `accuracy`.
@@ -327,35 +443,61 @@ static const char *resolveAccuracy(const Target &target, const Shape &output) {
                                              : "categorical_accuracy";
 }
 
+void ModelBuilder::checkMetric(MetricRecord &metric, const Config &loss,
+                               const LayerRecord &output) {
+  const Shape &shape = output.shape;
+  const Target target = targetOf(loss, shape);
+  const bool sparse = target.kind == Target::Kind::Sparse;
+  if (metric.config.name == "accuracy") {
+    SourceLoc loc = metric.config.loc;
+    metric.config = Config(resolveAccuracy(target, shape), {}, loc);
+    completeConfig(metric.config, Kind::Metric, *reports);
+  }
+  const Config &config = metric.config;
+  const bool wantsSparse = StringRef(config.name).starts_with("sparse_");
+  if (wantsSparse != sparse)
+    reports->error(config.loc,
+                   formatv("metric '{0}' expects {1}, but with loss '{2}' "
+                           "targets are {3}",
+                           config.name,
+                           wantsSparse ? "class numbers"
+                                       : "a value for each "
+                                         "output",
+                           loss.name, sparse ? "class numbers" : "values"));
+  else if (config.find("k") && config.integer("k") > shape.back())
+    reports->error(config.get("k").loc,
+                   formatv("{0}: expected 'k' to be at most the {1} classes, "
+                           "got {2}",
+                           config.name, shape.back(), config.integer("k")));
+}
+
 void ModelBuilder::checkMetrics() {
-  const Shape &shape = output().shape;
-  const bool sparse = target().kind == Target::Kind::Sparse;
   for (MetricRecord &metric : metrics) {
-    if (metric.config.name == "accuracy") {
-      SourceLoc loc = metric.config.loc;
-      metric.config = Config(resolveAccuracy(target(), shape), {}, loc);
-      completeConfig(metric.config, Kind::Metric, *reports);
+    if (metric.output.empty()) {
+      if (loss && outputs().size() == 1)
+        checkMetric(metric, *loss, output());
+      else if (!loss)
+        reports->error(metric.config.loc,
+                       "expected 'metrics' to be a map from outputs to "
+                       "metrics, as the losses are");
+      continue;
     }
-    const Config &config = metric.config;
-    const bool wantsSparse = StringRef(config.name).starts_with("sparse_");
-    if (wantsSparse != sparse)
-      reports->error(config.loc,
-                     formatv("metric '{0}' expects {1}, but with loss '{2}' "
-                             "targets are {3}",
-                             config.name,
-                             wantsSparse ? "class numbers"
-                                         : "a value for each "
-                                           "output",
-                             loss->name, sparse ? "class numbers" : "values"));
-    else if (config.find("k") && config.integer("k") > shape.back())
-      reports->error(config.get("k").loc,
-                     formatv("{0}: expected 'k' to be at most the {1} classes, "
-                             "got {2}",
-                             config.name, shape.back(), config.integer("k")));
+    auto its = llvm::find_if(losses, [&](const OutputLoss &loss) {
+      return loss.output.name == metric.output;
+    });
+    const LayerRecord *output = findOutput(metric.output);
+    if (its != losses.end() && output)
+      checkMetric(metric, its->loss, *output);
+    else if (!output)
+      reports->error(metric.config.loc,
+                     "metrics: no output '" + printable(metric.output) + "'");
   }
 }
 
 void ModelBuilder::checkClassWeights() {
+  if (!classWeights.empty() && !loss)
+    return reports->error(classWeightsLoc,
+                          "class_weight: expected a model of one output");
   const Target wanted = target();
   int64_t classes = wanted.classes;
   if (wanted.kind == Target::Kind::Values)

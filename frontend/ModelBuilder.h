@@ -23,8 +23,8 @@
 // (dense, dense_1, ...). The model's output is the last layer's result, unless
 // setOutputs() says otherwise.
 //
-// Known weakness: a model with several inputs or outputs can predict, not
-// train.
+// Known weakness: class weights and a learning rate that callbacks change are
+// for models of one output.
 #ifndef SINTER_FRONTEND_MODELBUILDER_H
 #define SINTER_FRONTEND_MODELBUILDER_H
 
@@ -69,11 +69,14 @@ struct LayerRecord {
   std::vector<Tensor> inputs;
   Shape shape = {}; // of the result
   std::vector<Parameter> parameters = {};
+  /// The layer whose parameters it works with; then it has none of its own.
+  std::optional<size_t> sharedWith = std::nullopt;
 };
 
 struct MetricRecord {
   Config config;     // complete; `accuracy` is replaced by what it stands for
   std::string title; // its name in histories and tables
+  std::string output = {}; // which of several
 };
 
 /// A completed metric's name in histories and tables.
@@ -115,10 +118,20 @@ public:
                      std::string name = {});
   /// Any layer of the catalog; all functions above end here.
   Tensor layer(Config config, llvm::ArrayRef<Tensor> inputs);
+  /// The layer that made `x`, called again with the same parameters, which
+  /// have to fit. `name` may be empty.
+  Tensor reuse(Tensor x, llvm::ArrayRef<Tensor> inputs, std::string name = {},
+               SourceLoc loc = {});
 
+  /// For a model of one output.
   void setLoss(Config loss);
+  /// For a model of several: one for each. Training minimises the sum of
+  /// weight x loss; each loss is reported as OUTPUT_loss, too.
+  void setLosses(std::vector<OutputLoss> losses);
   void setOptimizer(Config optimizer);
   void addMetric(Config metric);
+  /// Of one of several outputs; its title is OUTPUT_METRIC.
+  void addMetric(Config metric, const Reference &output);
   /// Factors on the training loss of the samples of a class.
   void setClassWeights(std::vector<std::pair<int64_t, double>> weights,
                        SourceLoc loc = {});
@@ -130,7 +143,7 @@ public:
   /// Makes the learning rate a state, "optimizer/learning_rate", for a program
   /// that changes it while it trains.
   void setVariableLearningRate() { variableLearningRate = true; }
-  /// The model's results, in this order. Without a loss only.
+  /// The model's results, in this order.
   void setOutputs(llvm::ArrayRef<Tensor> tensors) { outputTensors = tensors; }
   /// The largest batch the compiled functions take.
   void setBatchBound(int64_t samples) { batchBound = samples; }
@@ -145,7 +158,9 @@ public:
 
   llvm::StringRef name() const { return modelName; }
   llvm::ArrayRef<LayerRecord> layers() const { return records; }
-  /// The first output; with a loss, the only one.
+  /// The layer as if its parameters were its own.
+  LayerRecord withParameters(const LayerRecord &layer) const;
+  /// The first output.
   const LayerRecord &output() const { return records[outputs()[0].layer()]; }
   std::vector<Tensor> outputs() const {
     return outputTensors.empty() ? std::vector{Tensor(records.size() - 1)}
@@ -161,9 +176,15 @@ private:
   friend class GraphEmitter;
 
   Tensor tryLayer(Config config, llvm::ArrayRef<Tensor> inputs);
+  /// The output of that name, or null.
+  const LayerRecord *findOutput(llvm::StringRef name) const;
+  void addMetric(Config metric, const Reference *output);
   void checkUses();
-  void checkTrainsOneToOne();
-  void checkLoss();
+  void checkOutputs();
+  void checkShared();
+  void checkLoss(const Config &loss, const LayerRecord &output);
+  void checkMetric(MetricRecord &metric, const Config &loss,
+                   const LayerRecord &output);
   void checkMetrics();
   void checkClassWeights();
 
@@ -178,6 +199,7 @@ private:
   bool broken = false; // a layer failed: uses and output say nothing
   bool checked = false;
   std::optional<Config> loss, optimizer;
+  std::vector<OutputLoss> losses; // of several outputs
   std::vector<MetricRecord> metrics;
   std::vector<std::pair<int64_t, double>> classWeights;
   SourceLoc classWeightsLoc;

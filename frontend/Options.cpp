@@ -184,12 +184,6 @@ public:
                    << options.emit << "\n";
       return kUsage;
     }
-    if (options.functions == "predict" && options.emit == "exe" &&
-        options.command == Command::Compile) {
-      llvm::errs() << "--functions predict: expected --emit lib, shared or "
-                      "obj, got exe\n";
-      return kUsage;
-    }
     return std::nullopt;
   }
 

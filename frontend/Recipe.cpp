@@ -57,7 +57,12 @@ std::string sinter::frontend::writeRecipe(const Spec &spec,
           line(prefix + "." + argument.name, toText(argument.value));
   };
 
-  line("input.scale", toText(spec.input->get("scale")));
+  line("input.scale",
+       llvm::join(llvm::map_range(spec.inputs,
+                                  [](const Config &input) {
+                                    return toText(input.get("scale"));
+                                  }),
+                  ","));
   static const char *const kinds[] = {"sparse", "one_hot", "values"};
   line("target.kind", kinds[static_cast<size_t>(target.kind)]);
   if (target.kind != Target::Kind::Values)

@@ -106,15 +106,43 @@ struct DataSpec {
   std::optional<SourceLoc> autoClasses;
 };
 
+/// A layer or input by its name, and where that stands.
+struct Reference {
+  std::string name;
+  SourceLoc loc;
+};
+
+/// The loss of one of several outputs, and its factor in the sum that training
+/// minimises.
+struct OutputLoss {
+  Reference output;
+  Config loss;
+  double weight = 1;
+};
+
+struct OutputMetric {
+  Reference output;
+  Config metric;
+};
+
 /// A whole spec. Parts that were missing or wrong are empty or not `complete`;
 /// the reader has reported them.
 struct Spec {
   std::string name;
   SourceLoc nameLoc;
-  std::optional<Config> input;
+  /// Configs "input", in the order in which functions take them. All have a
+  /// `name`, those that are wrong, too.
+  std::vector<Config> inputs;
+  /// Configs of Kind::Layer, and "reuse" of Kind::Section: an earlier layer,
+  /// called again with the same weights.
   std::vector<Config> layers;
+  /// Layers or inputs whose results the model gives; none: the last layer's.
+  std::vector<Reference> outputs;
   std::optional<Config> loss, optimizer;
   std::vector<Config> metrics;
+  /// In place of `loss` and `metrics`, where there are several outputs.
+  std::vector<OutputLoss> outputLosses;
+  std::vector<OutputMetric> outputMetrics;
   DataSpec data;
   std::optional<Config> train;
   std::vector<Config> callbacks;

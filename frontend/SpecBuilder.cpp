@@ -1,5 +1,8 @@
 // SpecBuilder.cpp - resolves layer names to tensors and calls the builder.
 //
+// Of several inputs none is "the one before": the first layer names those that
+// it reads.
+//
 // Layers stand in the order in which data flows: a layer reads the one before
 // it, or the earlier ones that `inputs` names. A name that comes later is an
 // error; when it closes a circle, the circle is shown. All layers get their
@@ -20,11 +23,6 @@ using llvm::StringRef;
 
 namespace {
 
-struct Reference {
-  std::string name;
-  SourceLoc loc;
-};
-
 class SpecBuilder {
 public:
   SpecBuilder(const Spec &spec, ModelBuilder &builder)
@@ -34,7 +32,11 @@ public:
 
 private:
   void nameLayers();
+  void addInputs();
   void addLayers();
+  Tensor addLayer(size_t index, std::vector<Tensor> inputs);
+  void setOutputs();
+  void checkInputs();
   void setTraining(const Config &train);
   std::vector<Reference> referencesOf(const Config &layer) const;
   void reportUnresolved(size_t layer, const Reference &reference);
@@ -46,13 +48,21 @@ private:
   std::vector<std::string> names;
   llvm::StringMap<size_t> indexOf; // of a name among `names`
   bool allNamed = true;            // no wrong layer whose name is unknown
+  llvm::StringMap<Tensor> tensors; // of inputs and layers so far
+  Tensor previous;                 // null also where there is none
 };
 
 } // namespace
 
+/// Also of one that is not complete.
+static const std::string &inputName(const Config &input) {
+  return *input.find("name")->value.getIf<std::string>();
+}
+
 void SpecBuilder::nameLayers() {
   LayerNamer namer;
-  namer.claim(spec.input ? spec.input->text("name") : "input");
+  for (const Config &input : spec.inputs)
+    namer.claim(inputName(input));
   auto givenName = [](const Config &layer) -> const std::string * {
     const Argument *name = layer.find("name");
     return name ? name->value.getIf<std::string>() : nullptr;
@@ -64,6 +74,8 @@ void SpecBuilder::nameLayers() {
     std::string name;
     if (const std::string *given = givenName(layer)) {
       name = *given;
+    } else if (layer.complete && layer.name == "reuse") {
+      name = namer.again(layer.text("layer"));
     } else if (layer.complete) {
       name = namer.fresh(tableOf(Kind::Layer).find(layer.name)->className);
       for (Argument &argument : layer.args)
@@ -121,8 +133,8 @@ void SpecBuilder::reportUnresolved(size_t layer, const Reference &reference) {
     if (!allNamed)
       return; // it may be the name of a layer that could not be read
     std::vector<StringRef> known(names.begin(), names.begin() + layer);
-    if (spec.input)
-      known.push_back(spec.input->text("name"));
+    for (const Config &input : spec.inputs)
+      known.push_back(inputName(input));
     std::string hint = didYouMean(reference.name, known);
     diagnostics.error(
         reference.loc,
@@ -141,14 +153,32 @@ void SpecBuilder::reportUnresolved(size_t layer, const Reference &reference) {
                 reference.name, layers[later->second].loc.line));
 }
 
-void SpecBuilder::addLayers() {
-  llvm::StringMap<Tensor> tensors;
-  Tensor previous;
-  if (spec.input) {
-    previous =
-        builder.layer(Config("input", spec.input->args, spec.input->loc), {});
-    tensors[spec.input->text("name")] = previous;
+void SpecBuilder::addInputs() {
+  for (const Config &input : spec.inputs) {
+    Tensor tensor =
+        input.complete
+            ? builder.layer(Config("input", input.args, input.loc), {})
+            : Tensor();
+    tensors[inputName(input)] = tensor;
+    if (spec.inputs.size() == 1)
+      previous = tensor;
   }
+}
+
+Tensor SpecBuilder::addLayer(size_t index, std::vector<Tensor> inputs) {
+  const Config &layer = layers[index];
+  if (layer.name != "reuse")
+    return builder.layer(layer, inputs);
+  const Reference again = {layer.text("layer"), layer.get("layer").loc};
+  auto first = tensors.find(again.name);
+  if (first == tensors.end()) {
+    reportUnresolved(index, again);
+    return {};
+  }
+  return builder.reuse(first->second, inputs, names[index], layer.loc);
+}
+
+void SpecBuilder::addLayers() {
   for (auto [index, layer] : llvm::enumerate(layers)) {
     std::vector<Tensor> inputs;
     for (const Reference &reference : referencesOf(layer)) {
@@ -158,26 +188,77 @@ void SpecBuilder::addLayers() {
       inputs.push_back(it == tensors.end() ? Tensor() : it->second);
     }
     const LayerRule *rule = findLayerRule(layer.name);
-    if (inputs.empty() && !(rule && rule->arity == Arity::None))
+    if (inputs.empty() && !(rule && rule->arity == Arity::None)) {
+      if (index == 0 && spec.inputs.size() > 1 && layer.complete) {
+        std::vector<StringRef> known;
+        for (const Config &input : spec.inputs)
+          known.push_back(inputName(input));
+        builder.diagnostics().error(layer.loc,
+                                    layer.name +
+                                        ": expected 'inputs' in the first "
+                                        "layer, since the model has several: " +
+                                        joinNames(known));
+      }
       inputs.push_back(previous);
+    }
     // A layer that could not be read gives no tensor; those after it are
     // checked as far as possible.
-    previous =
-        layer.complete && spec.input ? builder.layer(layer, inputs) : Tensor();
+    previous = layer.complete && !spec.inputs.empty()
+                   ? addLayer(index, std::move(inputs))
+                   : Tensor();
     tensors.try_emplace(names[index], previous);
+  }
+}
+
+void SpecBuilder::setOutputs() {
+  std::vector<Tensor> outputs;
+  for (const Reference &output : spec.outputs) {
+    auto it = tensors.find(output.name);
+    if (it == tensors.end())
+      reportUnresolved(layers.size(), output);
+    else if (it->second)
+      outputs.push_back(it->second);
+  }
+  if (outputs.size() == spec.outputs.size())
+    builder.setOutputs(outputs);
+}
+
+/// Those that no layer reads and that are no output. Where names could not be
+/// resolved, that says nothing.
+void SpecBuilder::checkInputs() {
+  if (builder.diagnostics().hasErrors())
+    return;
+  for (const Config &input : spec.inputs) {
+    const size_t own = tensors[inputName(input)].layer();
+    auto isIt = [&](Tensor tensor) { return tensor.layer() == own; };
+    if (llvm::none_of(builder.outputs(), isIt) &&
+        llvm::none_of(builder.layers(), [&](const LayerRecord &layer) {
+          return llvm::any_of(layer.inputs, isIt);
+        }))
+      builder.diagnostics().error(
+          input.loc, "input '" + inputName(input) +
+                         "' is not used; expected a layer to read it");
   }
 }
 
 void SpecBuilder::build() {
   builder.setLocation(spec.nameLoc);
   nameLayers();
+  addInputs();
   addLayers();
+  setOutputs();
+  if (spec.inputs.size() > 1 || !spec.outputs.empty())
+    checkInputs();
   if (spec.loss)
     builder.setLoss(*spec.loss);
+  if (!spec.outputLosses.empty())
+    builder.setLosses(spec.outputLosses);
   if (spec.optimizer)
     builder.setOptimizer(*spec.optimizer);
   for (const Config &metric : spec.metrics)
     builder.addMetric(metric);
+  for (const OutputMetric &metric : spec.outputMetrics)
+    builder.addMetric(metric.metric, metric.output);
   if (spec.train)
     setTraining(*spec.train);
   if (spec.weights)

@@ -159,7 +159,25 @@ static std::string writeInput(const Config &input) {
   std::string arguments = writeArguments(input, Kind::Section);
   if (arguments[0] != '{')
     arguments = "{shape: " + arguments + "}";
-  return "input: " + arguments + "\n";
+  return arguments;
+}
+
+static std::string writeInputs(const std::vector<Config> &inputs) {
+  if (inputs.size() == 1)
+    return "input: " + writeInput(inputs[0]) + "\n";
+  std::string text = "inputs:\n";
+  for (Config input : inputs) {
+    const std::string name = input.text("name");
+    llvm::erase_if(input.args, [](const Argument &argument) {
+      return argument.name == "name";
+    });
+    text += "  " + writeText(name) + ": " + writeInput(input) + "\n";
+  }
+  return text;
+}
+
+static Kind tableKindOf(const Config &layer) {
+  return layer.name == "reuse" ? Kind::Section : Kind::Layer;
 }
 
 // ---- Names
@@ -173,22 +191,26 @@ static Argument &argumentOf(Config &config, StringRef name) {
 
 /// Leaves out the names that SpecBuilder would give, too. Each round finds
 /// layers whose automatic name would be another, until there are none.
-static void dropAutomaticNames(const std::string &input,
+static void dropAutomaticNames(const std::vector<Config> &inputs,
                                std::vector<Config> &layers) {
+  auto automatic = [&](LayerNamer &namer, const Config &layer) {
+    return layer.name == "reuse"
+               ? namer.again(layer.text("layer"))
+               : namer.fresh(tableOf(Kind::Layer).find(layer.name)->className);
+  };
   std::vector<bool> isGiven(layers.size());
   for (bool changed = true; changed;) {
     changed = false;
     LayerNamer namer;
-    namer.claim(input);
+    for (const Config &input : inputs)
+      namer.claim(input.text("name"));
     for (size_t i = 0; i < layers.size(); ++i)
       if (isGiven[i])
         namer.claim(layers[i].text("name"));
     for (size_t i = 0; i < layers.size(); ++i) {
       if (isGiven[i])
         continue;
-      StringRef className =
-          tableOf(Kind::Layer).find(layers[i].name)->className;
-      if (namer.fresh(className) != layers[i].text("name"))
+      if (automatic(namer, layers[i]) != layers[i].text("name"))
         isGiven[i] = changed = true;
     }
   }
@@ -202,7 +224,13 @@ static void dropAutomaticNames(const std::string &input,
 
 /// A loss for the kind of output that the last layer makes.
 static StringRef guessLoss(const ImportedModel &model) {
-  const Config &output = model.layers.back();
+  auto isOutput = [&](const Config &layer) {
+    return model.outputs.empty() || layer.text("name") == model.outputs[0];
+  };
+  auto found = llvm::find_if(llvm::reverse(model.layers), isOutput);
+  if (found == llvm::reverse(model.layers).end())
+    return "mean_squared_error"; // an input
+  const Config &output = *found;
   StringRef activation = output.name;
   if (const Argument *argument = output.find("activation"))
     activation = argument->value.config()->name;
@@ -217,11 +245,18 @@ std::string sinter::frontend::writeSpec(const ImportedModel &model,
   std::string text = "# From " + printable(origin) + " (" + model.format +
                      ") by `sinter import`.\n";
   text += "model: " + writeText(model.name) + "\n";
-  text += writeInput(model.input) + "layers:\n";
+  text += writeInputs(model.inputs) + "layers:\n";
   std::vector<Config> layers = model.layers;
-  dropAutomaticNames(model.input.text("name"), layers);
+  dropAutomaticNames(model.inputs, layers);
   for (const Config &layer : layers)
-    text += "  - " + writeLine(layer, Kind::Layer) + "\n";
+    text += "  - " + writeLine(layer, tableKindOf(layer)) + "\n";
+  std::string outputs;
+  for (const std::string &output : model.outputs)
+    outputs += (outputs.empty() ? "" : ", ") + writeText(output);
+  if (!outputs.empty())
+    text += "outputs: [" + outputs + "]\n";
+  if (model.outputs.size() > 1)
+    return text + "# It predicts. To train it, take one of the outputs.\n";
 
   const std::string guess = "  # a guess: the file names none";
   if (model.loss)

@@ -152,7 +152,7 @@ static StringRef classOf(const LayerRecord &layer) {
 static Row rowOf(const ModelBuilder &model, const LayerRecord &layer,
                  bool connections) {
   Row row = {layer.name + " (" + classOf(layer).str() + ")", shapeText(layer),
-             groupedNumber(parametersOf(layer))};
+             layer.sharedWith ? "shared" : groupedNumber(parametersOf(layer))};
   if (connections) {
     std::string from;
     for (Tensor input : layer.inputs)

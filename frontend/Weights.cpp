@@ -80,7 +80,7 @@ sinter::frontend::readWeights(const std::string &path,
   std::vector<sinter_tensor> tensors;
   for (ImportedWeight &weight : weights)
     tensors.push_back(describe(weight));
-  char message[1024];
+  char message[8192];
   if (sinter_read_tensors(path.c_str(), model.name().str().c_str(),
                           tensors.data(), static_cast<int64_t>(tensors.size()),
                           message, sizeof message) != SINTER_OK) {

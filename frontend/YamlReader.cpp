@@ -21,6 +21,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
+#include <cmath>
+
 using namespace sinter::frontend;
 using llvm::StringRef;
 
@@ -36,8 +38,11 @@ private:
   // One reader for each key of a spec; see the table in read().
   void readModel(const YamlEntry &entry);
   void readInput(const YamlEntry &entry);
+  void readInputs(const YamlEntry &entry);
+  void readOutputs(const YamlEntry &entry);
   void readLayers(const YamlEntry &entry);
   void readLoss(const YamlEntry &entry);
+  void readLossWeights(const YamlEntry &entry);
   void readOptimizer(const YamlEntry &entry);
   void readMetrics(const YamlEntry &entry);
   void readData(const YamlEntry &entry);
@@ -46,9 +51,12 @@ private:
 
   /// `model: FILE`: network, weights, and what else the file has.
   void readModelFile(const YamlEntry &entry, const YamlNode &root);
+  void readScale(Config &input, const YamlNode &node);
+  void checkOutputs(const YamlNode &root);
   void readClasses(const YamlEntry &entry);
   void addLayer(Config layer, bool isFirst);
   std::optional<Config> readDataSource(const YamlNode &node);
+  void checkSource(const Config &source);
 
   /// A completed config, or nothing after errors.
   std::optional<Config> toConfig(const YamlNode &node, Kind kind);
@@ -66,6 +74,8 @@ private:
 
   Diagnostics &diagnostics;
   Spec spec;
+  bool hasSeveralOutputs = false;
+  std::vector<std::pair<Reference, double>> lossWeights;
 };
 
 } // namespace
@@ -82,8 +92,12 @@ Spec SpecReader::read(const YamlNode &root) {
   static const Section sections[] = {
       {"model", true, &SpecReader::readModel, "the model's name"},
       {"input", false, &SpecReader::readInput, "shape of one sample"},
+      {"inputs", false, &SpecReader::readInputs, "shapes of several inputs"},
       {"layers", true, &SpecReader::readLayers, "the network"},
+      {"outputs", false, &SpecReader::readOutputs, "layers that are results"},
       {"loss", true, &SpecReader::readLoss, "what training minimises"},
+      {"loss_weights", false, &SpecReader::readLossWeights,
+       "the losses' factors"},
       {"optimizer", true, &SpecReader::readOptimizer, "how it does so"},
       {"metrics", false, &SpecReader::readMetrics, "what is reported"},
       {"data", false, &SpecReader::readData, "where samples come from"},
@@ -100,6 +114,8 @@ Spec SpecReader::read(const YamlNode &root) {
   for (const Section &section : sections)
     keys.push_back(section.key);
 
+  if (const YamlNode *outputs = root.find("outputs"))
+    hasSeveralOutputs = outputs->isList() && outputs->items.size() > 1;
   bool misspelled = false;
   const YamlEntry *file = nullptr; // `model: FILE`
   for (const YamlEntry &entry : root.entries)
@@ -108,9 +124,11 @@ Spec SpecReader::read(const YamlNode &root) {
       file = &entry;
   if (file)
     readModelFile(*file, root);
+  hasSeveralOutputs |= spec.outputs.size() > 1;
   for (const YamlEntry &entry : root.entries) {
     if (file &&
-        (entry.key == "model" || entry.key == "input" || entry.key == "layers"))
+        llvm::is_contained({"model", "input", "inputs", "layers", "outputs"},
+                           entry.key))
       continue; // readModelFile() has
     const auto *section = llvm::find_if(
         sections, [&](const Section &s) { return s.key == entry.key; });
@@ -124,6 +142,7 @@ Spec SpecReader::read(const YamlNode &root) {
           "unknown key '" + printable(entry.key) + "'" +
               (hint.empty() ? "; expected one of " + joinNames(keys) : hint));
   }
+  checkOutputs(root);
   if (file && spec.layers.empty())
     return std::move(spec); // the file could not be read; that is enough
   // A spec without loss and optimizer is of a network that predicts only.
@@ -140,7 +159,8 @@ Spec SpecReader::read(const YamlNode &root) {
       error(root.loc,
             ("missing key '" + section.key + "' (" + section.doc + ")").str());
   bool firstIsLayer = !spec.layers.empty() && spec.layers.front().complete;
-  if (!spec.input && !misspelled && !root.find("input") && firstIsLayer)
+  if (spec.inputs.empty() && !misspelled && !root.find("input") &&
+      !root.find("inputs") && firstIsLayer)
     error(root.loc, "missing key 'input' (shape of one sample)");
   return std::move(spec);
 }
@@ -161,9 +181,10 @@ static bool isCIdentifier(StringRef text) {
 void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
   const SourceLoc loc = entry.value.loc;
   for (const YamlEntry &other : root.entries)
-    if (other.key == "layers")
-      error(other.keyLoc, "expected 'layers' or a model from a file, got both; "
-                          "`sinter import` makes layers of the file");
+    if (other.key == "layers" || other.key == "outputs")
+      error(other.keyLoc, "expected '" + other.key +
+                              "' or a model from a file, got both; `sinter "
+                              "import` makes layers of the file");
   // Beside the spec, unless it says otherwise.
   llvm::SmallString<128> path(entry.value.text);
   if (llvm::sys::path::is_relative(path)) {
@@ -176,23 +197,53 @@ void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
   if (!model)
     return;
   spec = toSpec(std::move(*model), loc);
-  const YamlNode *input = root.find("input");
-  if (!input)
-    return;
-  if (!input->isMap() || input->entries.size() != 1 ||
-      input->entries[0].key != "scale")
-    return error(input->loc,
-                 "expected 'input' to be {scale: NUMBER}: its shape "
-                 "is the file's");
-  Config config("input", {}, input->loc);
-  for (const Argument &argument : spec.input->args)
+  const YamlNode *input = root.find("input"), *inputs = root.find("inputs");
+  if (input && spec.inputs.size() > 1) {
+    std::string names;
+    for (const Config &known : spec.inputs)
+      names += (names.empty() ? "" : ", ") + known.text("name");
+    return error(input->loc, "expected 'inputs' ({NAME: {scale: NUMBER}}): the "
+                             "file has the inputs " +
+                                 names);
+  }
+  if (input)
+    readScale(spec.inputs.front(), *input);
+  if (inputs && !inputs->isMap())
+    return error(inputs->loc, "expected 'inputs' to be {NAME: {scale: "
+                              "NUMBER}}, got " +
+                                  inputs->describe());
+  for (const YamlEntry &part :
+       inputs ? inputs->entries : std::vector<YamlEntry>()) {
+    std::vector<StringRef> known;
+    for (const Config &config : spec.inputs)
+      known.push_back(config.text("name"));
+    auto name = llvm::find(known, part.key);
+    if (name != known.end()) {
+      readScale(spec.inputs[name - known.begin()], part.value);
+      continue;
+    }
+    std::string hint = didYouMean(part.key, known);
+    error(part.keyLoc,
+          "the file has no input '" + printable(part.key) + "'" +
+              (hint.empty() ? "; expected one of " + joinNames(known) : hint));
+  }
+}
+
+/// `{scale: NUMBER}`, for an input of a model file.
+void SpecReader::readScale(Config &input, const YamlNode &node) {
+  if (!node.isMap() || node.entries.size() != 1 ||
+      node.entries[0].key != "scale")
+    return error(node.loc, "expected an input to be {scale: NUMBER}: its shape "
+                           "is the file's");
+  Config config("input", {}, node.loc);
+  for (const Argument &argument : input.args)
     if (argument.name != "scale")
       config.args.push_back(argument);
   config.args.push_back(
-      {"scale", toValue(input->entries[0].value), input->entries[0].keyLoc});
+      {"scale", toValue(node.entries[0].value), node.entries[0].keyLoc});
   if (std::optional<Config> completed =
           complete(std::move(config), Kind::Section))
-    spec.input = std::move(*completed);
+    input = std::move(*completed);
 }
 
 void SpecReader::readModel(const YamlEntry &entry) {
@@ -206,10 +257,66 @@ void SpecReader::readModel(const YamlEntry &entry) {
   spec.nameLoc = node.loc;
 }
 
+/// Keeps the place and the name of an input that is wrong, so that what reads
+/// it is still understood.
+static Config unknownInput(std::string name, SourceLoc loc) {
+  return Config("input", {{"name", Value(std::move(name)), loc}}, loc);
+}
+
 void SpecReader::readInput(const YamlEntry &entry) {
-  if (spec.input)
+  if (!spec.inputs.empty())
     return error(entry.keyLoc, "the input is given twice");
-  spec.input = toSection(entry);
+  spec.inputs.push_back(
+      toSection(entry).value_or(unknownInput("input", entry.keyLoc)));
+}
+
+void SpecReader::readInputs(const YamlEntry &entry) {
+  const YamlNode &node = entry.value;
+  if (!spec.inputs.empty())
+    return error(entry.keyLoc, "expected 'input' or 'inputs', got both");
+  if (!node.isMap() || node.entries.empty())
+    error(node.loc, "expected 'inputs' to be a map from names to inputs "
+                    "({image: {shape: [28, 28]}, meta: {shape: [4]}}), got " +
+                        (node.isMap() ? "an empty map" : node.describe()));
+  for (const YamlEntry &part : node.entries) {
+    Config config("input",
+                  toArguments(part.value, tableOf(Kind::Section).find("input")),
+                  part.keyLoc);
+    std::optional<Config> completed;
+    if (const Argument *name = config.find("name")) {
+      error(name->loc, "expected no 'name': the input is called '" +
+                           printable(part.key) + "'");
+    } else {
+      Value own(part.key);
+      own.loc = part.keyLoc;
+      config.args.push_back({"name", std::move(own), part.keyLoc});
+      completed = complete(std::move(config), Kind::Section);
+    }
+    spec.inputs.push_back(
+        completed.value_or(unknownInput(part.key, part.keyLoc)));
+  }
+  if (spec.inputs.empty()) // reported
+    spec.inputs.push_back(unknownInput("input", entry.keyLoc));
+}
+
+void SpecReader::readOutputs(const YamlEntry &entry) {
+  llvm::ArrayRef<YamlNode> items = entry.value; // one needs no list
+  if (entry.value.isList())
+    items = entry.value.items;
+  if (items.empty())
+    error(entry.value.loc, "expected 'outputs' to be a list of names of "
+                           "layers, got an empty list");
+  for (const YamlNode &item : items)
+    if (!item.isScalar() || item.isNull())
+      error(item.loc,
+            "expected 'outputs' to be a list of names of layers, got " +
+                item.describe());
+    else if (llvm::any_of(spec.outputs, [&](const Reference &other) {
+               return other.name == item.text;
+             }))
+      error(item.loc, "output '" + printable(item.text) + "' is given twice");
+    else
+      spec.outputs.push_back({item.text, item.loc});
 }
 
 void SpecReader::readTrain(const YamlEntry &entry) {
@@ -223,7 +330,10 @@ void SpecReader::readLayers(const YamlEntry &entry) {
                  "expected 'layers' to be a list of layers, got " +
                      (node.isList() ? "an empty list" : node.describe()));
   for (const auto &[index, item] : llvm::enumerate(node.items)) {
-    std::optional<Config> layer = toConfig(item, Kind::Layer);
+    const bool isReuse = item.isMap() && item.entries.size() == 1 &&
+                         item.entries[0].key == "reuse";
+    std::optional<Config> layer =
+        isReuse ? toSection(item.entries[0]) : toConfig(item, Kind::Layer);
     // A wrong layer keeps its place, so that later ones are still understood.
     addLayer(layer ? std::move(*layer) : Config("", {}, item.loc), index == 0);
   }
@@ -234,16 +344,76 @@ void SpecReader::addLayer(Config layer, bool isFirst) {
     spec.layers.push_back(std::move(layer));
     return;
   }
-  if (spec.input)
+  if (!spec.inputs.empty())
     error(layer.loc, "the input is given twice");
   else if (!isFirst)
     error(layer.loc, "expected 'input' to be the first layer");
   else
-    spec.input = std::move(layer);
+    spec.inputs.push_back(std::move(layer));
 }
 
 void SpecReader::readLoss(const YamlEntry &entry) {
-  spec.loss = toConfig(entry.value, Kind::Loss);
+  const YamlNode &node = entry.value;
+  // `loss: {huber: {delta: 2}}` is one loss; the builder asks for the others.
+  const bool isOne = node.isMap() && node.entries.size() == 1 &&
+                     tableOf(Kind::Loss).find(node.entries[0].key);
+  if (!hasSeveralOutputs || !node.isMap() || isOne) {
+    spec.loss = toConfig(node, Kind::Loss);
+    return;
+  }
+  for (const YamlEntry &part : node.entries)
+    if (std::optional<Config> loss = toConfig(part.value, Kind::Loss))
+      spec.outputLosses.push_back(
+          {{part.key, part.keyLoc}, std::move(*loss), 1});
+}
+
+void SpecReader::readLossWeights(const YamlEntry &entry) {
+  if (!entry.value.isMap())
+    return error(entry.value.loc,
+                 "expected 'loss_weights' to be a map from outputs to numbers "
+                 "({a: 1, b: 0.5}), got " +
+                     entry.value.describe());
+  for (const YamlEntry &part : entry.value.entries) {
+    std::optional<double> weight =
+        part.value.isScalar() ? parseNumber(part.value.text) : std::nullopt;
+    if (weight && std::isfinite(*weight) && *weight >= 0)
+      lossWeights.push_back({{part.key, part.keyLoc}, *weight});
+    else
+      error(part.value.loc, "loss_weights: expected a number of at least 0, "
+                            "got " +
+                                part.value.describe());
+  }
+}
+
+/// Puts the weights to the losses, and says what several outputs exclude.
+void SpecReader::checkOutputs(const YamlNode &root) {
+  std::vector<StringRef> known;
+  for (const OutputLoss &loss : spec.outputLosses)
+    known.push_back(loss.output.name);
+  for (const auto &[output, weight] : lossWeights) {
+    auto it = llvm::find(known, output.name);
+    if (it != known.end()) {
+      spec.outputLosses[it - known.begin()].weight = weight;
+      continue;
+    }
+    std::string hint = didYouMean(output.name, known);
+    error(output.loc,
+          "loss_weights: no loss of an output '" + printable(output.name) +
+              "'" +
+              (!hint.empty()   ? hint
+               : known.empty() ? "; expected a map of losses"
+                               : "; expected one of " + joinNames(known)));
+  }
+  for (const std::optional<Config> *source :
+       {&spec.data.train, &spec.data.validation, &spec.data.test})
+    if (*source)
+      checkSource(**source);
+  const YamlNode *data = root.find("data");
+  const bool isSeveral = hasSeveralOutputs || spec.outputs.size() > 1;
+  if (data && isSeveral)
+    error(data->loc, "data: a program trains models of one output; a library "
+                     "(--emit lib) trains models of several, with the "
+                     "caller's data");
 }
 
 void SpecReader::readOptimizer(const YamlEntry &entry) {
@@ -254,10 +424,24 @@ void SpecReader::readMetrics(const YamlEntry &entry) {
   spec.metrics.clear(); // those of a model file
   if (entry.value.isNull())
     return;
-  llvm::ArrayRef<YamlNode> items = entry.value; // one metric needs no list
-  if (entry.value.isList())
-    items = entry.value.items;
-  for (const YamlNode &item : items)
+  // One metric needs no list.
+  auto itemsOf = [](const YamlNode &node) -> llvm::ArrayRef<YamlNode> {
+    if (node.isList())
+      return node.items;
+    return node;
+  };
+  const YamlNode &node = entry.value;
+  const bool isOne = node.isMap() && node.entries.size() == 1 &&
+                     tableOf(Kind::Metric).find(node.entries[0].key);
+  if (hasSeveralOutputs && node.isMap() && !isOne) {
+    for (const YamlEntry &part : node.entries)
+      for (const YamlNode &item : itemsOf(part.value))
+        if (std::optional<Config> metric = toConfig(item, Kind::Metric))
+          spec.outputMetrics.push_back(
+              {{part.key, part.keyLoc}, std::move(*metric)});
+    return;
+  }
+  for (const YamlNode &item : itemsOf(node))
     if (std::optional<Config> metric = toConfig(item, Kind::Metric))
       spec.metrics.push_back(std::move(*metric));
 }
@@ -316,16 +500,86 @@ void SpecReader::readData(const YamlEntry &entry) {
           "expected 'validation' or 'validation_split', got both");
 }
 
+/// A map from names to files as a list of NAME=FILE.
+static Value toFiles(const YamlNode &map) {
+  Value::List files;
+  for (const YamlEntry &part : map.entries) {
+    Value file(part.value.isScalar() ? part.key + "=" + part.value.text
+                                     : part.key);
+    file.loc = part.keyLoc;
+    files.push_back(std::move(file));
+  }
+  Value value(std::move(files));
+  value.loc = map.loc;
+  return value;
+}
+
+/// Whether a source has what the model's inputs want.
+void SpecReader::checkSource(const Config &source) {
+  if (llvm::any_of(spec.inputs, [](const Config &c) { return !c.complete; }))
+    return;
+  std::vector<StringRef> names;
+  for (const Config &input : spec.inputs)
+    names.push_back(input.text("name"));
+  const bool isOne = names.size() == 1;
+  if (source.name == "npz") {
+    if (isOne == source.isNull("x"))
+      error(source.loc, isOne ? "npz: missing argument 'x' (array of inputs)"
+                              : "npz: expected no 'x': with several inputs the "
+                                "arrays are called as these are: " +
+                                    joinNames(names));
+    return;
+  }
+  if (source.name != "inputs") {
+    if (!isOne)
+      error(source.loc, "data: expected 'inputs' (a file for each) or 'npz' "
+                        "with a model of several inputs, got '" +
+                            source.name + "'");
+    return;
+  }
+  std::vector<StringRef> given;
+  for (const Value &file : *source.get("inputs").getIf<Value::List>()) {
+    auto [name, path] = StringRef(*file.getIf<std::string>()).split('=');
+    given.push_back(name);
+    if (path.empty()) {
+      error(file.loc, "inputs: expected a file for '" + printable(name) + "'");
+    } else if (!llvm::is_contained(names, name)) {
+      std::string hint = didYouMean(name, names);
+      error(
+          file.loc,
+          "inputs: the model has no input '" + printable(name) + "'" +
+              (hint.empty() ? "; expected one of " + joinNames(names) : hint));
+    }
+  }
+  for (StringRef name : names)
+    if (!llvm::is_contained(given, name) && given.size() < names.size())
+      error(source.loc,
+            "inputs: expected a file for each input, got none for '" +
+                name.str() + "'");
+}
+
 std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
   // The form of a source is told by its first key: {csv: FILE, label: NAME}.
   for (const EntryInfo &form : tableOf(Kind::DataSource).entries)
-    if (node.find(form.name))
-      return complete(
-          Config(form.name.str(), toArguments(node, &form), node.loc),
-          Kind::DataSource);
+    if (node.find(form.name)) {
+      std::vector<Argument> arguments = toArguments(node, &form);
+      const YamlNode *inputs = node.find("inputs");
+      if (form.name == "inputs" && !inputs->isMap()) {
+        error(inputs->loc, "expected 'inputs' to be a map from inputs to files "
+                           "({image: FILE, meta: FILE}), got " +
+                               inputs->describe());
+        return std::nullopt;
+      }
+      for (Argument &argument : arguments)
+        if (form.name == "inputs" && argument.name == "inputs")
+          argument.value = toFiles(*inputs);
+      return complete(Config(form.name.str(), std::move(arguments), node.loc),
+                      Kind::DataSource);
+    }
   error(node.loc, "expected a data source ({images: FILE, labels: FILE}, "
                   "{csv: FILE, label: COLUMN}, {npz: FILE, x: ARRAY, y: "
-                  "ARRAY}, {cifar10: FILE}, {directory: FOLDER} or {synthetic: "
+                  "ARRAY}, {inputs: {NAME: FILE, ...}, labels: FILE}, "
+                  "{cifar10: FILE}, {directory: FOLDER} or {synthetic: "
                   "SAMPLES}), got " +
                       (node.isMap() ? "keys " + joinNames(node.keys())
                                     : node.describe()));

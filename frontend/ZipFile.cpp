@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <set>
 #include <sys/stat.h>
@@ -54,15 +55,31 @@ static std::string zipError(int code) {
   return text;
 }
 
+/// Whether the file begins as an archive does. Then what is missing is its end.
+static bool beginsAsZip(const std::string &path) {
+  char magic[4] = {};
+  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const bool isRead = fd >= 0 && read(fd, magic, sizeof magic) == sizeof magic;
+  if (fd >= 0)
+    close(fd);
+  return isRead && std::memcmp(magic, "PK\3\4", sizeof magic) == 0;
+}
+
 ZipFile::ZipFile(const std::string &path) {
   int code = 0;
   archive = zip_open(path.c_str(), ZIP_RDONLY, &code);
+  struct stat status = {};
+  stat(path.c_str(), &status);
+  if (!archive && code == ZIP_ER_NOZIP && beginsAsZip(path)) {
+    wrong = "truncated or damaged: expected a zip archive with its directory "
+            "at the end, found a file of " +
+            std::to_string(status.st_size) + " bytes without one";
+    return;
+  }
   if (!archive) {
     wrong = "not a readable zip archive (" + zipError(code) + ")";
     return;
   }
-  struct stat status = {};
-  stat(path.c_str(), &status);
   most = std::min<uint64_t>(
       (32u << 20) + 16 * static_cast<uint64_t>(status.st_size), 16ull << 30);
   std::set<std::string> names;

@@ -94,7 +94,8 @@ static int compile(const Options &options) {
   if (auto failure = session.runPasses(Stage::Planned))
     return *failure;
   EmitKind kind = *parseEmitKind(options.emit);
-  if (kind == EmitKind::Executable && !session.file().spec().data.train)
+  if (kind == EmitKind::Executable && !session.file().spec().data.train &&
+      options.functions != "predict")
     session.file().diagnostics().warning(
         {}, "no 'data' section: the program can predict, but not train");
   std::string output = options.output;

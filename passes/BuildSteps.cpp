@@ -5,7 +5,12 @@
 // between training and inference, then append loss and metrics. From here on
 // nothing knows about modes: dropout is arithmetic like everything else.
 //
-// train_step(input, target) -> (loss, metric, ...), as means over the batch.
+// train_step(input, ..., target) -> (loss, metric, ...), as means over the
+// batch. With several outputs, each has a target and a loss of its own, and
+// `loss` is their weighted sum:
+//
+//   train_step(input, ..., target of a, target of b)
+//     -> (loss, a_loss, b_loss, metric, ...)
 //
 //===----------------------------------------------------------------------===//
 
@@ -91,25 +96,83 @@ private:
     }
   }
 
-  /// Adds the target argument and makes loss and metrics the results.
+  /// An output, what it is compared with, and its share in the loss.
+  struct Judged {
+    StringRef output; // of several; "" for the only one
+    DictionaryAttr loss;
+    double weight;
+    Value prediction, target;
+  };
+
+  /// The outputs with their targets, which become arguments.
+  SmallVector<Judged> addTargets(func::ReturnOp terminator) {
+    SmallVector<Judged> judged;
+    DictionaryAttr loss = model.getLossAttr();
+    auto outputs = step->getAttrOfType<ArrayAttr>(names::resultNames);
+    auto losses = loss.getAs<ArrayAttr>("losses");
+    if (!losses) {
+      judged.push_back({"", loss, 1, terminator.getOperand(0), {}});
+    } else {
+      for (auto config : losses.getAsRange<DictionaryAttr>()) {
+        StringRef name = Config(config).text("output");
+        for (auto [output, value] :
+             llvm::zip(outputs, terminator.getOperands()))
+          if (cast<StringAttr>(output).getValue() == name)
+            judged.push_back(
+                {name, config, Config(config).number("weight", 1), value, {}});
+      }
+    }
+    SmallVector<Attribute> inputNames;
+    if (auto known = step->getAttrOfType<ArrayAttr>(names::inputNames))
+      inputNames.append(known.begin(), known.end());
+    else
+      inputNames.push_back(builder.getStringAttr("input"));
+    for (Judged &one : judged) {
+      one.target = step.front().addArgument(
+          targetType(one.loss, tensorTypeOf(one.prediction)), loc);
+      inputNames.push_back(builder.getStringAttr(
+          one.output.empty() ? "target" : (one.output + "_target").str()));
+    }
+    if (inputNames.size() > 2)
+      step->setAttr(names::inputNames, builder.getArrayAttr(inputNames));
+    return judged;
+  }
+
+  /// Adds the targets as arguments and makes loss and metrics the results.
   LogicalResult appendLoss(bool training) {
     auto terminator = cast<func::ReturnOp>(step.front().getTerminator());
-    Value prediction = terminator.getOperand(0);
-    RankedTensorType wanted =
-        targetType(model.getLossAttr(), tensorTypeOf(prediction));
-    Value target = step.front().addArgument(wanted, loc);
+    SmallVector<Judged> judged = addTargets(terminator);
     builder.setInsertionPoint(terminator);
 
-    Value loss =
-        batchMean(model.getLossAttr(), model.getLoc(), prediction, target,
-                  /*weighted=*/training);
-    if (!loss)
-      return failure();
-    SmallVector<Value> results = {addRegularizers(loss)};
+    Value loss;
+    SmallVector<Value> results;
     SmallVector<Attribute> resultNames = {builder.getStringAttr("loss")};
+    for (const Judged &one : judged) {
+      Value own = batchMean(one.loss, model.getLoc(), one.prediction,
+                            one.target, /*weighted=*/training);
+      if (!own)
+        return failure();
+      Value share = own;
+      if (one.weight != 1)
+        share = MulOp::create(builder, model.getLoc(), own,
+                              scalar(builder, model.getLoc(), one.weight));
+      loss =
+          loss ? AddOp::create(builder, model.getLoc(), loss, share).getResult()
+               : share;
+      if (one.output.empty())
+        continue;
+      results.push_back(own);
+      resultNames.push_back(
+          builder.getStringAttr(one.output + StringRef("_loss")));
+    }
+    results.insert(results.begin(), addRegularizers(loss));
     if (ArrayAttr metrics = model.getMetricsAttr())
       for (auto config : metrics.getAsRange<DictionaryAttr>()) {
-        Value metric = batchMean(config, model.getLoc(), prediction, target);
+        const Judged &one = *llvm::find_if(judged, [&](const Judged &other) {
+          return other.output == Config(config).text("output");
+        });
+        Value metric =
+            batchMean(config, model.getLoc(), one.prediction, one.target);
         if (!metric)
           return failure();
         results.push_back(metric);
@@ -175,6 +238,37 @@ private:
   Location loc;
 };
 
+/// One loss for one output; a list of losses for several, which have names.
+LogicalResult checkOutputs(ModelOp model, func::FuncOp forward) {
+  auto outputs = forward->getAttrOfType<ArrayAttr>(names::resultNames);
+  auto isOutput = [&](StringRef name) {
+    return outputs && llvm::any_of(outputs.getAsRange<StringAttr>(),
+                                   [&](StringAttr output) {
+                                     return output.getValue() == name;
+                                   });
+  };
+  auto losses = model.getLossAttr().getAs<ArrayAttr>("losses");
+  if (!losses && forward.getNumResults() != 1)
+    return forward.emitError("expected one output, or a loss for each, got ")
+           << forward.getNumResults() << " outputs and one loss";
+  SmallVector<Attribute> configs;
+  if (losses)
+    configs.append(losses.begin(), losses.end());
+  if (losses && model.getMetricsAttr())
+    configs.append(model.getMetricsAttr().begin(),
+                   model.getMetricsAttr().end());
+  for (Attribute config : configs)
+    if (auto dictionary = dyn_cast<DictionaryAttr>(config);
+        !dictionary || !isOutput(Config(dictionary).text("output")))
+      return model.emitError("expected losses and metrics of outputs that "
+                             "@forward names, got ")
+             << config;
+  if (losses && losses.size() != forward.getNumResults())
+    return model.emitError("expected a loss for each of ")
+           << forward.getNumResults() << " outputs, got " << losses.size();
+  return success();
+}
+
 struct BuildSteps : sinter::impl::BuildStepsBase<BuildSteps> {
   void runOnOperation() override {
     ModelOp model = getOperation();
@@ -183,13 +277,8 @@ struct BuildSteps : sinter::impl::BuildStepsBase<BuildSteps> {
       model.emitError("expected a function @forward, got none");
       return signalPassFailure();
     }
-    const bool single =
-        forward.getNumArguments() == 1 && forward.getNumResults() == 1;
-    if (model.getLoss() && !single) {
-      forward.emitError("expected one input and one output, got ")
-          << forward.getNumArguments() << " and " << forward.getNumResults();
+    if (model.getLoss() && failed(checkOutputs(model, forward)))
       return signalPassFailure();
-    }
     for (Value output : forward.front().getTerminator()->getOperands())
       if (!isBatched(output)) {
         forward.emitError("expected a batched output, got ")

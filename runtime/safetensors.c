@@ -260,8 +260,46 @@ struct reader {
   const char *contents; /* of a file in memory */
   int64_t data_start, data_bytes;
   placed *places; /* one for each tensor */
+  int64_t mismatches;
+  char list[10 * 512]; /* of the first ones, a line each */
+  size_t list_used;
   report *report;
 };
+
+enum { most_listed = 10 };
+
+/* A tensor that is not as the model has it. All are told of together. */
+__attribute__((format(printf, 2, 3))) static void
+mismatch(reader *r, const char *format, ...) {
+  if (r->mismatches++ >= most_listed)
+    return;
+  const size_t left = sizeof r->list - r->list_used;
+  int used = snprintf(r->list + r->list_used, left, "\n  ");
+  va_list arguments;
+  va_start(arguments, format);
+  if (used > 0 && (size_t)used < left) {
+    const int text = vsnprintf(r->list + r->list_used + used,
+                               left - (size_t)used, format, arguments);
+    used += text < 0 ? 0 : text;
+  }
+  va_end(arguments);
+  if (used > 0)
+    r->list_used += (size_t)used < left ? (size_t)used : left - 1;
+}
+
+static bool report_mismatches(reader *r) {
+  if (r->mismatches == 0)
+    return true;
+  if (r->mismatches == 1) /* behind its line feed and indentation */
+    return fail(r->report, SINTER_WRONG_INPUT, "%s", r->list + 3);
+  char more[64] = "";
+  if (r->mismatches > most_listed)
+    snprintf(more, sizeof more, "\n  and %" PRId64 " more",
+             r->mismatches - most_listed);
+  return fail(r->report, SINTER_WRONG_INPUT,
+              "%" PRId64 " tensors are not those of model '%s':%s%s",
+              r->mismatches, r->owner, r->list, more);
+}
 
 /* Ranges have been checked against the file's size. */
 static bool read_memory(reader *r, void *data, int64_t bytes, int64_t offset) {
@@ -305,24 +343,27 @@ static bool check_entry(reader *r, const char *name, const entry *e) {
   if (r->count < 0)
     return true;
   const sinter_tensor *info = find_tensor(r, name);
-  if (!info)
-    return fail(r->report, SINTER_WRONG_INPUT,
-                "tensor '%s': model '%s' has no weight of this name", name,
-                r->owner);
+  if (!info) {
+    mismatch(r, "tensor '%s': model '%s' has no weight of this name", name,
+             r->owner);
+    return true;
+  }
   placed *tensor = &r->places[info - r->tensors];
   if (tensor->seen)
     return fail(r->report, SINTER_WRONG_INPUT,
                 "tensor '%s': expected once, got twice", name);
-  if (strcmp(e->dtype, dtype_name(info->dtype)) != 0)
-    return fail(r->report, SINTER_WRONG_INPUT,
-                "tensor '%s': expected dtype %s, got %.32s", name,
-                dtype_name(info->dtype), e->dtype);
+  tensor->seen = true;
+  if (strcmp(e->dtype, dtype_name(info->dtype)) != 0) {
+    mismatch(r, "tensor '%s': expected dtype %s, got %.32s", name,
+             dtype_name(info->dtype), e->dtype);
+    return true;
+  }
   if (!same_shape(e, info)) {
     char expected[200], got[200];
     print_shape(expected, sizeof expected, info->shape, info->rank);
     print_shape(got, sizeof got, e->shape, e->rank);
-    return fail(r->report, SINTER_WRONG_INPUT,
-                "tensor '%s': expected shape %s, got %s", name, expected, got);
+    mismatch(r, "tensor '%s': expected shape %s, got %s", name, expected, got);
+    return true;
   }
   int64_t begin = e->offsets[0], end = e->offsets[1];
   if (end < begin || end - begin != info->bytes)
@@ -371,10 +412,15 @@ static int by_begin(const void *left, const void *right) {
  * tensors by their place in the file. */
 static bool check_complete(reader *r) {
   for (int64_t i = 0; i < r->count; ++i)
-    if (!r->places[i].seen)
-      return fail(r->report, SINTER_WRONG_INPUT,
-                  "expected tensor '%s', got no such tensor",
-                  r->tensors[i].name);
+    if (!r->places[i].seen) {
+      const sinter_tensor *tensor = &r->tensors[i];
+      char shape[200];
+      print_shape(shape, sizeof shape, tensor->shape, tensor->rank);
+      mismatch(r, "expected tensor '%s' of shape %s, got no such tensor",
+               tensor->name, shape);
+    }
+  if (!report_mismatches(r))
+    return false;
   qsort(r->places, (size_t)r->count, sizeof *r->places, by_begin);
   int64_t end = 0;
   for (int64_t i = 0; i < r->count; ++i) {

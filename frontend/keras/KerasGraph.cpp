@@ -1,27 +1,73 @@
 // KerasGraph.cpp - Sequential and Functional models, as Keras 2 and 3 write
-// them.
+// them, one in another.
 //
 // A Sequential model is a list of layers; its first may be an InputLayer, or
 // carry the input's shape. A Functional model has for each layer the calls that
 // were made with it ("inbound_nodes"), in two forms:
 //
 //   Keras 2  [[["conv", 0, 0, {}], ["pool", 0, 0, {}]]]
-//            one list for each call, in it [layer, call, output, kwargs]
+//            one list for each call, in it [layer, call, result, kwargs]
 //   Keras 3  [{"args": [[TENSOR, TENSOR]], "kwargs": {}}]
 //            TENSOR = {"class_name": "__keras_tensor__",
 //                      "config": {..., "keras_history": ["conv", 0, 0]}}
 //
-// Known weakness: one input, one output, and each layer is called once.
+// Idea: a Level is one model as written, its layers with their calls. expand()
+// walks a level in the order in which data flows; where a layer is a model
+// itself, it goes on in that model's level with what the call reads as inputs.
+// So each call of each layer comes out once, under a key like
+// "encoder#1/dense#0" (the second call of `encoder`, in it the first of
+// `dense`). Calls that differ in the numbers alone are of one layer: the first
+// to come out has the weights.
 #include "frontend/keras/KerasGraph.h"
 
 #include "frontend/Diagnostics.h"
+#include "frontend/LayerNamer.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/ADT/StringSet.h"
+
+#include <algorithm>
 
 using namespace sinter::frontend;
+using llvm::StringRef;
 
 namespace {
+
+/// A result: of which layer of the level, of which call, which one.
+struct Result {
+  std::string layer;
+  size_t call = 0, index = 0;
+};
+
+struct Call {
+  std::vector<Result> inputs;
+  std::string wrong;
+};
+
+struct Node {
+  std::string name, className;
+  const Json *json = nullptr, *config = nullptr;
+  std::vector<Call> calls;
+  std::string byClass, wrong;
+
+  bool isInput() const { return className == "InputLayer"; }
+  bool isModel() const {
+    const Json *layers = config->is_array() ? config : member(config, "layers");
+    return layers && (className == "Sequential" || className == "Functional" ||
+                      className == "Model");
+  }
+};
+
+struct Level {
+  std::string name;
+  std::vector<Node> nodes; // in the file's order
+  std::vector<std::string> inputs;
+  std::vector<std::vector<int64_t>> shapes; // of the inputs, where known
+  std::vector<Result> outputs;
+};
+
+constexpr size_t kMostLayers = 10000, kMostDepth = 32;
 
 class GraphReader {
 public:
@@ -31,16 +77,34 @@ public:
   bool read();
 
 private:
-  bool readSequential(const Json &layers);
-  bool readFunctional(const Json &layers);
-  bool readLayer(const Json &json, KerasLayer &layer);
-  void readCalls(const Json &json, KerasLayer &layer);
-  void readKeras2Call(const Json &call, KerasLayer &layer);
-  void readKeras3Call(const Json &call, KerasLayer &layer);
-  void addInput(const Json &history, KerasLayer &layer);
-  bool readShape(const Json *shape);
-  bool sortLayers();
-  bool checkEnds();
+  // One level.
+  bool readLevel(const Json &model, Level &level);
+  bool readSequential(const Json &model, const Json &layers, Level &level);
+  bool readFunctional(const Json &model, const Json &layers, Level &level);
+  bool readEnds(const Json &model, Level &level);
+  bool readNode(const Json &json, size_t number, Node &node);
+  void readCalls(Node &node);
+  void readKeras2Call(const Json &json, Call &call);
+  void readKeras3Call(const Json &json, Call &call);
+  void addInput(const Json &history, Call &call);
+  bool checkResults(Level &level);
+  bool sortCalls(const Level &level,
+                 std::vector<std::pair<size_t, size_t>> &order);
+
+  // All of them.
+  struct Place {
+    std::string scope; // of keys: "encoder#1/"
+    std::string first; // the scope without numbers of calls
+    std::string name;  // of layers: "encoder/"
+    std::vector<KerasStep> path;
+    std::vector<size_t> place; // each step's, in its level
+  };
+  bool expand(const Level &level, const Place &place,
+              const std::vector<std::string> &inputs,
+              std::vector<std::string> &outputs);
+  void addCall(const Node &node, const Call &call, size_t index,
+               const Place &place, std::string key,
+               std::vector<std::string> inputs);
 
   bool fail(std::string text) {
     wrong = std::move(text);
@@ -50,16 +114,18 @@ private:
   const Json &model;
   KerasGraph &graph;
   std::string &wrong;
+  size_t models = 0;                       // that were expanded
+  llvm::StringMap<std::string> firstCalls; // keys, by place without numbers
 };
 
 } // namespace
 
-bool GraphReader::read() {
+bool GraphReader::readLevel(const Json &model, Level &level) {
   const std::string className = textMember(model, "class_name");
   const Json *config = member(model, "config");
   if (className.empty() || !config)
     return fail("expected the configuration of a model (class_name, config)");
-  graph.name = textMember(config, "name");
+  level.name = textMember(config, "name");
   const Json *layers = config->is_array() ? config : member(config, "layers");
   if (className != "Sequential" && className != "Functional" &&
       className != "Model")
@@ -68,26 +134,33 @@ bool GraphReader::read() {
                 "Python code, which the file does not hold)");
   if (!layers || !layers->is_array() || layers->empty())
     return fail("the model has no layers");
-  if (layers->size() > 10000)
-    return fail("expected at most 10000 layers");
-  return className == "Sequential" ? readSequential(*layers)
-                                   : readFunctional(*layers);
+  if (layers->size() > kMostLayers)
+    return fail("expected at most " + std::to_string(kMostLayers) + " layers");
+  const bool ok = className == "Sequential"
+                      ? readSequential(model, *layers, level)
+                      : readFunctional(model, *layers, level);
+  LayerNamer namer;
+  for (Node &node : level.nodes)
+    node.byClass = namer.fresh(node.className);
+  return ok;
 }
 
-bool GraphReader::readLayer(const Json &json, KerasLayer &layer) {
-  layer.className = textMember(json, "class_name");
-  layer.config = member(json, "config");
-  if (layer.className.empty() || !layer.config || !layer.config->is_object())
-    return fail("layer " + std::to_string(graph.layers.size() + 1) +
+bool GraphReader::readNode(const Json &json, size_t number, Node &node) {
+  node.json = &json;
+  node.className = textMember(json, "class_name");
+  node.config = member(json, "config");
+  if (node.className.empty() || !node.config ||
+      !(node.config->is_object() || node.isModel()))
+    return fail("layer " + std::to_string(number) +
                 ": expected class_name and config");
-  layer.name = textMember(layer.config, "name");
-  if (layer.name.empty())
-    layer.name = textMember(json, "name");
+  node.name = textMember(node.config, "name");
+  if (node.name.empty())
+    node.name = textMember(json, "name");
   return true;
 }
 
 /// [null, 28, 28, 1] without the batch; false when it is no shape.
-bool GraphReader::readShape(const Json *shape) {
+static bool readShape(const Json *shape, std::vector<int64_t> &sizes) {
   if (shape && shape->is_object()) // {"class_name": "__tuple__", "items": ...}
     shape = member(shape, "items");
   if (shape && shape->is_array() && shape->size() == 1 &&
@@ -95,7 +168,7 @@ bool GraphReader::readShape(const Json *shape) {
     shape = &(*shape)[0];
   if (!shape || !shape->is_array() || shape->size() < 2 || shape->size() > 8)
     return false;
-  std::vector<int64_t> sizes;
+  sizes.clear();
   for (const Json &size : llvm::drop_begin(*shape)) {
     if (size.is_number_integer())
       sizes.push_back(size.get<int64_t>());
@@ -104,7 +177,6 @@ bool GraphReader::readShape(const Json *shape) {
     else
       return false;
   }
-  graph.inputShape = std::move(sizes);
   return true;
 }
 
@@ -115,39 +187,50 @@ static const Json *inputShapeOf(const Json *config) {
   return nullptr;
 }
 
-bool GraphReader::readSequential(const Json &layers) {
+// ---- Sequential models
+// --------------------------------------------------------
+
+bool GraphReader::readSequential(const Json &model, const Json &layers,
+                                 Level &level) {
   const Json *shape = nullptr;
+  llvm::StringSet<> seen;
+  level.inputs = {""}; // no layer is called like this
+  std::string previous = "";
   for (const Json &json : layers) {
-    KerasLayer layer;
-    if (!readLayer(json, layer))
+    Node node;
+    if (!readNode(json, level.nodes.size() + 1, node))
       return false;
-    const bool isInput = layer.className == "InputLayer";
-    if (isInput && !graph.layers.empty())
-      return fail("layer '" + printable(layer.name) +
+    if (node.isInput() && !level.nodes.empty())
+      return fail("layer '" + printable(node.name) +
                   "': expected InputLayer to be the first layer");
-    if (graph.layers.empty() && !shape) {
-      shape = inputShapeOf(layer.config);
-      if (!shape && !isInput)
+    if (level.nodes.empty() && !shape) {
+      shape = inputShapeOf(node.config);
+      if (!shape && !node.isInput())
         shape = member(member(json, "build_config"), "input_shape");
     }
-    layer.place = graph.layers.size();
-    if (!isInput)
-      graph.layers.push_back(std::move(layer));
+    if (node.isInput())
+      continue;
+    if (!node.name.empty() && !seen.insert(node.name).second)
+      node.wrong = "the name is used twice";
+    if (node.name.empty() || !node.wrong.empty()) // of Keras 1
+      node.name += "%" + std::to_string(level.nodes.size());
+    node.calls = {{{{previous}}, ""}};
+    previous = node.name;
+    level.nodes.push_back(std::move(node));
   }
   if (!shape) {
     shape = member(member(model, "config"), "build_input_shape");
     if (!shape)
       shape = member(member(model, "build_config"), "input_shape");
   }
-  if (!shape)
-    return fail("the model has no input shape: it was saved before it had seen "
-                "data (add an Input layer)");
-  if (!readShape(shape))
+  level.shapes.emplace_back();
+  if (shape && !readShape(shape, level.shapes[0]))
     return fail("expected the input's shape to be a list like [null, 28, 28, "
                 "1], got " +
                 describe(*shape));
-  if (graph.layers.empty())
+  if (level.nodes.empty())
     return fail("the model has no layers");
+  level.outputs = {{previous}};
   return true;
 }
 
@@ -155,22 +238,26 @@ bool GraphReader::readSequential(const Json &layers) {
 // --------------------------------------------------------
 
 /// ["conv", 0, 0]
-void GraphReader::addInput(const Json &history, KerasLayer &layer) {
+static bool readResult(const Json &history, Result &result) {
   const bool isHistory =
       history.is_array() && history.size() >= 3 && history[0].is_string() &&
       history[1].is_number_integer() && history[2].is_number_integer();
   if (!isHistory)
-    layer.wrong =
-        "its inputs are written in an unknown way: " + describe(history);
-  else if (history[1] != 0)
-    layer.wrong = "it reads the second call of the layer '" +
-                  printable(history[0].get<std::string>()) +
-                  "'; a layer may be called once";
-  else if (history[2] != 0)
-    layer.wrong = "it reads the second result of the layer '" +
-                  printable(history[0].get<std::string>()) + "'";
+    return false;
+  const auto call = history[1].get<int64_t>(),
+             index = history[2].get<int64_t>();
+  result = {history[0].get<std::string>(), static_cast<size_t>(call),
+            static_cast<size_t>(index)};
+  return call >= 0 && index >= 0;
+}
+
+void GraphReader::addInput(const Json &history, Call &call) {
+  Result result;
+  if (readResult(history, result))
+    call.inputs.push_back(std::move(result));
   else
-    layer.inputs.push_back(history[0].get<std::string>());
+    call.wrong =
+        "its inputs are written in an unknown way: " + describe(history);
 }
 
 /// Arguments of a call besides tensors that say something.
@@ -182,32 +269,32 @@ static std::string kwargsOf(const Json *kwargs) {
   return "";
 }
 
-void GraphReader::readKeras2Call(const Json &call, KerasLayer &layer) {
+void GraphReader::readKeras2Call(const Json &json, Call &call) {
   // One tensor may stand without the list around it.
-  const bool isOne = !call.empty() && call[0].is_string();
+  const bool isOne = !json.empty() && json[0].is_string();
   std::vector<const Json *> tensors;
   if (isOne)
-    tensors.push_back(&call);
+    tensors.push_back(&json);
   else
-    for (const Json &tensor : call)
+    for (const Json &tensor : json)
       tensors.push_back(&tensor);
   for (const Json *tensor : tensors) {
-    addInput(*tensor, layer);
+    addInput(*tensor, call);
     if (tensor->is_array() && tensor->size() >= 4)
       if (std::string key = kwargsOf(&(*tensor)[3]); !key.empty())
-        layer.wrong = "it is called with '" + printable(key) +
-                      "', which is not supported yet";
+        call.wrong = "it is called with '" + printable(key) +
+                     "', which is not supported yet";
   }
 }
 
-void GraphReader::readKeras3Call(const Json &call, KerasLayer &layer) {
-  const Json *args = member(call, "args");
-  if (std::string key = kwargsOf(member(call, "kwargs")); !key.empty())
-    layer.wrong = "it is called with '" + printable(key) +
-                  "', which is not supported yet";
+void GraphReader::readKeras3Call(const Json &json, Call &call) {
+  const Json *args = member(json, "args");
+  if (std::string key = kwargsOf(member(json, "kwargs")); !key.empty())
+    call.wrong = "it is called with '" + printable(key) +
+                 "', which is not supported yet";
   if (!args || !args->is_array() || args->size() != 1) {
-    layer.wrong = "it is called with more than tensors, which is not supported "
-                  "yet";
+    call.wrong =
+        "it is called with more than tensors, which is not supported yet";
     return;
   }
   const Json &only = (*args)[0];
@@ -220,89 +307,165 @@ void GraphReader::readKeras3Call(const Json &call, KerasLayer &layer) {
   for (const Json *tensor : tensors) {
     const Json *history = member(member(tensor, "config"), "keras_history");
     if (textMember(tensor, "class_name") == "__keras_tensor__" && history)
-      addInput(*history, layer);
+      addInput(*history, call);
     else
-      layer.wrong =
+      call.wrong =
           "it reads something that is no layer's result: " + describe(*tensor);
   }
 }
 
-void GraphReader::readCalls(const Json &json, KerasLayer &layer) {
-  const Json *calls = member(json, "inbound_nodes");
+void GraphReader::readCalls(Node &node) {
+  const Json *calls = member(*node.json, "inbound_nodes");
   if (!calls || !calls->is_array() || calls->empty()) {
-    layer.wrong = "it is not connected to the model";
+    node.calls.push_back({{}, "it is not connected to the model"});
     return;
   }
-  if (calls->size() > 1) {
-    layer.wrong = "it is called " + std::to_string(calls->size()) +
-                  " times (shared); a layer may be called once";
-    return;
+  for (const Json &json : *calls) {
+    Call call;
+    if (json.is_object())
+      readKeras3Call(json, call);
+    else if (json.is_array() && !json.empty())
+      readKeras2Call(json, call);
+    else
+      call.wrong =
+          "its inputs are written in an unknown way: " + describe(json);
+    node.calls.push_back(std::move(call));
   }
-  const Json &call = (*calls)[0];
-  if (call.is_object())
-    readKeras3Call(call, layer);
-  else if (call.is_array() && !call.empty())
-    readKeras2Call(call, layer);
-  else
-    layer.wrong = "its inputs are written in an unknown way: " + describe(call);
 }
 
-bool GraphReader::readFunctional(const Json &layers) {
-  std::vector<std::string> inputs;
+bool GraphReader::readFunctional(const Json &model, const Json &layers,
+                                 Level &level) {
+  llvm::StringSet<> seen;
   for (const Json &json : layers) {
-    KerasLayer layer;
-    if (!readLayer(json, layer))
+    Node node;
+    if (!readNode(json, level.nodes.size() + 1, node))
       return false;
-    if (layer.name.empty())
-      return fail("layer " + std::to_string(graph.layers.size() + 1) +
+    if (node.name.empty())
+      return fail("layer " + std::to_string(level.nodes.size() + 1) +
                   ": expected a name");
-    if (layer.className == "InputLayer") {
-      inputs.push_back(layer.name);
-      if (!readShape(inputShapeOf(layer.config)))
-        return fail("input '" + printable(layer.name) +
-                    "': expected a shape like [null, 28, 28, 1]");
-      continue;
-    }
-    readCalls(json, layer);
-    layer.place = graph.layers.size();
-    graph.layers.push_back(std::move(layer));
+    if (!seen.insert(node.name).second)
+      return fail("the name '" + printable(node.name) + "' is used twice");
+    if (node.isInput())
+      node.calls.emplace_back();
+    else
+      readCalls(node);
+    level.nodes.push_back(std::move(node));
   }
-  if (inputs.size() != 1)
-    return fail("expected one input layer, got " +
-                std::to_string(inputs.size()) +
-                (inputs.empty() ? "" : "; several are not supported yet"));
-  graph.inputName = inputs[0];
-  if (graph.layers.empty())
-    return fail("the model has no layers");
-  return sortLayers() && checkEnds();
+  return readEnds(model, level) && checkResults(level);
 }
 
-/// Each layer behind those it reads, otherwise in the file's order.
-bool GraphReader::sortLayers() {
-  std::vector<KerasLayer> &layers = graph.layers;
-  llvm::StringMap<size_t> indexOf;
-  for (size_t i = 0; i < layers.size(); ++i)
-    if (layers[i].name == graph.inputName ||
-        !indexOf.try_emplace(layers[i].name, i).second)
-      return fail("the name '" + printable(layers[i].name) + "' is used twice");
-  std::vector<size_t> missing(layers.size()); // inputs not yet placed
-  std::vector<std::vector<size_t>> readers(layers.size());
-  for (size_t i = 0; i < layers.size(); ++i)
-    for (const std::string &input : layers[i].inputs) {
-      if (input == graph.inputName)
-        continue;
-      auto it = indexOf.find(input);
-      if (it == indexOf.end())
-        return fail("layer '" + printable(layers[i].name) +
-                    "' reads the layer '" + printable(input) +
-                    "', which the file does not have");
-      ++missing[i];
-      readers[it->second].push_back(i);
-    }
+/// "input_layers" or "output_layers": ["a", 0, 0], a list of such, or a map.
+static bool readEnd(const Json *json, std::vector<Result> &results) {
+  Result result;
+  if (!json || json->empty())
+    return false;
+  if (readResult(*json, result)) {
+    results.push_back(std::move(result));
+    return true;
+  }
+  if (!json->is_array() && !json->is_object())
+    return false;
+  for (const Json &one : *json) { // of a map, the values
+    if (!readResult(one, result))
+      return false;
+    results.push_back(result);
+  }
+  return true;
+}
+
+/// Inputs in the order in which the model is called with them, and outputs.
+bool GraphReader::readEnds(const Json &model, Level &level) {
+  const Json *config = member(model, "config");
+  std::vector<Result> inputs;
+  if (!readEnd(member(config, "input_layers"), inputs))
+    for (const Node &node : level.nodes) // of Keras 1
+      if (node.isInput())
+        inputs.push_back({node.name});
+  if (inputs.empty())
+    return fail("expected an input layer, got none");
+  for (const Result &input : inputs) {
+    auto node = llvm::find_if(level.nodes, [&](const Node &node) {
+      return node.isInput() && node.name == input.layer;
+    });
+    if (node == level.nodes.end())
+      return fail("input '" + printable(input.layer) +
+                  "': expected an input layer of that name");
+    level.inputs.push_back(input.layer);
+    level.shapes.emplace_back();
+    if (!readShape(inputShapeOf(node->config), level.shapes.back()))
+      return fail("input '" + printable(input.layer) +
+                  "': expected a shape like [null, 28, 28, 1]");
+  }
+  for (const Node &node : level.nodes)
+    if (node.isInput() && !llvm::is_contained(level.inputs, node.name))
+      return fail("input '" + printable(node.name) +
+                  "' is not among the model's inputs");
+  const Json *outputs = member(config, "output_layers");
+  if (!readEnd(outputs, level.outputs))
+    return fail("expected output layers, got " +
+                (outputs ? describe(*outputs) : "none"));
+  return true;
+}
+
+/// Whether all results that are read or given are there.
+bool GraphReader::checkResults(Level &level) {
+  llvm::StringMap<const Node *> byName;
+  for (const Node &node : level.nodes)
+    byName[node.name] = &node;
+  auto check = [&](Result &result, const std::string &reader) {
+    const Node *node = byName.lookup(result.layer);
+    if (!node)
+      return fail(reader + " reads the layer '" + printable(result.layer) +
+                  "', which the file does not have");
+    const size_t calls = node->calls.size();
+    // With one call there is no doubt; files of Keras 2.1 count others, too.
+    if (calls == 1)
+      result.call = 0;
+    if (result.call >= calls)
+      return fail(reader + " reads call " + std::to_string(result.call + 1) +
+                  " of the layer '" + printable(result.layer) +
+                  "', which is called " + std::to_string(calls) + " times");
+    if (result.index > 0 && !node->isModel())
+      return fail(reader + " reads the second result of the layer '" +
+                  printable(result.layer) + "', which has one");
+    return true;
+  };
+  for (Node &node : level.nodes)
+    for (Call &call : node.calls)
+      for (Result &input : call.inputs)
+        if (!check(input, "layer '" + printable(node.name) + "'"))
+          return false;
+  for (Result &output : level.outputs)
+    if (!check(output, "the model"))
+      return false;
+  return true;
+}
+
+/// Each call behind those it reads, otherwise in the file's order: pairs of
+/// node and call.
+bool GraphReader::sortCalls(const Level &level,
+                            std::vector<std::pair<size_t, size_t>> &order) {
+  llvm::StringMap<size_t> firstOf; // number of a node's first call
+  std::vector<std::pair<size_t, size_t>> calls;
+  for (const auto &[i, node] : llvm::enumerate(level.nodes)) {
+    firstOf[node.name] = calls.size();
+    for (size_t call = 0; call < node.calls.size(); ++call)
+      calls.push_back({i, call});
+  }
+  std::vector<size_t> missing(calls.size()); // inputs not yet placed
+  std::vector<std::vector<size_t>> readers(calls.size());
+  for (const auto &[i, call] : llvm::enumerate(calls))
+    for (const Result &input :
+         level.nodes[call.first].calls[call.second].inputs)
+      if (auto it = firstOf.find(input.layer);
+          it != firstOf.end() && it->second + input.call < calls.size()) {
+        ++missing[i];
+        readers[it->second + input.call].push_back(i);
+      }
   // Always the first that is ready keeps the file's order.
-  std::vector<size_t> ready, order;
+  std::vector<size_t> ready;
   auto byPlace = std::greater<>(); // a heap with the smallest on top
-  for (size_t i = 0; i < layers.size(); ++i)
+  for (size_t i = 0; i < calls.size(); ++i)
     if (missing[i] == 0)
       ready.push_back(i);
   std::make_heap(ready.begin(), ready.end(), byPlace);
@@ -310,53 +473,147 @@ bool GraphReader::sortLayers() {
     std::pop_heap(ready.begin(), ready.end(), byPlace);
     size_t next = ready.back();
     ready.pop_back();
-    order.push_back(next);
+    order.push_back(calls[next]);
     for (size_t reader : readers[next])
       if (--missing[reader] == 0) {
         ready.push_back(reader);
         std::push_heap(ready.begin(), ready.end(), byPlace);
       }
   }
-  if (order.size() != layers.size()) {
-    auto it = llvm::find_if(missing, [](size_t count) { return count != 0; });
-    return fail("the layers form a circle through '" +
-                printable(layers[it - missing.begin()].name) + "'");
+  if (order.size() == calls.size())
+    return true;
+  auto it = llvm::find_if(missing, [](size_t count) { return count != 0; });
+  return fail("the layers form a circle through '" +
+              printable(level.nodes[calls[it - missing.begin()].first].name) +
+              "'");
+}
+
+// ---- All levels
+// ---------------------------------------------------------------
+
+void GraphReader::addCall(const Node &node, const Call &call, size_t index,
+                          const Place &place, std::string key,
+                          std::vector<std::string> inputs) {
+  KerasLayer layer;
+  // A name that was missing or taken had a number put to it.
+  layer.name = place.name + StringRef(node.name).split('%').first.str();
+  layer.className = node.className;
+  layer.config = node.config;
+  layer.inputs = std::move(inputs);
+  layer.wrong = node.wrong.empty() ? call.wrong : node.wrong;
+  layer.path = place.path;
+  layer.path.push_back(
+      {StringRef(node.name).split('%').first.str(), node.byClass});
+  layer.place = place.place;
+  layer.place.push_back(index);
+  auto [first, isFirst] = firstCalls.try_emplace(place.first + node.name, key);
+  if (!isFirst)
+    layer.reuses = first->second;
+  layer.key = std::move(key);
+  graph.layers.push_back(std::move(layer));
+}
+
+bool GraphReader::expand(const Level &level, const Place &place,
+                         const std::vector<std::string> &inputs,
+                         std::vector<std::string> &outputs) {
+  if (place.path.size() > kMostDepth)
+    return fail("expected at most " + std::to_string(kMostDepth) +
+                " models inside of each other");
+  if (++models > kMostLayers)
+    return fail("expected at most " + std::to_string(kMostLayers) +
+                " calls of models");
+  if (inputs.size() != level.inputs.size())
+    return fail("the model '" + printable(level.name) + "' has " +
+                std::to_string(level.inputs.size()) +
+                " inputs, but is called with " + std::to_string(inputs.size()));
+  // The results of each call, by "layer#call".
+  llvm::StringMap<std::vector<std::string>> results;
+  auto nameOf = [](const std::string &layer, size_t call) {
+    return layer + "#" + std::to_string(call);
+  };
+  for (const auto &[name, key] : llvm::zip_equal(level.inputs, inputs))
+    results[nameOf(name, 0)] = {key};
+  auto find = [&](const Result &result, std::string &key) {
+    const std::vector<std::string> &known =
+        results[nameOf(result.layer, result.call)];
+    if (result.index >= known.size())
+      return fail("the model '" + printable(result.layer) + "' has " +
+                  std::to_string(known.size()) + " results, but number " +
+                  std::to_string(result.index + 1) + " is read");
+    key = known[result.index];
+    return true;
+  };
+  std::vector<std::pair<size_t, size_t>> order;
+  if (!sortCalls(level, order))
+    return false;
+  for (auto [index, number] : order) {
+    const Node &node = level.nodes[index];
+    if (node.isInput())
+      continue;
+    if (graph.layers.size() >= kMostLayers)
+      return fail("expected at most " + std::to_string(kMostLayers) +
+                  " calls of layers");
+    const Call &call = node.calls[number];
+    std::vector<std::string> read;
+    for (const Result &input : call.inputs)
+      if (!find(input, read.emplace_back()))
+        return false;
+    const std::string name = nameOf(node.name, number),
+                      key = place.scope + name;
+    std::vector<std::string> &own = results[name];
+    if (!node.isModel()) {
+      own = {key};
+      addCall(node, call, index, place, key, std::move(read));
+      continue;
+    }
+    Level inner;
+    if (!readLevel(*node.json, inner))
+      return fail("the model '" + printable(node.name) + "': " + wrong);
+    for (const std::string *why : {&node.wrong, &call.wrong})
+      if (!why->empty())
+        return fail("the model '" + printable(node.name) + "': " + *why);
+    Place inside = {key + "/", place.first + node.name + "/",
+                    place.name + node.name + "/", place.path, place.place};
+    inside.place.push_back(index);
+    inside.path.push_back({node.name, node.byClass});
+    std::vector<std::string> made;
+    if (!expand(inner, inside, read, made))
+      return false;
+    results[name] = std::move(made);
   }
-  std::vector<KerasLayer> sorted;
-  for (size_t i : order)
-    sorted.push_back(std::move(layers[i]));
-  layers = std::move(sorted);
+  for (const Result &output : level.outputs)
+    if (!find(output, outputs.emplace_back()))
+      return false;
   return true;
 }
 
-/// The output is the last layer, as ModelBuilder wants it.
-bool GraphReader::checkEnds() {
-  const Json *outputs = member(member(model, "config"), "output_layers");
-  std::string name;
-  if (outputs && outputs->is_array() && !outputs->empty()) {
-    const Json &first = (*outputs)[0];
-    if (first.is_string()) { // ["dense", 0, 0]
-      name = first.get<std::string>();
-    } else if (outputs->size() > 1) {
-      return fail("expected one output, got " +
-                  std::to_string(outputs->size()) +
-                  "; several are not supported yet");
-    } else if (first.is_array() && !first.empty() && first[0].is_string()) {
-      name = first[0].get<std::string>();
-    }
+bool GraphReader::read() {
+  Level level;
+  if (!readLevel(model, level))
+    return false;
+  graph.name = level.name;
+  std::vector<std::string> inputs;
+  for (const auto &[name, shape] :
+       llvm::zip_equal(level.inputs, level.shapes)) {
+    if (shape.empty())
+      return fail("the model has no input shape: it was saved before it had "
+                  "seen data (add an Input layer)");
+    inputs.push_back("/" + name);
+    graph.inputs.push_back({inputs.back(), name, shape});
   }
-  auto it = llvm::find_if(graph.layers, [&](const KerasLayer &layer) {
-    return layer.name == name;
+  if (!expand(level, {}, inputs, graph.outputs))
+    return false;
+  if (graph.layers.empty())
+    return fail("the model has no layers");
+  // A single output that nobody reads is the last layer.
+  auto last = llvm::find_if(graph.layers, [&](const KerasLayer &layer) {
+    return layer.key == graph.outputs[0];
   });
-  if (it == graph.layers.end())
-    return fail("expected one output layer, got " +
-                (outputs ? describe(*outputs) : "none"));
-  // Others that are last have nobody who reads them; the builder reports that.
-  std::rotate(it, it + 1, graph.layers.end());
-  for (const KerasLayer &layer : graph.layers)
-    if (llvm::is_contained(layer.inputs, name))
-      return fail("the output '" + printable(name) +
-                  "' is read by a layer; that is not supported yet");
+  if (graph.outputs.size() == 1 && last != graph.layers.end() &&
+      llvm::none_of(graph.layers, [&](const KerasLayer &layer) {
+        return llvm::is_contained(layer.inputs, graph.outputs[0]);
+      }))
+    std::rotate(last, last + 1, graph.layers.end());
   return true;
 }
 

@@ -1,4 +1,9 @@
 // KerasGraph.h - the layers of a Keras model in order, with who reads whom.
+//
+// Models inside of models are taken apart: their layers stand here one by one,
+// named "encoder/dense". A layer that is called several times, or whose model
+// is, stands here once for each call; the later calls say whose weights they
+// share.
 #ifndef SINTER_FRONTEND_KERAS_KERASGRAPH_H
 #define SINTER_FRONTEND_KERAS_KERASGRAPH_H
 
@@ -8,19 +13,33 @@
 
 namespace sinter::frontend {
 
+/// A step down from a model to a layer in it: how weights are found.
+struct KerasStep {
+  std::string name;
+  std::string byClass; // "conv2d_1": the second of its class in the model
+};
+
 struct KerasLayer {
   std::string name, className;
   const Json *config = nullptr;    // the layer's own, in the file's JSON
-  std::vector<std::string> inputs; // names of layers; empty: the one before
+  std::string key;                 // of this call
+  std::vector<std::string> inputs; // keys of inputs and calls before it
+  std::string reuses;              // the key of the first call, or ""
   std::string wrong; // why this layer's place in the graph is not supported
-  size_t place = 0;  // in the file, where order may differ
+  std::vector<KerasStep> path; // from the whole model to the layer
+  std::vector<size_t> place; // in the file, where order may differ: each step's
+};
+
+struct KerasInput {
+  std::string key, name;
+  std::vector<int64_t> shape; // of one sample; -1: not fixed
 };
 
 struct KerasGraph {
   std::string name; // of the model
-  std::string inputName;
-  std::vector<int64_t> inputShape; // of one sample; -1: not fixed
-  std::vector<KerasLayer> layers;  // data flows downwards; no input layer
+  std::vector<KerasInput> inputs;
+  std::vector<KerasLayer> layers;   // data flows downwards; no input layers
+  std::vector<std::string> outputs; // keys
 };
 
 /// Takes a Sequential or Functional model apart. False, with the reason in

@@ -32,6 +32,7 @@ private:
   OrderedJson wrapped(const Config &config);
   OrderedJson inputLayer(const LayerRecord &record);
   OrderedJson call(const ModelBuilder &model, const LayerRecord &record);
+  OrderedJson history(const ModelBuilder &model, size_t layer);
   OrderedJson value(const ArgInfo &info, const Value &value);
   OrderedJson activation(const Config &config);
   /// Adds the arguments of `config` to `json`.
@@ -237,6 +238,17 @@ OrderedJson JsonWriter::layer(const LayerRecord &record) {
                 false);
 }
 
+/// Where a result comes from: the layer, which of its calls, which result.
+OrderedJson JsonWriter::history(const ModelBuilder &model, size_t layer) {
+  const LayerRecord &record = model.layers()[layer];
+  if (!record.sharedWith)
+    return {record.name, 0, 0};
+  int64_t call = 1;
+  for (size_t i = 0; i < layer; ++i)
+    call += model.layers()[i].sharedWith == record.sharedWith;
+  return {model.layers()[*record.sharedWith].name, call, 0};
+}
+
 /// The call of a layer in a Functional model.
 OrderedJson JsonWriter::call(const ModelBuilder &model,
                              const LayerRecord &record) {
@@ -246,7 +258,7 @@ OrderedJson JsonWriter::call(const ModelBuilder &model,
     OrderedJson config;
     config["shape"] = batched(input.shape);
     config["dtype"] = "float32";
-    config["keras_history"] = {input.name, 0, 0};
+    config["keras_history"] = history(model, tensor.layer());
     tensors.push_back(
         {{"class_name", "__keras_tensor__"}, {"config", std::move(config)}});
   }
@@ -261,38 +273,45 @@ OrderedJson JsonWriter::call(const ModelBuilder &model,
 bool sinter::frontend::isSequential(const ModelBuilder &model) {
   for (const auto &[index, record] : llvm::enumerate(model.layers()))
     if (index > 0 &&
-        (record.inputs.size() != 1 || record.inputs[0].layer() != index - 1))
+        (record.inputs.size() != 1 || record.inputs[0].layer() != index - 1 ||
+         record.sharedWith))
       return false;
-  return true;
+  const std::vector<Tensor> outputs = model.outputs();
+  return outputs.size() == 1 && outputs[0].layer() + 1 == model.layers().size();
 }
 
 OrderedJson JsonWriter::model(const ModelBuilder &model) {
   const bool sequential = isSequential(model);
-  OrderedJson layers = OrderedJson::array();
-  for (const LayerRecord &record : model.layers()) {
+  OrderedJson layers = OrderedJson::array(), inputs = layers, outputs = layers;
+  for (const auto &[index, record] : llvm::enumerate(model.layers())) {
+    if (record.sharedWith)
+      continue; // among the calls of that one
     OrderedJson json = layer(record);
     if (!sequential) {
       json["name"] = record.name;
       json["inbound_nodes"] = OrderedJson::array();
-      if (!record.inputs.empty())
-        json["inbound_nodes"].push_back(call(model, record));
+      for (const LayerRecord &other : model.layers())
+        if (!other.inputs.empty() &&
+            (&other == &record || other.sharedWith == index))
+          json["inbound_nodes"].push_back(call(model, other));
     }
+    if (record.config.name == "input")
+      inputs.push_back({record.name, 0, 0});
     layers.push_back(std::move(json));
   }
+  for (Tensor output : model.outputs())
+    outputs.push_back(history(model, output.layer()));
   OrderedJson config;
   config["name"] = model.name().str();
   config["trainable"] = true;
   if (sequential)
     config["dtype"] = "float32";
   config["layers"] = std::move(layers);
-  const LayerRecord &input = model.layers().front();
   if (sequential) {
-    config["build_input_shape"] = batched(input.shape);
+    config["build_input_shape"] = batched(model.layers().front().shape);
   } else {
-    const OrderedJson first = {input.name, 0, 0},
-                      last = {model.output().name, 0, 0};
-    config["input_layers"] = OrderedJson::array({first});
-    config["output_layers"] = OrderedJson::array({last});
+    config["input_layers"] = std::move(inputs);
+    config["output_layers"] = std::move(outputs);
   }
   return object("keras", sequential ? "Sequential" : "Functional",
                 std::move(config), false);

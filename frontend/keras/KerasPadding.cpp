@@ -179,7 +179,7 @@ Tensor Padder::padded(const LayerRecord &record,
 }
 
 ModelBuilder Padder::run() {
-  std::vector<Tensor> results; // of each layer of `from`
+  std::vector<Tensor> results, outputs; // of each layer of `from`
   for (const LayerRecord &record : from.layers()) {
     std::vector<Tensor> inputs;
     for (Tensor input : record.inputs)
@@ -188,10 +188,22 @@ ModelBuilder Padder::run() {
       refused.push_back("layer '" + record.name + "' (" + record.config.name +
                         "): Keras's layer has strides or a dilation_rate, not "
                         "both");
+    if (record.sharedWith) {
+      if (hasNumbers(record.config))
+        refused.push_back("layer '" + record.name + "' (" + record.config.name +
+                          "): Keras's layer has no numbers as padding, and "
+                          "this one is called several times");
+      results.push_back(
+          to.reuse(results[*record.sharedWith], inputs, record.name));
+      continue;
+    }
     results.push_back(hasNumbers(record.config) && !record.inputs.empty()
                           ? padded(record, inputs)
                           : layer(record.config, inputs, record.name));
   }
+  for (Tensor output : from.outputs())
+    outputs.push_back(results[output.layer()]);
+  to.setOutputs(outputs);
   return std::move(to);
 }
 

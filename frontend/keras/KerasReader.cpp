@@ -14,6 +14,7 @@
 #include "frontend/keras/KerasReader.h"
 
 #include "frontend/ZipFile.h"
+#include "frontend/keras/KerasChannels.h"
 #include "frontend/keras/KerasConfig.h"
 #include "frontend/keras/KerasGraph.h"
 #include "frontend/keras/KerasWeights.h"
@@ -229,26 +230,29 @@ static bool isAutomaticName(StringRef name) {
 }
 
 void KerasReader::convertLayers(KerasConfigReader &configs) {
-  llvm::StringMap<bool> seen;
   for (KerasLayer &layer : graph.layers) {
     auto offend = [&](std::string why) {
       offenders.push_back({layer.name, layer.className, std::move(why), ""});
     };
+    if (!layer.reuses.empty()) {
+      result.layers.push_back(Config("reuse"));
+      if (!layer.wrong.empty())
+        offend(layer.wrong);
+      continue;
+    }
     std::optional<Config> config =
-        configs.layer(layer.className, *layer.config);
+        configs.layer(layer.className, withChannelsLast(layer));
     for (std::string &complaint : configs.takeComplaints())
       offend(std::move(complaint));
     if (!layer.wrong.empty())
       offend(layer.wrong);
-    if (!layer.name.empty() && !seen.try_emplace(layer.name, true).second)
-      offend("the name is used twice");
     result.layers.push_back(config ? std::move(*config) : Config());
   }
 }
 
-/// Gives layers and input their names, and says who reads whom.
+/// Gives layers and inputs their names, and says who reads whom.
 void KerasReader::linkLayers() {
-  llvm::StringMap<std::string> newName;
+  llvm::StringMap<std::string> newName; // by key
   LayerNamer namer;
   auto unique = [&](std::string name) {
     std::string candidate = name;
@@ -257,27 +261,35 @@ void KerasReader::linkLayers() {
     return candidate;
   };
   // What reads the layer before it needs no words.
+  const bool isOne = graph.inputs.size() == 1;
   auto reads = [&](size_t i) -> std::vector<std::string> {
     const std::vector<std::string> &inputs = graph.layers[i].inputs;
-    const std::string &previous =
-        i == 0 ? graph.inputName : graph.layers[i - 1].name;
+    const std::string previous = i > 0   ? graph.layers[i - 1].key
+                                 : isOne ? graph.inputs[0].key
+                                         : "";
     return inputs.size() == 1 && inputs[0] == previous
                ? std::vector<std::string>()
                : inputs;
   };
-  bool inputIsNamed = false;
+  bool isNamed = !isOne;
   for (size_t i = 0; i < graph.layers.size(); ++i)
-    inputIsNamed |= llvm::is_contained(reads(i), graph.inputName);
+    isNamed |= llvm::is_contained(reads(i), graph.inputs[0].key);
   for (size_t i = 0; i < graph.layers.size(); ++i) {
-    const std::string &name = graph.layers[i].name;
-    std::string fresh = name.empty() ? namer.fresh(graph.layers[i].className)
-                                     : unique(toLayerName(name));
-    newName[name] = fresh;
+    const KerasLayer &layer = graph.layers[i];
+    std::string fresh = layer.name.empty() ? namer.fresh(layer.className)
+                                           : unique(toLayerName(layer.name));
+    newName[layer.key] = fresh;
+    if (!layer.reuses.empty())
+      result.layers[i].args.push_back({"layer", newName[layer.reuses]});
     result.layers[i].args.push_back({"name", std::move(fresh)});
   }
-  std::string inputName =
-      unique(inputIsNamed ? toLayerName(graph.inputName) : "input");
-  newName[graph.inputName] = inputName;
+  for (const KerasInput &input : graph.inputs) {
+    std::string name = unique(isNamed ? toLayerName(input.name) : "input");
+    newName[input.key] = name;
+    Value::List shape(input.shape.begin(), input.shape.end());
+    result.inputs.push_back(Config("input", {{"shape", Value(std::move(shape))},
+                                             {"name", std::move(name)}}));
+  }
   for (size_t i = 0; i < graph.layers.size(); ++i) {
     Value::List names;
     for (const std::string &input : reads(i))
@@ -285,9 +297,9 @@ void KerasReader::linkLayers() {
     if (!names.empty())
       result.layers[i].args.push_back({"inputs", Value(std::move(names))});
   }
-  Value::List shape(graph.inputShape.begin(), graph.inputShape.end());
-  result.input = Config("input", {{"shape", Value(std::move(shape))},
-                                  {"name", std::move(inputName)}});
+  if (graph.outputs.size() > 1 || graph.outputs[0] != graph.layers.back().key)
+    for (const std::string &output : graph.outputs)
+      result.outputs.push_back(newName[output]);
 }
 
 void KerasReader::convertTraining(KerasConfigReader &configs) {
@@ -296,6 +308,12 @@ void KerasReader::convertTraining(KerasConfigReader &configs) {
       diagnostics.warning({}, std::string("the ") + what +
                                   " is not taken over: " + complaint);
   };
+  if (graph.outputs.size() > 1) {
+    if (member(training, "loss"))
+      diagnostics.warning({}, "the losses of several outputs are not taken "
+                              "over: the spec says how to train");
+    return;
+  }
   // One output, so a list or a map of losses has one element.
   auto only = [](const Json *value) {
     while (value && value->size() == 1 &&
@@ -359,13 +377,15 @@ bool KerasReader::takeWeights() {
       completeImported(result, diagnostics);
   if (!records)
     return false;
-  for (const auto &[layer, record] :
-       llvm::zip_equal(result.layers, llvm::ArrayRef(*records).drop_front()))
+  for (const auto &[layer, record] : llvm::zip_equal(
+           result.layers,
+           llvm::ArrayRef(*records).drop_front(graph.inputs.size())))
     shorten(layer, record.shape.size());
   if (!content)
     return true;
   result.weights = takeKerasWeights(
-      *content, graph.layers, llvm::ArrayRef(*records).drop_front(), offenders);
+      *content, graph.layers,
+      llvm::ArrayRef(*records).drop_front(graph.inputs.size()), offenders);
   reportOffenders(offenders, diagnostics);
   return offenders.empty();
 }
@@ -374,11 +394,13 @@ bool KerasReader::convert() {
   std::string wrong;
   if (!readKerasGraph(model, graph, wrong))
     return fail(wrong);
-  if (llvm::is_contained(graph.inputShape, -1))
-    return fail("the input's shape has a size that is not fixed; build the "
-                "model with all sizes but the batch's");
+  for (const KerasInput &input : graph.inputs)
+    if (llvm::is_contained(input.shape, -1))
+      return fail("the input's shape has a size that is not fixed; build the "
+                  "model with all sizes but the batch's");
   KerasConfigReader configs(version, content.has_value());
   convertLayers(configs);
+  moveChannels(graph, result.layers, offenders);
   reportOffenders(offenders, diagnostics);
   for (const std::string &note : configs.warnings())
     diagnostics.warning({}, note);

@@ -11,12 +11,16 @@
 // missing that form (old files have "kernel_1:0", "param_0"); then the order
 // decides, which is that of our parameters.
 //
+// A model inside of the model has one group; it lists the variables that are
+// trained, in the order of its layers, and behind them the others.
+//
 // Keras 3 (.keras, .weights.h5): variables are numbered in the same order, and
 // groups are named after the layers' classes, counted in the file's order, not
 // after the layers; newer files also have the name as an attribute:
 //
 //   /layers/conv2d_1/vars/0            the second Conv2D's kernel
 //   /layers/lstm/cell/vars/1           a recurrent kernel
+//   /layers/functional/layers/dense/vars/0     of a model inside
 #include "frontend/keras/KerasWeights.h"
 
 #include "frontend/LayerParts.h"
@@ -39,19 +43,23 @@ public:
   explicit WeightFinder(Hdf5Content &content);
 
   bool isKnown() const { return layout != Layout::Unknown; }
-  void nameGroups(llvm::ArrayRef<KerasLayer> layers);
-  /// The datasets of a layer, in Keras's order.
+  bool isByName() const { return layout == Layout::ByName; }
+  /// The datasets of a layer, in Keras's order; of a layer in a model, ByName,
+  /// those of the model.
   std::vector<Candidate> candidates(const KerasLayer &layer);
 
 private:
   enum class Layout { Unknown, ByName, ByClass };
 
   std::vector<Candidate> below(const std::string &group);
+  std::string groupOf(const KerasLayer &layer);
 
   Hdf5Content &content;
   Layout layout = Layout::Unknown;
   std::string root;
-  std::map<std::string, std::string> groupOf; // of layers, by name
+  /// Of groups that have their layer's name as an attribute: the path of the
+  /// group around, a line feed, the name.
+  std::map<std::string, std::string> byAttribute;
 };
 
 } // namespace
@@ -67,6 +75,12 @@ WeightFinder::WeightFinder(Hdf5Content &content) : content(content) {
     if (content.hasGroup(path)) {
       layout = Layout::ByClass;
       root = path;
+      for (const std::string &group : content.groups)
+        if (const std::string *name = content.text(group, "name")) {
+          StringRef own = group;
+          own.consume_back("/vars");
+          byAttribute[own.rsplit('/').first.str() + "\n" + *name] = own.str();
+        }
       return;
     }
   if (content.hasGroup("/model_weights")) {
@@ -75,31 +89,21 @@ WeightFinder::WeightFinder(Hdf5Content &content) : content(content) {
   }
 }
 
-void WeightFinder::nameGroups(llvm::ArrayRef<KerasLayer> layers) {
-  std::map<std::string, std::string> byAttribute;
-  for (const std::string &group : content.groups)
-    if (StringRef(group).starts_with(root + "/"))
-      if (const std::string *name = content.text(group, "name")) {
-        StringRef path = group;
-        path.consume_back("/vars");
-        byAttribute[*name] = path.str();
-      }
-  std::vector<const KerasLayer *> inFile;
-  for (const KerasLayer &layer : layers)
-    inFile.push_back(&layer);
-  llvm::stable_sort(inFile, [](const KerasLayer *a, const KerasLayer *b) {
-    return a->place < b->place;
-  });
-  LayerNamer namer;
-  for (const KerasLayer *layer : inFile) {
-    std::string byClass = root + "/" + namer.fresh(layer->className);
-    auto named = byAttribute.find(layer->name);
-    groupOf[layer->name] = layout == Layout::ByName ? root + "/" + layer->name
-                           : named != byAttribute.end() ? named->second
-                           : content.hasGroup(byClass)
-                               ? byClass
-                               : root + "/" + layer->name;
+std::string WeightFinder::groupOf(const KerasLayer &layer) {
+  if (layout == Layout::ByName)
+    return root + "/" + layer.path.front().name;
+  std::string inside = root, group;
+  for (const KerasStep &step : layer.path) {
+    const std::string byClass = inside + "/" + step.byClass;
+    auto named = byAttribute.find(inside + "\n" + step.name);
+    group = named != byAttribute.end()  ? named->second
+            : content.hasGroup(byClass) ? byClass
+                                        : inside + "/" + step.name;
+    for (const char *below : {"/layers", "/_layer_checkpoint_dependencies"})
+      if (content.hasGroup(group + below))
+        inside = group + below;
   }
+  return group;
 }
 
 /// All datasets of a group and those in it, in order of names.
@@ -114,7 +118,7 @@ std::vector<Candidate> WeightFinder::below(const std::string &group) {
 }
 
 std::vector<Candidate> WeightFinder::candidates(const KerasLayer &layer) {
-  const std::string &group = groupOf[layer.name];
+  const std::string group = groupOf(layer);
   std::vector<Candidate> result;
   if (layout == Layout::ByClass) {
     // A layer's own, or those of what is inside of it, in Keras's order.
@@ -211,19 +215,64 @@ static std::string listNames(const Range &range, Name name) {
   return text.empty() ? "none" : text;
 }
 
+/// Layers of one model inside of the model, whose weights lie in one group, and
+/// in it first those that are trained.
+namespace {
+struct Inner {
+  std::vector<Candidate> candidates;
+  size_t trained = 0; // parameters of all its layers that are
+  size_t nextTrained = 0, nextFrozen = 0;
+};
+} // namespace
+
 std::vector<ImportedWeight> sinter::frontend::takeKerasWeights(
     Hdf5Content &content, llvm::ArrayRef<KerasLayer> layers,
     llvm::ArrayRef<LayerRecord> records, std::vector<Offender> &offenders) {
   WeightFinder finder(content);
-  finder.nameGroups(layers);
+  auto isInner = [&](const KerasLayer &layer) {
+    return finder.isByName() && layer.path.size() > 1;
+  };
+  std::map<std::string, Inner> inners; // by the outermost model's name
+  std::vector<size_t> inOrder(layers.size());
+  for (size_t i = 0; i < layers.size(); ++i) {
+    inOrder[i] = i;
+    if (!isInner(layers[i]) || records[i].parameters.empty())
+      continue;
+    Inner &inner = inners[layers[i].path.front().name];
+    if (inner.candidates.empty())
+      inner.candidates = finder.candidates(layers[i]);
+    inner.trained +=
+        llvm::count_if(records[i].parameters, [](const Parameter &parameter) {
+          return parameter.trainable;
+        });
+  }
+  // Keras lists a model's layers in the order of their depth, which the file's
+  // is too: the place says where a layer stands.
+  llvm::stable_sort(inOrder, [&](size_t a, size_t b) {
+    return layers[a].place < layers[b].place;
+  });
   std::vector<ImportedWeight> weights;
-  for (const auto &[layer, record] : llvm::zip_equal(layers, records)) {
-    std::vector<Candidate> candidates = finder.candidates(layer);
-    auto offend = [&, &layer = layer](std::string why) {
+  for (size_t i : inOrder) {
+    const KerasLayer &layer = layers[i];
+    const LayerRecord &record = records[i];
+    auto offend = [&](std::string why) {
       offenders.push_back({layer.name, layer.className, std::move(why), ""});
     };
     if (record.parameters.empty())
       continue; // Dropout may have the state of its generator
+    std::vector<Candidate> candidates;
+    if (isInner(layer)) {
+      Inner &inner = inners[layer.path.front().name];
+      for (const Parameter &parameter : record.parameters) {
+        const size_t at = parameter.trainable
+                              ? inner.nextTrained++
+                              : inner.trained + inner.nextFrozen++;
+        if (at < inner.candidates.size())
+          candidates.push_back(inner.candidates[at]);
+      }
+    } else {
+      candidates = finder.candidates(layer);
+    }
     std::vector<const Candidate *> found = match(record.parameters, candidates);
     if (found.empty()) {
       offend("expected the weights " +

@@ -46,11 +46,12 @@ static std::optional<Network> networkOf(const ExportSource &source,
     diagnostics.error({}, what);
   if (!refused.empty())
     return std::nullopt;
-  const double scale = model.layers().front().config.number("scale");
-  if (scale != 1)
-    diagnostics.warning({}, "Keras's model gets its data as the network does: "
-                            "multiply it by the spec's input scale (" +
-                                Value(scale).describe() + ") first");
+  for (const LayerRecord &layer : model.layers())
+    if (layer.config.name == "input" && layer.config.number("scale") != 1)
+      diagnostics.warning(
+          {}, "Keras's model gets its data as the network does: multiply '" +
+                  layer.name + "' by the spec's input scale (" +
+                  Value(layer.config.number("scale")).describe() + ") first");
   return Network{std::move(model), std::move(json)};
 }
 
@@ -75,6 +76,8 @@ static void addLayerGroups(const ModelBuilder &model,
   // Keras's Sequential does not count its input among its layers.
   for (const LayerRecord &layer :
        model.layers().drop_front(isSequential(model) ? 1 : 0)) {
+    if (layer.sharedWith)
+      continue;
     const std::string group = root + "/" + layer.name;
     file.group(group);
     names.push_back(layer.name);
@@ -127,6 +130,8 @@ static std::string archivedWeights(const ModelBuilder &model,
   LayerNamer namer;
   auto weight = weights.begin();
   for (const LayerRecord &layer : model.layers()) {
+    if (layer.sharedWith)
+      continue;
     StringRef className =
         tableOf(Kind::Layer).find(layer.config.name)->className;
     const std::string group = "/layers/" + namer.fresh(className);

@@ -6,6 +6,7 @@
 #include "frontend/Layers.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace sinter::frontend;
 using llvm::ArrayRef;
@@ -89,9 +90,15 @@ OnnxEmitter::OnnxEmitter(OnnxGraph &graph, const ModelBuilder &model,
     : graph(graph), model(model), weights(weights) {
   size_t count = 0;
   for (const LayerRecord &layer : model.layers()) {
-    firstWeight.push_back(count);
+    firstWeight.push_back(layer.sharedWith ? firstWeight[*layer.sharedWith]
+                                           : count);
     count += layer.parameters.size();
   }
+}
+
+bool OnnxEmitter::isOutput(size_t layer) const {
+  return llvm::any_of(model.outputs(),
+                      [&](Tensor output) { return output.layer() == layer; });
 }
 
 OnnxEmitter::Value &OnnxEmitter::valueOf(size_t input) {
@@ -119,7 +126,8 @@ std::string OnnxEmitter::convert(const std::string &name, StringRef op,
 }
 
 std::string OnnxEmitter::oneSample(Value &value, const OnnxOperand &like) {
-  const LayerRecord &layer = model.layers()[*value.parameter];
+  const LayerRecord layer =
+      model.withParameters(model.layers()[*value.parameter]);
   const ImportedWeight &weight = *weights[firstWeight[*value.parameter]];
   const bool isImage = like.image.size() > 0;
   const bool wantsFirst = like.layout == Layout::First && !isImage;
@@ -172,7 +180,9 @@ const std::string &OnnxEmitter::inLayout(Value &value, Layout layout) {
   const std::string &have = wantsFirst ? value.last : value.first;
   std::string name =
       value.base + (wantsFirst ? "/channels_first" : "/channels_last");
-  if (!wantsFirst && value.base == model.output().name)
+  if (!wantsFirst && llvm::any_of(model.outputs(), [&](Tensor output) {
+        return model.layers()[output.layer()].name == value.base;
+      }))
     name = value.base;
   if (!value.image.empty()) {
     std::string image = convert(name + "/image", "Reshape", have,
@@ -239,7 +249,7 @@ std::vector<OnnxOperand> OnnxEmitter::operands(bool broadcast) {
 
 bool OnnxEmitter::areReaders(
     llvm::function_ref<bool(const LayerRecord &)> such) const {
-  const size_t own = static_cast<size_t>(current - model.layers().data());
+  const size_t own = index;
   bool found = false;
   for (const LayerRecord &layer : model.layers())
     for (Tensor input : layer.inputs)
@@ -252,53 +262,64 @@ bool OnnxEmitter::areReaders(
 }
 
 bool OnnxEmitter::isInteger(size_t input) const {
-  return inputIsInteger && current->inputs[input].layer() == 0;
+  const size_t layer = current->inputs[input].layer();
+  return layer < integerInputs.size() && integerInputs[layer];
 }
 
-// ---- Input and output -------------------------------------------------------
+// ---- Inputs and outputs -----------------------------------------------------
 
-void OnnxEmitter::emitInput(double scale) {
-  const LayerRecord &input = model.layers().front();
-  inputIsInteger = scale == 1 && model.layers().size() > 1;
+void OnnxEmitter::emitInput(size_t number, double scale) {
+  const LayerRecord &input = model.layers()[number];
+  bool isRead = false, isInteger = scale == 1 && !isOutput(number);
   for (const LayerRecord &layer : model.layers())
     for (Tensor tensor : layer.inputs)
-      if (tensor.layer() == 0 && layer.config.name != "embedding")
-        inputIsInteger = false;
+      if (tensor.layer() == number) {
+        isRead = true;
+        isInteger &= layer.config.name == "embedding";
+      }
+  integerInputs.push_back(isInteger && isRead);
   graph.addInput(input.name,
-                 inputIsInteger ? OnnxGraph::Int64 : OnnxGraph::Float,
+                 integerInputs.back() ? OnnxGraph::Int64 : OnnxGraph::Float,
                  input.shape);
-  current = &input;
-  taken.clear();
+  beginLayer(number);
   std::string name = input.name;
   if (scale != 1)
     name = node("Mul", {name, constant("scale", scale)});
+  valueOfLayer.push_back(results.size());
   results.push_back({input.name, input.shape, {}, name, ""});
-  valueOfLayer.push_back(0);
 }
 
-void OnnxEmitter::emitOutput() {
-  const LayerRecord &output = model.output();
-  std::string name = inLayout(results[valueOfLayer.back()], Layout::Last);
-  if (name != output.name) {
-    if (name == lastResult)
-      graph.renameLastResult(output.name); // nobody has read it yet
-    else
-      graph.addNode(output.name, "Identity", {name}, output.name, {});
+void OnnxEmitter::emitOutputs() {
+  const std::vector<Tensor> outputs = model.outputs();
+  for (Tensor tensor : outputs) {
+    const LayerRecord &output = model.layers()[tensor.layer()];
+    Value &value = results[valueOfLayer[tensor.layer()]];
+    std::string name = inLayout(value, Layout::Last);
+    if (name != output.name) {
+      // Of several outputs, another may be the same value.
+      if (name == lastResult && outputs.size() == 1)
+        graph.renameLastResult(output.name); // nobody has read it yet
+      else
+        graph.addNode(output.name, "Identity", {name}, output.name, {});
+    }
+    graph.addOutput(output.name, output.shape);
   }
-  graph.addOutput(output.name, output.shape);
 }
 
 // ---- Layers -----------------------------------------------------------------
 
 void OnnxEmitter::beginLayer(size_t layer) {
+  index = layer;
   current = &model.layers()[layer];
+  if (current->sharedWith) {
+    called = model.withParameters(*current);
+    current = &called;
+  }
   taken.clear();
 }
 
 ArrayRef<float> OnnxEmitter::values(size_t parameter) const {
-  const LayerRecord *own = ownLayer ? ownLayer : current;
-  const size_t layer = static_cast<size_t>(own - model.layers().data());
-  return weights[firstWeight[layer] + parameter]->values;
+  return weights[firstWeight[index] + parameter]->values;
 }
 
 std::string OnnxEmitter::weight(size_t parameter) {
@@ -308,8 +329,18 @@ std::string OnnxEmitter::weight(size_t parameter) {
 std::string OnnxEmitter::weight(size_t parameter, ArrayRef<int64_t> shape,
                                 ArrayRef<float> values) {
   const std::string &name = this->parameter(parameter).name;
-  graph.addConstant(name, shape, values);
-  return name;
+  const std::pair<Shape, uint64_t> content = {
+      shape.vec(), llvm::xxh3_64bits(llvm::ArrayRef(
+                       reinterpret_cast<const uint8_t *>(values.data()),
+                       values.size() * sizeof(float)))};
+  auto [known, isNew] = written.try_emplace(name, content);
+  if (!isNew && known->second == content)
+    return name;
+  // Another call may want it in another form.
+  const std::string own =
+      isNew ? name : fresh(StringRef(name).rsplit('/').second.str());
+  graph.addConstant(own, shape, values);
+  return own;
 }
 
 /// "LAYER/wanted", with a number if the layer has it already.
@@ -365,9 +396,7 @@ void OnnxEmitter::refuse(std::string why) {
 
 void OnnxEmitter::emitAs(const LayerRecord &record) {
   const LayerRecord *own = std::exchange(current, &record);
-  ownLayer = own;
   findOnnxRule(record.config.name)->emit(*this);
-  ownLayer = nullptr;
   current = own;
 }
 
@@ -377,7 +406,7 @@ void OnnxEmitter::setResult(OnnxOperand result) {
     assert(result.name == lastResult && "not the layer's last node");
     // The name of the output is for channels last.
     result.name = current->name;
-    if (first && (ownLayer ? ownLayer : current) == &model.output())
+    if (first && isOutput(index))
       result.name += "/channels_first";
     graph.renameLastResult(result.name);
     lastResult = result.name;
@@ -393,7 +422,7 @@ void OnnxEmitter::passInput() {
 
 void OnnxEmitter::setParameter() {
   Value value{current->name, current->shape, {}, "", ""};
-  value.parameter = static_cast<size_t>(current - model.layers().data());
+  value.parameter = current->sharedWith.value_or(index);
   valueOfLayer.push_back(results.size());
   results.push_back(std::move(value));
 }

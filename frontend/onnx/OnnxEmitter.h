@@ -18,6 +18,7 @@
 #include "frontend/onnx/OnnxGraph.h"
 #include "frontend/onnx/OnnxWriter.h"
 
+#include <map>
 #include <optional>
 
 namespace sinter::frontend {
@@ -40,12 +41,13 @@ public:
   OnnxEmitter(OnnxGraph &graph, const ModelBuilder &model,
               const std::vector<const ImportedWeight *> &weights);
 
-  /// Declares the model's input. Rules see it multiplied by `scale`.
-  void emitInput(double scale);
+  /// Declares input layer number `input`, before all other layers. Rules see it
+  /// multiplied by `scale`.
+  void emitInput(size_t input, double scale);
   /// Starts a layer; its rule then calls the functions below.
   void beginLayer(size_t layer);
-  /// Declares the model's output.
-  void emitOutput();
+  /// Declares the model's outputs.
+  void emitOutputs();
 
   /// What could not be written, a sentence each.
   llvm::ArrayRef<std::string> refusals() const { return refused; }
@@ -116,6 +118,7 @@ private:
     size_t copies = 0; // of it that there are
   };
 
+  bool isOutput(size_t layer) const;
   Value &valueOf(size_t input);
   const Value &valueOf(size_t input) const;
   /// Makes a layout that is missing.
@@ -132,13 +135,17 @@ private:
   const ModelBuilder &model;
   llvm::ArrayRef<const ImportedWeight *> weights; // as the parameters stand
   std::vector<size_t> firstWeight;                // of each layer
+  /// Shape and checksum of each initialiser that is a whole parameter: calls of
+  /// a shared layer have it once.
+  std::map<std::string, std::pair<Shape, uint64_t>> written;
   std::vector<Value> results;
   std::vector<size_t> valueOfLayer;
+  size_t index = 0;   // of the current layer
+  LayerRecord called; // it with its parameters, where it shares them
   const LayerRecord *current = nullptr;
-  const LayerRecord *ownLayer = nullptr; // in whose place `current` stands
-  std::vector<std::string> taken;        // names within the layer
-  std::string lastResult;                // of the graph's last node
-  bool inputIsInteger = false;
+  std::vector<std::string> taken;  // names within the layer
+  std::string lastResult;          // of the graph's last node
+  std::vector<bool> integerInputs; // which inputs are int64
   std::vector<std::string> refused;
 };
 

@@ -13,6 +13,7 @@
 #include "frontend/onnx/OnnxPatterns.h"
 #include "frontend/onnx/OnnxRuleParts.h"
 
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/Sequence.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -955,11 +956,21 @@ bool GraphReader::finish() {
       });
   if (isLast && import.builder->layers().size() > 1)
     return true;
-  for (Tensor &output : outputs)
+  // Several have the names that the file gives them.
+  const bool isNamed = outputs.size() > 1;
+  llvm::SmallDenseSet<size_t> taken;
+  for (auto [port, output] : llvm::zip_equal(graph.outputs, outputs)) {
+    const LayerRecord &layer = import.builder->layers()[output.layer()];
+    if (isNamed && layer.config.name != "input" &&
+        layer.name == toLayerName(StringRef(port.name).ltrim('/')) &&
+        taken.insert(output.layer()).second)
+      continue;
     output = import.builder->layer(
-        Config("activation", {{"activation", Config("linear")},
-                              {"name", import.freshName("output")}}),
+        Config("activation",
+               {{"activation", Config("linear")},
+                {"name", import.freshName(isNamed ? port.name : "output")}}),
         output);
+  }
   import.builder->setOutputs(outputs);
   return llvm::all_of(outputs, [](Tensor output) { return bool(output); });
 }
@@ -1061,22 +1072,48 @@ static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
   if (!graph.producer.empty())
     model.format += ", by " + printable(graph.producer);
   ArrayRef<LayerRecord> records = network.builder->layers();
-  model.input = records.front().config;
-  for (const LayerRecord &record : records.drop_front()) {
+  const size_t inputs = graph.inputs.size();
+  for (const LayerRecord &input : records.take_front(inputs))
+    model.inputs.push_back(input.config);
+  for (const LayerRecord &record : records.drop_front(inputs)) {
     Config config = record.config;
-    Value::List inputs;
+    Value::List read;
     for (Tensor input : record.inputs)
-      inputs.push_back(records[input.layer()].name);
+      read.push_back(records[input.layer()].name);
     const size_t own = static_cast<size_t>(&record - records.data());
-    const bool isChain =
-        record.inputs.size() == 1 && record.inputs[0].layer() + 1 == own;
+    const bool isChain = record.inputs.size() == 1 &&
+                         record.inputs[0].layer() + 1 == own &&
+                         (own > inputs || inputs == 1);
     for (Argument &argument : config.args)
-      if (argument.name == "inputs" && !isChain && !inputs.empty())
-        argument.value = Value(inputs);
+      if (argument.name == "inputs" && !isChain && !read.empty())
+        argument.value = Value(read);
     model.layers.push_back(std::move(config));
   }
+  if (graph.outputs.size() > 1)
+    for (Tensor output : network.builder->outputs())
+      model.outputs.push_back(records[output.layer()].name);
   model.weights = std::move(network.weights);
   return model;
+}
+
+/// Takes inputs away that no output depends on; warns of each.
+static void dropUnusedInputs(Graph &graph, Diagnostics &diagnostics) {
+  std::set<std::string> needed;
+  for (const Port &output : graph.outputs)
+    needed.insert(output.name);
+  for (const Node &node : llvm::reverse(graph.nodes))
+    if (llvm::any_of(node.outputs, [&](const std::string &output) {
+          return needed.count(output);
+        }))
+      needed.insert(node.inputs.begin(), node.inputs.end());
+  llvm::erase_if(graph.inputs, [&](const Port &input) {
+    if (needed.count(input.name))
+      return false;
+    diagnostics.warning(SourceLoc(), "input '" + printable(input.name) +
+                                         "' is left out: no output depends "
+                                         "on it");
+    return true;
+  });
 }
 
 std::optional<ImportedModel>
@@ -1087,18 +1124,12 @@ sinter::frontend::readOnnx(const std::string &path, Diagnostics &diagnostics) {
   fusePatterns(*graph);
   if (graph->name.empty())
     graph->name = llvm::sys::path::stem(path).str();
-  auto names = [](const std::vector<Port> &ports) {
-    std::string text;
-    for (const Port &port : ports)
-      text += (text.empty() ? "'" : ", '") + printable(port.name) + "'";
-    return text.empty() ? "none" : text;
-  };
-  if (graph->inputs.size() != 1 || graph->outputs.size() != 1) {
+  dropUnusedInputs(*graph, diagnostics);
+  if (graph->inputs.empty() || graph->outputs.empty()) {
     diagnostics.error(SourceLoc(),
-                      "expected a graph with one input and one output, got "
-                      "inputs " +
-                          names(graph->inputs) + " and outputs " +
-                          names(graph->outputs));
+                      formatv("expected a graph with an input that an output "
+                              "depends on, got {0} inputs and {1} outputs",
+                              graph->inputs.size(), graph->outputs.size()));
     return std::nullopt;
   }
   std::optional<OnnxNetwork> network = buildOnnx(*graph, diagnostics);

@@ -67,25 +67,35 @@ std::optional<std::string> sinter::frontend::writeOnnx(
 
   OnnxGraph graph(model.name(), options.version);
   OnnxEmitter emitter(graph, model, *ordered);
-  const LayerRecord &input = model.layers().front();
-  const double scale = input.config.number("scale");
-  emitter.emitInput(options.scaledInput ? 1 : scale);
-  for (size_t i = 1; i < model.layers().size(); ++i) {
-    emitter.beginLayer(i);
-    findOnnxRule(model.layers()[i].config.name)->emit(emitter);
+  std::string scales;
+  size_t next = 0;
+  for (; next < model.layers().size(); ++next) {
+    const LayerRecord &input = model.layers()[next];
+    if (input.config.name != "input")
+      break;
+    const double scale = input.config.number("scale");
+    emitter.emitInput(next, options.scaledInput ? 1 : scale);
+    if (scale != 1)
+      scales += formatv("{0}{1}", scales.empty() ? "" : "; ",
+                        formatv(options.scaledInput
+                                    ? "'{0}' is to be multiplied by {1} before "
+                                      "it gets here"
+                                    : "'{0}' is raw; the model multiplies it "
+                                      "by {1}",
+                                input.name, scale))
+                    .str();
+  }
+  for (; next < model.layers().size(); ++next) {
+    emitter.beginLayer(next);
+    findOnnxRule(model.layers()[next].config.name)->emit(emitter);
   }
   for (const std::string &refusal : emitter.refusals())
     diagnostics.error({}, refusal);
   if (!emitter.refusals().empty())
     return std::nullopt;
-  emitter.emitOutput();
-  if (scale != 1)
-    graph.setDescription(
-        formatv(options.scaledInput
-                    ? "'{0}' is to be multiplied by {1} before it gets here"
-                    : "'{0}' is raw; the model multiplies it by {1}",
-                input.name, scale)
-            .str());
+  emitter.emitOutputs();
+  if (!scales.empty())
+    graph.setDescription(scales);
   std::string file = graph.serialize();
   if (file.empty()) {
     reportSize(diagnostics);

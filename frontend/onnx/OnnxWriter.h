@@ -15,12 +15,12 @@ struct OnnxOptions {
 };
 
 /// The bytes of an ONNX model (opset 17, IR version 8) that computes what
-/// `predict` does. Input and output are called and shaped as the spec's input
-/// and its last layer, samples (height, width, channels), with a symbolic batch
-/// N before them; numbers are f32, but an input that only embeddings read is
-/// int64. Inside, images lie as ONNX's convolutions want them, (channels,
-/// height, width), and weights are stored to fit. Nodes and initialisers are
-/// called after their layers and states: "hidden/kernel".
+/// `predict` does. Inputs and outputs are called and shaped as the spec's
+/// inputs and the layers that are outputs, samples (height, width, channels),
+/// with a symbolic batch N before them; numbers are f32, but an input that only
+/// embeddings read is int64. Inside, images lie as ONNX's convolutions want
+/// them, (channels, height, width), and weights are stored to fit. Nodes and
+/// initialisers are called after their layers and states: "hidden/kernel".
 ///
 /// `model` has passed its check(). `weights` may stand in any order. Reports a
 /// state without weights, weights of another shape, and more bytes than a file

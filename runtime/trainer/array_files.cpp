@@ -284,4 +284,20 @@ Error readNpz(const std::string &path, const std::string &name, Array &array) {
   return readAnyArray(reader, array);
 }
 
+Error readNpzOrOnly(const std::string &path, const std::string &name,
+                    Array &array) {
+  std::vector<std::string> members;
+  if (Error error = listZipMembers(path, members))
+    return error;
+  const std::string ending = ".npy";
+  const bool isOnly = members.size() == 1 &&
+                      members[0].size() > ending.size() &&
+                      members[0].compare(members[0].size() - ending.size(),
+                                         ending.size(), ending) == 0;
+  if (isOnly)
+    return readNpz(
+        path, members[0].substr(0, members[0].size() - ending.size()), array);
+  return readNpz(path, name, array);
+}
+
 } // namespace sinter::trainer

@@ -21,6 +21,10 @@ Error readArray(const std::string &path, Array &array);
 /// The array `name` of an npz file.
 Error readNpz(const std::string &path, const std::string &name, Array &array);
 
+/// The array `name`, or, whatever its name, the only one.
+Error readNpzOrOnly(const std::string &path, const std::string &name,
+                    Array &array);
+
 /// The header of an npy file in C order; `type` as npy spells it.
 std::string npyHeader(const Shape &shape, const char *type = "<f4");
 

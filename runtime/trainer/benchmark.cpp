@@ -55,6 +55,9 @@ Dataset randomDataset(const Recipe &recipe, const ModelShape &model,
   };
   Dataset dataset;
   fill(dataset.inputs, model.input);
+  dataset.others.resize(model.others.size());
+  for (size_t i = 0; i < model.others.size(); ++i)
+    fill(dataset.others[i], model.others[i]);
   if (recipe.targetKind == TargetKind::Values)
     fill(dataset.targets, model.target);
   else
@@ -205,6 +208,10 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   if (Error error =
           chooseFunction(model, options.function, measured.function, chosen))
     return error;
+  if (chosen->num_inputs > model.predict.num_inputs + 1)
+    return wrongInput("benchmark: expected a function of one target, got %s of "
+                      "several; try --function predict",
+                      measured.function);
   // As those who call predict get it.
   if (chosen == &model.predict)
     chosen = sinter_predict_for(&model, measured.batch);
@@ -215,19 +222,18 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   if (Error error = instance.create(model, options.threads, 0))
     return error;
 
-  const ModelShape shape = modelShape(function);
+  const ModelShape shape = modelShape(model, function);
   Dataset dataset = randomDataset(recipe, shape, measured.batch);
   Batch batch(recipe, shape, measured.batch);
   const Order order = inOrder(measured.batch);
   auto gather = [&] {
-    if (function.num_inputs > 1)
+    if (function.num_inputs > model.predict.num_inputs)
       batch.gather(dataset, order, 0, measured.batch);
     else
-      batch.gatherInputs(dataset.inputs, 0, measured.batch);
+      batch.gatherInputs(dataset, 0, measured.batch);
   };
   gather();
-  sinter_call call =
-      instance.call(batch.input(), batch.target(), measured.batch);
+  sinter_call call = instance.call(batch.arguments(), measured.batch);
   measured.threads = instance.threads();
   warmUp(function, call); // also prepares the state
   measureMachines(instance.threadPool(), measured);

@@ -87,7 +87,7 @@ std::vector<Prediction> predictClasses(Instance &instance, const PassData &data,
   for (int64_t first = 0; first < data.samples(); first += data.batchSize) {
     const int64_t count = std::min(data.batchSize, data.samples() - first);
     batch.gather(data.dataset, data.order, first, count);
-    sinter_call call = instance.call(batch.input(), nullptr, count);
+    sinter_call call = instance.call(batch.arguments(), count);
     predict.run(&call);
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
       Prediction prediction = classify(instance.output(0) + i * width, width);

@@ -101,7 +101,8 @@ static Error runFold(const Run &run, const TrainingData &data,
   Training training(run, data, instance, options, /*inFold=*/true);
   if (Error error = training.run())
     return error;
-  Batch batch(run.recipe, modelShape(function), run.batchSize);
+  Batch batch(run.recipe, modelShape(instance.model(), function),
+              run.batchSize);
   Means means(function);
   if (Error error = runPass(
           instance, function,

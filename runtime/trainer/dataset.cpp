@@ -15,11 +15,17 @@ static Shape sampleShape(const sinter_tensor_info &tensor) {
   return {tensor.shape + 1, tensor.shape + tensor.rank};
 }
 
-ModelShape modelShape(const sinter_function_info &function) {
+ModelShape modelShape(const sinter_model &model,
+                      const sinter_function_info &function) {
   ModelShape shape;
   shape.input = sampleShape(function.inputs[0]);
-  if (function.num_inputs > 1)
-    shape.target = sampleShape(function.inputs[1]);
+  const int64_t inputs = std::max<int64_t>(model.predict.num_inputs, 1);
+  for (int64_t i = 1; i < inputs; ++i)
+    shape.others.push_back(sampleShape(function.inputs[i]));
+  for (int64_t i = 0; i < inputs; ++i)
+    shape.names.push_back(function.inputs[i].name);
+  if (function.num_inputs > inputs)
+    shape.target = sampleShape(function.inputs[inputs]);
   return shape;
 }
 
@@ -199,6 +205,29 @@ static Error checkInputs(const std::string &file, const Array &inputs,
   return checkShape(file, "inputs", inputs, model.input);
 }
 
+/// The inputs of a model that has several, and the labels.
+static Error readSeveral(const DataSource &source, const std::string &directory,
+                         const ModelShape &model, Dataset &dataset,
+                         Array &labels, Names &names) {
+  if (!source.npz.empty()) {
+    const std::string path = join(directory, source.npz);
+    names = {path, path + ": " + source.y};
+    if (Error error = loadInputs({path}, model, dataset))
+      return error;
+    return readNpz(path, source.y, labels);
+  }
+  std::vector<std::string> paths;
+  for (const std::string &input : source.inputs) {
+    const size_t equals = input.find('=');
+    paths.push_back(input.substr(0, equals + 1) +
+                    join(directory, input.substr(equals + 1)));
+  }
+  names = {"the inputs", join(directory, source.labels)};
+  if (Error error = loadInputs(paths, model, dataset))
+    return error;
+  return readArray(names.labels, labels);
+}
+
 Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const char *set, const std::string &directory,
                   const ModelShape &model, Dataset &dataset, ClassMap *map) {
@@ -206,9 +235,14 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
     return wrongInput("expected data.%s in the model's spec, got none", set);
   Array labels;
   Names names;
-  if (Error error = readSource(recipe, source, directory, model, map,
-                               dataset.inputs, labels, names))
+  if (!model.others.empty()) {
+    if (Error error =
+            readSeveral(source, directory, model, dataset, labels, names))
+      return error;
+  } else if (Error error = readSource(recipe, source, directory, model, map,
+                                      dataset.inputs, labels, names)) {
     return error;
+  }
   if (Error error = checkInputs(names.inputs, dataset.inputs, model))
     return error;
   if (labels.records() != dataset.samples())
@@ -238,17 +272,64 @@ static bool endsWith(const std::string &text, const char *ending) {
          text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
 
-Error loadInputs(const std::string &path, const ModelShape &model,
-                 Array &inputs) {
+Error loadInputs(const std::string &path, const std::string &name,
+                 const ModelShape &model, Array &inputs) {
   if (endsWith(path, ".png") || endsWith(path, ".ppm") ||
       endsWith(path, ".pgm"))
     return readPictureFile(path, model.input, inputs);
   Array noLabels;
   bool isCsv = endsWith(path, ".csv") || endsWith(path, ".csv.gz");
-  if (Error error =
-          isCsv ? readCsv(path, {}, inputs, noLabels) : readArray(path, inputs))
+  Error error = isCsv                    ? readCsv(path, {}, inputs, noLabels)
+                : endsWith(path, ".npz") ? readNpzOrOnly(path, name, inputs)
+                                         : readArray(path, inputs);
+  if (error)
     return error;
   return checkInputs(path, inputs, model);
+}
+
+/// Of the file that `paths` names for the input; or the archive's array.
+static Error loadInput(const std::vector<std::string> &paths,
+                       const std::string &name, const ModelShape &model,
+                       Array &array, std::string &source) {
+  if (paths.size() == 1 && endsWith(paths[0], ".npz") &&
+      paths[0].compare(0, name.size() + 1, name + "=") != 0) {
+    source = paths[0] + ": " + name;
+    if (Error error = readNpz(paths[0], name, array))
+      return error;
+    return checkInputs(source, array, model);
+  }
+  for (const std::string &path : paths)
+    if (path.compare(0, name.size() + 1, name + "=") == 0) {
+      source = path.substr(name.size() + 1);
+      return loadInputs(source, name, model, array);
+    }
+  return wrongInput("expected an npz archive with an array for each input, or "
+                    "NAME=FILE for each; got none for '%s'",
+                    name.c_str());
+}
+
+Error loadInputs(const std::vector<std::string> &paths, const ModelShape &model,
+                 Dataset &dataset) {
+  dataset.others.resize(model.others.size());
+  std::string first, source;
+  for (size_t i = 0; i <= model.others.size(); ++i) {
+    const ModelShape own{i ? model.others[i - 1] : model.input, {}, {}, {}};
+    Array &array = i ? dataset.others[i - 1] : dataset.inputs;
+    if (Error error =
+            loadInput(paths, model.names[i], own, array, i ? source : first))
+      return error;
+    if (array.records() != dataset.samples())
+      return wrongInput("%s: expected %lld records as in %s, got %lld",
+                        source.c_str(),
+                        static_cast<long long>(dataset.samples()),
+                        first.c_str(), static_cast<long long>(array.records()));
+  }
+  // A misspelled name has left its input without a file, but not where an
+  // input is given twice.
+  if (paths.size() <= model.others.size() + 1)
+    return {};
+  return wrongInput("expected files for %zu inputs, got %zu",
+                    model.others.size() + 1, paths.size());
 }
 
 } // namespace sinter::trainer

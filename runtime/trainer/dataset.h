@@ -15,15 +15,19 @@ namespace sinter::trainer {
 /// Per-sample shapes of what the model takes.
 struct ModelShape {
   Shape input, target;
+  std::vector<Shape> others = {};      // inputs behind the first
+  std::vector<std::string> names = {}; // of all inputs
 };
 
-/// Of `train_step`, `eval_step` or `predict` (without target).
-ModelShape modelShape(const sinter_function_info &function);
+/// Of `train_step`, `eval_step` or `predict` (without target) of `model`.
+ModelShape modelShape(const sinter_model &model,
+                      const sinter_function_info &function);
 
 struct Dataset {
-  Array inputs;
-  Array targets;                // Values, or rows for OneHot
-  std::vector<int32_t> classes; // Sparse, or OneHot from class numbers
+  Array inputs;                   // of the model's first input
+  Array targets;                  // Values, or rows for OneHot
+  std::vector<int32_t> classes;   // Sparse, or OneHot from class numbers
+  std::vector<Array> others = {}; // of the inputs behind the first
 
   int64_t samples() const { return inputs.records(); }
 };
@@ -41,10 +45,15 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
 Error settleClasses(const Recipe &recipe, const std::string &weights,
                     ClassMap &map);
 
-/// The input of `predict`: idx, npy, csv or one picture by the name's
-/// extension.
-Error loadInputs(const std::string &path, const ModelShape &model,
-                 Array &inputs);
+/// The input of `predict`: idx, npy, csv, npz or one picture by the name's
+/// extension. An npz archive has the array `name`, or only one array.
+Error loadInputs(const std::string &path, const std::string &name,
+                 const ModelShape &model, Array &inputs);
+
+/// The inputs of a model that has several: `paths` is one npz archive with an
+/// array for each input, or NAME=FILE for each.
+Error loadInputs(const std::vector<std::string> &paths, const ModelShape &model,
+                 Dataset &dataset);
 
 } // namespace sinter::trainer
 

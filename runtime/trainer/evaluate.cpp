@@ -27,7 +27,7 @@ struct EvaluationData {
 static Error load(const sinter_model &model, const Recipe &recipe,
                   const std::string &directory, ClassMap &map,
                   EvaluationData &data) {
-  const ModelShape shape = modelShape(model.eval_step);
+  const ModelShape shape = modelShape(model, model.eval_step);
   const bool isSplit = !recipe.test.isGiven() && !recipe.validation.isGiven() &&
                        recipe.validationSplit > 0;
   const DataSource *source = &recipe.test;
@@ -155,7 +155,7 @@ Error runEvaluate(const sinter_model &model, const Options &options) {
   EvaluationData data;
   if (Error error = load(model, recipe, options.data, instance.classes, data))
     return error;
-  Batch batch(recipe, modelShape(model.eval_step), batchSize);
+  Batch batch(recipe, modelShape(model, model.eval_step), batchSize);
   Means means(model.eval_step);
   if (Error error =
           runPass(instance, model.eval_step,

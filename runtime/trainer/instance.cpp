@@ -155,11 +155,8 @@ std::vector<sinter_tensor> Instance::weights() const {
   return list;
 }
 
-sinter_call Instance::call(const float *input, const void *target,
-                           int64_t batch) {
-  inputPointers[0] = input;
-  inputPointers[1] = target;
-  return {state.get(),           arena.get(), inputPointers,
+sinter_call Instance::call(const void *const *inputs, int64_t batch) {
+  return {state.get(),           arena.get(), inputs,
           outputPointers.data(), batch,       pool.get()};
 }
 

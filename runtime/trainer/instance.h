@@ -49,8 +49,7 @@ public:
   void markChanged() { sinter_mark_stale(compiled, state.get()); }
 
   /// What a function of the model, or one of its kernels, is called with.
-  /// Good until the next one is made.
-  sinter_call call(const float *input, const void *target, int64_t batch);
+  sinter_call call(const void *const *inputs, int64_t batch);
 
   /// Output i of the function that ran last.
   const float *output(int64_t i) const {
@@ -70,7 +69,6 @@ private:
   std::unique_ptr<void, Free> state, arena;
   std::unique_ptr<sinter_pool, Free> pool;
   std::vector<std::vector<float>> outputs;
-  const void *inputPointers[2] = {};
   std::vector<void *> outputPointers;
 };
 

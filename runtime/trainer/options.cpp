@@ -73,6 +73,11 @@ const char *setNumber(Options &options, const char *text) {
   return nullptr;
 }
 
+const char *addInput(Options &options, const char *text) {
+  options.inputs.push_back(text);
+  return *text ? nullptr : "a file name";
+}
+
 const char *setThreads(Options &options, const char *text) {
   int64_t value;
   if (!parseInteger(text, value) || value < 1 || value > 1024)
@@ -115,11 +120,14 @@ const FlagRow flagRows[] = {
     {"--data", "DIR", trains | evaluate, 0,
      "where the data files are (default: here)", setText<&Options::data>},
     {"--weights", "FILE", evaluate | predict, evaluate | predict,
-     "safetensors file to use (default: the weights compiled in)",
+     "safetensors file to use (default: the weights compiled in, if any)",
      setText<&Options::weights>},
     {"--input", "FILE", predict, predict,
-     "idx, npy, csv, png or ppm file to read", setText<&Options::input>},
-    {"--output", "FILE", predict, predict, "npy or csv file to write",
+     "idx, npy, npz, csv, png or ppm file to read; of several inputs one npz "
+     "archive, or NAME=FILE for each",
+     addInput},
+    {"--output", "FILE", predict, predict,
+     "npy, npz or csv file to write; npz for several outputs",
      setText<&Options::output>},
     {"--argmax", nullptr, predict, 0,
      "write the class of each record, not its probabilities",
@@ -232,7 +240,14 @@ std::string helpForAll(const char *program) {
   return text;
 }
 
-std::string helpFor(const char *program, const CommandRow &command) {
+/// Whether the command does not work without the flag.
+bool isRequired(const FlagRow &flag, Command command, const Options &options) {
+  return (flag.requiredBy & bit(command)) &&
+         !(options.modelHasWeights && std::strcmp(flag.name, "--weights") == 0);
+}
+
+std::string helpFor(const char *program, const CommandRow &command,
+                    const Options &options) {
   std::string required, flags;
   for (const FlagRow &flag : flagRows) {
     if (!(flag.commands & bit(command.command)))
@@ -241,7 +256,7 @@ std::string helpFor(const char *program, const CommandRow &command) {
     if (flag.value)
       name += std::string(" ") + flag.value;
     flags += format("  %-22s%s\n", name.c_str(), flag.help);
-    if (flag.requiredBy & bit(command.command))
+    if (isRequired(flag, command.command, options))
       required += " " + name;
   }
   return format("usage: %s %s%s [flags]\n\n%s\n\n%s", program, command.name,
@@ -335,16 +350,14 @@ Error parseOptions(int argc, const char *const *argv, Options &options) {
   for (const char *const *next = argv + 2, *const *end = argv + argc;
        next != end;) {
     if (isHelp(*next)) {
-      options.help = helpFor(program, *command);
+      options.help = helpFor(program, *command, options);
       return {};
     }
     if (Error error = parseFlag(*command, next, end, options, given))
       return error;
   }
   for (const FlagRow &flag : flagRows)
-    if ((flag.requiredBy & bit(command->command)) &&
-        !(options.modelHasWeights &&
-          std::strcmp(flag.name, "--weights") == 0) &&
+    if (isRequired(flag, command->command, options) &&
         std::find(given.begin(), given.end(), &flag) == given.end())
       return wrongUsage("%s: expected the flag %s %s", command->name, flag.name,
                         flag.value);

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace sinter::trainer {
 
@@ -23,7 +25,8 @@ struct Options {
   /// The compiled model brings weights: evaluate and predict need no file. Set
   /// before parsing.
   bool modelHasWeights = false;
-  std::string input, output;               // predict
+  std::vector<std::string> inputs; // predict: FILE or NAME=FILE
+  std::string output;              // predict
   // What is not given comes from the recipe.
   std::optional<int64_t> epochs, batchSize, seed;
   int threads = 0; // 0: one for each available CPU

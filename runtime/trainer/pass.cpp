@@ -11,7 +11,7 @@ float runStep(Instance &instance, const sinter_function_info &function,
   const int64_t first = step * data.batchSize;
   const int64_t count = std::min(data.batchSize, data.samples() - first);
   batch.gather(data.dataset, data.order, first, count, instance.threadPool());
-  sinter_call call = instance.call(batch.input(), batch.target(), count);
+  sinter_call call = instance.call(batch.arguments(), count);
   function.run(&call);
   for (int64_t i = 0; i < function.num_outputs; ++i)
     means.add(i, *instance.output(i), count);

@@ -1,11 +1,13 @@
 // predict.cpp - the command `predict`: an input file to an output file.
 //
 // The output is .npy (f32, the input's records first) or .csv (a line a
-// record), told by its name. It is written batch by batch. With --argmax it
-// holds one number a record (npy: i32): the class with the largest output, by
-// the label that the training data had.
+// record), told by its name, and written batch by batch; or .npz, an array for
+// each of the model's outputs, which are whole in memory first. With --argmax
+// it holds one number a record (npy: i32): the class with the largest output,
+// by the label that the training data had.
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/commands.h"
+#include "runtime/trainer/npz_writer.h"
 #include "runtime/trainer/output.h"
 #include "runtime/trainer/pass.h"
 
@@ -15,23 +17,45 @@ namespace sinter::trainer {
 
 namespace {
 
-enum class OutputForm { Npy, Csv };
+enum class OutputForm { Npy, Csv, Npz };
 
 } // namespace
 
-static Error chooseForm(const std::string &path, OutputForm &form) {
-  size_t dot = std::min(path.rfind('.'), path.size());
-  std::string extension = path.substr(dot);
-  form = extension == ".csv" ? OutputForm::Csv : OutputForm::Npy;
-  if (extension == ".csv" || extension == ".npy")
-    return {};
-  return wrongUsage("--output: expected a file name that ends in .npy or .csv, "
-                    "got '%s'",
-                    path.c_str());
+static std::string outputNames(const sinter_model &model) {
+  std::string names;
+  for (int64_t i = 0; i < model.predict.num_outputs; ++i)
+    names += (i ? ", " : "") + std::string(model.predict.outputs[i].name);
+  return names;
 }
 
-static Shape outputShape(const sinter_model &model, int64_t records) {
-  const sinter_tensor_info &info = model.predict.outputs[0];
+static Error chooseForm(const sinter_model &model, const Options &options,
+                        OutputForm &form) {
+  const std::string &path = options.output;
+  size_t dot = std::min(path.rfind('.'), path.size());
+  std::string extension = path.substr(dot);
+  form = extension == ".csv"   ? OutputForm::Csv
+         : extension == ".npz" ? OutputForm::Npz
+                               : OutputForm::Npy;
+  const bool isKnown =
+      extension == ".csv" || extension == ".npy" || extension == ".npz";
+  if (!isKnown)
+    return wrongUsage("--output: expected a file name that ends in .npy, .npz "
+                      "or .csv, got '%s'",
+                      path.c_str());
+  if (model.predict.num_outputs > 1 && form != OutputForm::Npz)
+    return wrongUsage("--output: expected a file name that ends in .npz, since "
+                      "the model has several outputs (%s), got '%s'",
+                      outputNames(model).c_str(), path.c_str());
+  if (options.argmax && form == OutputForm::Npz)
+    return wrongUsage("--argmax: expected an --output that ends in .npy or "
+                      ".csv, got '%s'",
+                      path.c_str());
+  return {};
+}
+
+static Shape outputShape(const sinter_model &model, int64_t records,
+                         int64_t output = 0) {
+  const sinter_tensor_info &info = model.predict.outputs[output];
   Shape shape(info.shape, info.shape + info.rank);
   shape[0] = records;
   return shape;
@@ -48,6 +72,9 @@ static void writeCsv(Output &output, const float *values, int64_t rows,
 /// Where the last dimension of a record is largest.
 static Error checkArgmax(const sinter_model &model) {
   const sinter_tensor_info &info = model.predict.outputs[0];
+  if (model.predict.num_outputs > 1)
+    return wrongInput("--argmax: expected a model of one output, got %s",
+                      outputNames(model).c_str());
   if (info.rank == 2 && info.shape[1] >= 2)
     return {};
   return wrongInput(
@@ -71,6 +98,29 @@ static void writeClasses(Output &output, OutputForm form, const ClassMap &map,
   output.write(text);
 }
 
+static Error readInputs(const sinter_model &model, const Options &options,
+                        const ModelShape &shape, Dataset &dataset) {
+  const sinter_function_info &predict = model.predict;
+  if (predict.num_inputs > 1)
+    return loadInputs(options.inputs, shape, dataset);
+  if (options.inputs.size() > 1)
+    return wrongInput("--input: expected one file, since the model has one "
+                      "input, got %zu",
+                      options.inputs.size());
+  return loadInputs(options.inputs[0], predict.inputs[0].name, shape,
+                    dataset.inputs);
+}
+
+/// Places for all results.
+static std::vector<NamedArray> makeArrays(const sinter_model &model,
+                                          int64_t records) {
+  std::vector<NamedArray> arrays;
+  for (int64_t i = 0; i < model.predict.num_outputs; ++i)
+    arrays.push_back(
+        {model.predict.outputs[i].name, outputShape(model, records, i), {}});
+  return arrays;
+}
+
 Error runPredict(const sinter_model &model, const Options &options) {
   Recipe recipe;
   OutputForm form;
@@ -78,7 +128,7 @@ Error runPredict(const sinter_model &model, const Options &options) {
     return error;
   if (Error error = readRecipe(model, recipe))
     return error;
-  if (Error error = chooseForm(options.output, form))
+  if (Error error = chooseForm(model, options, form))
     return error;
   if (options.argmax)
     if (Error error = checkArgmax(model))
@@ -92,15 +142,21 @@ Error runPredict(const sinter_model &model, const Options &options) {
   if (options.argmax)
     if (Error error = settleClasses(recipe, options.weights, instance.classes))
       return error;
-  Array inputs;
-  const ModelShape shape = modelShape(model.predict);
-  if (Error error = loadInputs(options.input, shape, inputs))
+  Dataset dataset;
+  const ModelShape shape = modelShape(model, model.predict);
+  if (Error error = readInputs(model, options, shape, dataset))
     return error;
 
+  const int64_t records = dataset.samples();
+  std::vector<NamedArray> arrays; // for Npz
+  if (form == OutputForm::Npz) {
+    arrays = makeArrays(model, records);
+    if (Error error = checkNpzSize(options.output, arrays))
+      return error;
+  }
   Output output;
   if (Error error = output.open(options.output))
     return error;
-  const int64_t records = inputs.records();
   const int64_t columns = shapeElements(outputShape(model, 1));
   if (form == OutputForm::Npy)
     output.write(options.argmax ? npyHeader({records}, "<i4")
@@ -111,8 +167,8 @@ Error runPredict(const sinter_model &model, const Options &options) {
       *sinter_predict_for(&model, std::min(model.batch_bound, records));
   for (int64_t first = 0; first < records; first += model.batch_bound) {
     int64_t count = std::min(model.batch_bound, records - first);
-    batch.gatherInputs(inputs, first, count);
-    sinter_call call = instance.call(batch.input(), nullptr, count);
+    batch.gatherInputs(dataset, first, count);
+    sinter_call call = instance.call(batch.arguments(), count);
     predict.run(&call);
     const float *values = instance.output(0);
     if (options.argmax)
@@ -120,9 +176,18 @@ Error runPredict(const sinter_model &model, const Options &options) {
     else if (form == OutputForm::Npy)
       output.write(values,
                    static_cast<size_t>(count * columns) * sizeof(float));
-    else
+    else if (form == OutputForm::Csv)
       writeCsv(output, values, count, columns);
+    for (size_t i = 0; i < arrays.size(); ++i) {
+      const float *own = instance.output(static_cast<int64_t>(i));
+      arrays[i].values.insert(
+          arrays[i].values.end(), own,
+          own + count * shapeElements(
+                            outputShape(model, 1, static_cast<int64_t>(i))));
+    }
   }
+  if (form == OutputForm::Npz)
+    writeNpz(output, arrays);
   return output.commit();
 }
 

@@ -31,6 +31,26 @@ bool setFloat(float &field, const std::string &value) {
   return good;
 }
 
+bool setList(std::vector<std::string> &field, const std::string &value) {
+  field.clear();
+  for (size_t begin = 0; begin <= value.size();) {
+    size_t end = std::min(value.find(',', begin), value.size());
+    field.push_back(value.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return true;
+}
+
+bool setScales(Recipe &recipe, const std::string &value) {
+  std::vector<std::string> numbers;
+  bool good =
+      setList(numbers, value) && setFloat(recipe.inputScale, numbers[0]);
+  recipe.otherScales.assign(numbers.size() - 1, 1);
+  for (size_t i = 1; i < numbers.size(); ++i)
+    good &= setFloat(recipe.otherScales[i - 1], numbers[i]);
+  return good;
+}
+
 bool setKind(TargetKind &field, const std::string &value) {
   if (value == "sparse")
     field = TargetKind::Sparse;
@@ -40,16 +60,6 @@ bool setKind(TargetKind &field, const std::string &value) {
     field = TargetKind::Values;
   else
     return false;
-  return true;
-}
-
-bool setList(std::vector<std::string> &field, const std::string &value) {
-  field.clear();
-  for (size_t begin = 0; begin <= value.size();) {
-    size_t end = std::min(value.find(',', begin), value.size());
-    field.push_back(value.substr(begin, end - begin));
-    begin = end + 1;
-  }
   return true;
 }
 
@@ -90,6 +100,8 @@ bool setSource(DataSource &source, const std::string &key,
     return setText(source.npz, value);
   if (key == "x")
     return setText(source.x, value);
+  if (key == "inputs")
+    return setList(source.inputs, value);
   if (key == "cifar10")
     return setList(source.cifar10, value);
   if (key == "directory")
@@ -123,7 +135,7 @@ bool setCallback(std::vector<CallbackRecipe> &callbacks, const std::string &key,
 
 bool set(Recipe &recipe, const std::string &key, const std::string &value) {
   if (key == "input.scale")
-    return setFloat(recipe.inputScale, value);
+    return setScales(recipe, value);
   if (key == "target.kind")
     return setKind(recipe.targetKind, value);
   if (key == "target.classes")
@@ -207,9 +219,13 @@ Error parseRecipe(const char *text, Recipe &recipe) {
 
 static bool takesTarget(const sinter_function_info &function,
                         const Recipe &recipe) {
-  if (!function.run || function.num_inputs < 2)
+  const auto inputs = static_cast<int64_t>(recipe.otherScales.size()) + 1;
+  if (!function.run || function.num_inputs <= inputs)
     return true;
-  const sinter_tensor_info &target = function.inputs[1];
+  // Several targets are a library's business: no data come with them.
+  if (function.num_inputs > inputs + 1)
+    return true;
+  const sinter_tensor_info &target = function.inputs[inputs];
   int64_t rowElements = 1;
   for (int i = 1; i < target.rank; ++i)
     rowElements *= target.shape[i];

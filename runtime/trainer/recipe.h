@@ -2,12 +2,16 @@
 //
 // A trainer carries its defaults as text, one `key=value` a line:
 //
-//   input.scale=0.0039...          factor on the input while it is read
+//   input.scale=0.0039...          factor on the input while it is read; of
+//                                  several inputs the factors, with commas
 //   target.kind=sparse             sparse | one_hot | values
 //   target.classes=10              for sparse and one_hot
 //   data.SET.images= .labels=      idx or npy, plain or gzipped
 //   data.SET.csv= .label= .skip_rows= .separator=
-//   data.SET.npz= .x= .y=          SET is train, validation or test
+//   data.SET.npz= .x= .y=          SET is train, validation or test; without
+//                                  x, arrays are called as the inputs are
+//   data.SET.inputs=               NAME=FILE for each of several inputs, with
+//                                  commas between; and .labels=
 //   data.SET.cifar10=              files of records, separated by commas
 //   data.SET.directory=            a folder of pictures for each class
 //   data.SET.synthetic= .seed= .values=    so many made-up samples
@@ -50,12 +54,13 @@ struct DataSource {
   std::string csv;
   CsvFormat csvFormat;
   std::string npz, x, y;
+  std::vector<std::string> inputs; // NAME=FILE, for `labels`
   std::vector<std::string> cifar10;
   std::string directory;
   SyntheticSource synthetic;
 
   bool isGiven() const {
-    return !images.empty() || !csv.empty() || !npz.empty() ||
+    return !images.empty() || !csv.empty() || !npz.empty() || !inputs.empty() ||
            !cifar10.empty() || !directory.empty() || synthetic.samples > 0;
   }
 };
@@ -80,6 +85,7 @@ struct CallbackRecipe {
 
 struct Recipe {
   float inputScale = 1;
+  std::vector<float> otherScales; // of the inputs behind the first
   TargetKind targetKind = TargetKind::Values;
   int64_t classes = 0;
   DataSource train, validation, test;

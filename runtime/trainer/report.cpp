@@ -207,7 +207,7 @@ std::string Report::epochTable() const {
 static constexpr size_t mostClasses = 1000;
 
 void Report::predict(const PassData &data, const char *name) {
-  Batch batch(run.recipe, modelShape(model.train_step), data.batchSize);
+  Batch batch(run.recipe, modelShape(model, model.train_step), data.batchSize);
   predictions = predictClasses(run.instance, data, batch);
   shown = &data.dataset;
   shownName = name;
@@ -222,7 +222,7 @@ void Report::classify() {
   ClassMap labels = run.instance.classes;
   if (run.recipe.test.isGiven() &&
       !loadDataset(run.recipe, run.recipe.test, "test", run.dataDirectory,
-                   modelShape(model.train_step), test, &labels)) {
+                   modelShape(model, model.train_step), test, &labels)) {
     const Order order = inOrder(test.samples());
     return predict({test, order, run.training.batchSize}, "test");
   }
@@ -241,7 +241,7 @@ std::string Report::classesSection() const {
 }
 
 std::string Report::samplesSection() const {
-  const Shape shape = modelShape(model.predict).input;
+  const Shape shape = modelShape(model, model.predict).input;
   if (predictions.empty() || !isImage(shape))
     return "";
   const size_t count = 12;

@@ -45,13 +45,23 @@ Error split(const Recipe &recipe, Order &training, Order &validation) {
 }
 
 Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
-    : scale(recipe.inputScale), kind(recipe.targetKind),
-      targetSize(static_cast<size_t>(shapeElements(model.target))),
-      inputs(static_cast<size_t>(capacity * shapeElements(model.input))) {
+    : scales{recipe.inputScale}, kind(recipe.targetKind),
+      targetSize(static_cast<size_t>(shapeElements(model.target))) {
+  auto addInput = [&](const Shape &shape) {
+    inputs.emplace_back(static_cast<size_t>(capacity * shapeElements(shape)));
+    pointers.push_back(inputs.back().data());
+  };
+  addInput(model.input);
+  for (const Shape &other : model.others)
+    addInput(other);
+  scales.insert(scales.end(), recipe.otherScales.begin(),
+                recipe.otherScales.end());
+  scales.resize(inputs.size(), 1);
   if (kind == TargetKind::Sparse)
     classes.resize(static_cast<size_t>(capacity));
   else
     values.resize(static_cast<size_t>(capacity) * targetSize);
+  pointers.push_back(target());
 }
 
 const void *Batch::target() const {
@@ -103,9 +113,13 @@ struct Batch::Gathering {
   bool asksAhead;
 };
 
-void Batch::gatherPart(const sinter_call *call, int64_t part) {
-  const Gathering &job = *static_cast<const Gathering *>(call->state);
-  const Array &array = job.dataset.inputs;
+static const Array &arrayOf(const Dataset &dataset, size_t input) {
+  return input ? dataset.others[input - 1] : dataset.inputs;
+}
+
+/// A part of each row of an input.
+void Batch::gatherColumns(const Gathering &job, size_t input, size_t part) {
+  const Array &array = arrayOf(job.dataset, input);
   const size_t size = static_cast<size_t>(array.recordElements());
   // Whole cache lines of the batch, but for the last part.
   constexpr size_t floatsInLine = 16;
@@ -113,16 +127,20 @@ void Batch::gatherPart(const sinter_call *call, int64_t part) {
     return i == job.parts ? size
                           : i * size / job.parts / floatsInLine * floatsInLine;
   };
-  const size_t low = boundary(static_cast<size_t>(part));
-  const size_t high = boundary(static_cast<size_t>(part) + 1);
-  const size_t count = static_cast<size_t>(job.batch.count);
-  for (size_t i = 0; i < count; ++i) {
-    const size_t at = job.first + i, ahead = at + count;
-    gatherRow(array, job.order[at], low, high, job.batch.scale,
-              job.batch.inputs.data() + i * size);
+  const size_t low = boundary(part), high = boundary(part + 1);
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    const size_t at = job.first + i, ahead = at + static_cast<size_t>(count);
+    gatherRow(array, job.order[at], low, high, scales[input],
+              inputs[input].data() + i * size);
     if (job.asksAhead && ahead < job.order.size())
       prefetchRow(array, job.order[ahead], low, high);
   }
+}
+
+void Batch::gatherPart(const sinter_call *call, int64_t part) {
+  const Gathering &job = *static_cast<const Gathering *>(call->state);
+  for (size_t input = 0; input < job.batch.inputs.size(); ++input)
+    job.batch.gatherColumns(job, input, static_cast<size_t>(part));
   if (part == 0)
     job.batch.gatherTargets(job.dataset, job.order, job.first);
 }
@@ -134,11 +152,16 @@ void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
   // cache.
   constexpr int64_t leastInPart = 4096, mostParts = 8;
   constexpr size_t mostBytesAhead = size_t(1) << 18;
-  const int64_t numbers = count * dataset.inputs.recordElements();
+  int64_t numbers = 0;
+  size_t bytes = 0;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Array &array = arrayOf(dataset, i);
+    const int64_t own = count * array.recordElements();
+    numbers += own;
+    bytes += static_cast<size_t>(own) * elementBytes(array);
+  }
   const int64_t parts =
       std::clamp(numbers / leastInPart, int64_t{1}, mostParts);
-  const size_t bytes =
-      static_cast<size_t>(numbers) * elementBytes(dataset.inputs);
   Gathering job = {*this,
                    dataset,
                    order,
@@ -169,12 +192,15 @@ void Batch::gatherTarget(const Dataset &dataset, size_t sample, float *row) {
   row[dataset.classes[sample]] = 1;
 }
 
-void Batch::gatherInputs(const Array &array, int64_t first, int64_t count) {
+void Batch::gatherInputs(const Dataset &dataset, int64_t first, int64_t count) {
   this->count = count;
-  const size_t size = static_cast<size_t>(array.recordElements());
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i)
-    gatherRow(array, static_cast<size_t>(first) + i, 0, size, scale,
-              inputs.data() + i * size);
+  for (size_t input = 0; input < inputs.size(); ++input) {
+    const Array &array = arrayOf(dataset, input);
+    const size_t size = static_cast<size_t>(array.recordElements());
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i)
+      gatherRow(array, static_cast<size_t>(first) + i, 0, size, scales[input],
+                inputs[input].data() + i * size);
+  }
 }
 
 } // namespace sinter::trainer

@@ -38,23 +38,29 @@ public:
   void gather(const Dataset &dataset, const Order &order, int64_t first,
               int64_t count, sinter_pool *pool = nullptr);
   /// Inputs only: the samples `first` .. `first + count - 1`.
-  void gatherInputs(const Array &inputs, int64_t first, int64_t count);
+  void gatherInputs(const Dataset &dataset, int64_t first, int64_t count);
 
   int64_t size() const { return count; }
-  float *input() { return inputs.data(); }
+  /// The first input.
+  float *input() { return inputs[0].data(); }
   const void *target() const;
+  /// What a function is called with: the inputs, then the target, which
+  /// prediction leaves unread.
+  const void *const *arguments() const { return pointers.data(); }
 
 private:
   struct Gathering;
   static void gatherPart(const sinter_call *call, int64_t part);
+  void gatherColumns(const Gathering &job, size_t input, size_t part);
   void gatherTargets(const Dataset &dataset, const Order &order, size_t first);
   void gatherTarget(const Dataset &dataset, size_t sample, float *row);
 
-  const float scale;
+  std::vector<float> scales; // of the inputs
   const TargetKind kind;
   const size_t targetSize; // numbers a sample
   int64_t count = 0;
-  std::vector<float> inputs;
+  std::vector<std::vector<float>> inputs;
+  std::vector<const void *> pointers;
   std::vector<float> values;    // OneHot, Values
   std::vector<int32_t> classes; // Sparse
 };

@@ -26,7 +26,7 @@ Error settleRun(const sinter_model &model, const Options &options, Run &run) {
 
 Error loadTrainingData(const sinter_model &model, const Options &options,
                        const Run &run, TrainingData &data) {
-  const ModelShape shape = modelShape(model.train_step);
+  const ModelShape shape = modelShape(model, model.train_step);
   if (Error error =
           loadDataset(run.recipe, run.recipe.train, "train", options.data,
                       shape, data.training, &data.classes))
@@ -85,7 +85,7 @@ Training::Training(const Run &run, const TrainingData &data, Instance &instance,
                    const Options &options, bool inFold)
     : plan(run), data(data), instance(instance), options(options),
       isQuiet(options.quiet || options.json), inFold(inFold), order(data.order),
-      batch(run.recipe, modelShape(instance.model().train_step), run.batchSize),
+      batch(run.recipe, modelShape(instance.model(), instance.model().train_step), run.batchSize),
       training(instance.model().train_step),
       validation(instance.model().eval_step),
       history(training, data.hasValidation() ? &validation : nullptr,
@@ -282,6 +282,8 @@ static uint32_t checksum(uint32_t crc, const void *data, size_t bytes) {
 
 static uint32_t checksum(uint32_t crc, const Dataset &dataset) {
   crc = checksum(crc, dataset.inputs.bytes.data(), dataset.inputs.bytes.size());
+  for (const Array &other : dataset.others)
+    crc = checksum(crc, other.bytes.data(), other.bytes.size());
   crc =
       checksum(crc, dataset.targets.bytes.data(), dataset.targets.bytes.size());
   return checksum(crc, dataset.classes.data(),

@@ -34,6 +34,8 @@ public:
   explicit Archive(const std::string &path)
       : path(path), file(std::fopen(path.c_str(), "rbe"), closeFile) {}
 
+  /// Goes through the directory until `visit(entry, name)` is true.
+  template <typename Visit> Error walk(Visit visit);
   Error find(const std::string &name, ZipMember &member);
 
 private:
@@ -122,11 +124,10 @@ Error Archive::describe(const uint8_t *entry, ZipMember &member) {
   return {};
 }
 
-Error Archive::find(const std::string &name, ZipMember &member) {
+template <typename Visit> Error Archive::walk(Visit visit) {
   uint32_t entries = 0;
   if (Error error = readDirectory(entries))
     return error;
-  std::string names;
   size_t at = 0;
   for (uint32_t i = 0; i < entries; ++i) {
     const uint8_t *entry = data.data() + at;
@@ -136,15 +137,29 @@ Error Archive::find(const std::string &name, ZipMember &member) {
       return wrongInput("%s: corrupt zip archive: expected %u entries in its "
                         "directory, got %u",
                         path.c_str(), entries, i);
-    member.name.assign(reinterpret_cast<const char *>(entry) + entryBytes,
-                       nameBytes);
-    if (member.name == name)
-      return describe(entry, member);
-    names += (i ? ", " : "") + member.name;
+    if (visit(entry,
+              std::string(reinterpret_cast<const char *>(entry) + entryBytes,
+                          nameBytes)))
+      return {};
     at +=
         std::min<size_t>(left, entryBytes + nameBytes + little(entry + 30, 2) +
                                    little(entry + 32, 2));
   }
+  return {};
+}
+
+Error Archive::find(const std::string &name, ZipMember &member) {
+  std::string names;
+  const uint8_t *found = nullptr;
+  if (Error error = walk([&](const uint8_t *entry, std::string entryName) {
+        names += (names.empty() ? "" : ", ") + entryName;
+        found = entryName == name ? entry : nullptr;
+        member.name = std::move(entryName);
+        return found != nullptr;
+      }))
+    return error;
+  if (found)
+    return describe(found, member);
   return wrongInput("%s: expected a member '%s', got %s", path.c_str(),
                     name.c_str(), names.empty() ? "none" : names.c_str());
 }
@@ -152,6 +167,13 @@ Error Archive::find(const std::string &name, ZipMember &member) {
 Error findZipMember(const std::string &path, const std::string &name,
                     ZipMember &member) {
   return Archive(path).find(name, member);
+}
+
+Error listZipMembers(const std::string &path, std::vector<std::string> &names) {
+  return Archive(path).walk([&](const uint8_t *, std::string name) {
+    names.push_back(std::move(name));
+    return false;
+  });
 }
 
 } // namespace sinter::trainer

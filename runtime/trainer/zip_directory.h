@@ -11,6 +11,9 @@
 
 namespace sinter::trainer {
 
+/// The names of all members, in the directory's order.
+Error listZipMembers(const std::string &path, std::vector<std::string> &names);
+
 Error findZipMember(const std::string &path, const std::string &name,
                     ZipMember &member);
 

@@ -383,7 +383,7 @@ sinter.model @m batch_bound 8 {
 // -----
 
 sinter.model @m batch_bound 8 attributes {loss = {name = "mean_squared_error"}} {
-  // expected-error@+1 {{expected one input and one output, got 1 and 2}}
+  // expected-error@+1 {{expected one output, or a loss for each, got 2 outputs and one loss}}
   func.func @forward(%x: tensor<?x4xf32>) -> (tensor<?x4xf32>, tensor<?x4xf32>) {
     return %x, %x : tensor<?x4xf32>, tensor<?x4xf32>
   }

@@ -180,3 +180,64 @@ TEST_CASE("several inputs and outputs", "[builder]") {
   CHECK(reportsOf(trained) == "m: error: expected a model of one input and one "
                               "output to train, got 2 and 1\n");
 }
+
+static const char *const twoEnds = R"(model: m
+inputs: {a: [4], b: {shape: [4], scale: 0.5}}
+layers:
+  - dense: {units: 3, name: tower, inputs: a}
+  - reuse: {layer: tower, inputs: b, name: again}
+outputs: [tower, again]
+loss: {tower: mse, again: mae}
+loss_weights: {again: 2}
+optimizer: sgd
+metrics: {again: mse}
+)";
+
+TEST_CASE("several inputs and outputs, and a layer that is called again",
+          "[builder]") {
+  Diagnostics diagnostics("m.yaml", twoEnds);
+  Spec spec = readSpec(twoEnds, diagnostics);
+  ModelBuilder fromSpec("m", diagnostics);
+  buildSpec(spec, fromSpec);
+  REQUIRE_FALSE(diagnostics.hasErrors());
+
+  ModelBuilder b("m");
+  Tensor x = b.input({4}, {.name = "a"});
+  Tensor y = b.input({4}, {.scale = 0.5, .name = "b"});
+  Tensor tower = b.dense(x, {.units = 3, .name = "tower"});
+  Tensor again = b.reuse(tower, {y}, "again");
+  b.setOutputs({tower, again});
+  b.setLosses({{{"tower", {}}, "mean_squared_error", 1},
+               {{"again", {}}, "mean_absolute_error", 2}});
+  b.setOptimizer("sgd");
+  b.addMetric("mean_squared_error", Reference{"again", {}});
+  CHECK(graphOf(b) == graphOf(fromSpec));
+
+  CHECK(b.layers()[3].sharedWith == 2);
+  CHECK(b.layers()[3].parameters.empty());
+  CHECK(b.withParameters(b.layers()[3]).parameters[0].name == "tower/kernel");
+}
+
+TEST_CASE("what a layer that is called again refuses", "[builder]") {
+  ModelBuilder b("m");
+  Tensor x = b.input({4}), y = b.dense(x, {.units = 4, .name = "tower"});
+  CHECK_FALSE(b.reuse(x, {y}));
+  CHECK_FALSE(b.reuse(y, {b.reshape(y, {2, 2})}));
+  CHECK_FALSE(b.reuse(y, {x}, "tower"));
+  const std::string reports = reportsOf(b);
+  CHECK(reports.find("expected a layer, got the input 'input'") !=
+        std::string::npos);
+  CHECK(reports.find("'tower/kernel' has the shape (4, 4), here it would be "
+                     "(2, 4)") != std::string::npos);
+  CHECK(reports.find("layer name 'tower' is used twice") != std::string::npos);
+
+  ModelBuilder trained("m");
+  x = trained.layer({"batch_normalization", {{"name", "norm"}}},
+                    trained.input({4}));
+  y = trained.reuse(x, {x});
+  trained.setLoss("mean_squared_error");
+  trained.setOptimizer("sgd");
+  CHECK_FALSE(trained.check());
+  CHECK(reportsOf(trained).find("norm_1: expected a layer without running "
+                                "statistics") != std::string::npos);
+}

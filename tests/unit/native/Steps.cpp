@@ -23,14 +23,20 @@ std::vector<Tensor> sinter::test::makeBatch(func::FuncOp step,
   auto type = [&](unsigned i) {
     return cast<RankedTensorType>(step.getArgumentTypes()[i]);
   };
-  Tensor input = fill(type(0), samples, [&] { return uniform(-1, 1); });
-  bool isLabels = !type(1).getElementType().isF32();
-  Tensor target = fill(type(1), samples, [&]() -> double {
-    return isLabels ? static_cast<double>(random() %
-                                          static_cast<uint64_t>(text.classes))
-                    : uniform(text.from, text.to);
-  });
-  return {input, target};
+  auto model = step->getParentOfType<ModelOp>();
+  auto predict = model.lookupSymbol<func::FuncOp>("predict");
+  const unsigned inputs = predict ? predict.getNumArguments() : 1;
+  std::vector<Tensor> batch;
+  for (unsigned i = 0; i < step.getNumArguments(); ++i) {
+    bool isLabels = !type(i).getElementType().isF32();
+    batch.push_back(fill(type(i), samples, [&]() -> double {
+      return i < inputs ? uniform(-1, 1)
+             : isLabels ? static_cast<double>(
+                              random() % static_cast<uint64_t>(text.classes))
+                        : uniform(text.from, text.to);
+    }));
+  }
+  return batch;
 }
 
 static const char *const functions[] = {"predict", "predict_one", "eval_step",
@@ -41,11 +47,10 @@ static bool takes(StringRef function, const std::vector<Tensor> &batch) {
   return function != "predict_one" || batch[0].values.shape(0) == 1;
 }
 
-static std::vector<Tensor> inputsOf(const std::string &function,
+/// The first `count` of the batch's tensors: prediction takes no targets.
+static std::vector<Tensor> inputsOf(size_t count,
                                     const std::vector<Tensor> &batch) {
-  return StringRef(function).starts_with("predict")
-             ? std::vector<Tensor>{batch[0]}
-             : batch;
+  return {batch.begin(), batch.begin() + static_cast<ptrdiff_t>(count)};
 }
 
 Results sinter::test::interpretStep(ModuleOp module,
@@ -61,8 +66,9 @@ Results sinter::test::interpretStep(ModuleOp module,
                                  !model.lookupSymbol<func::FuncOp>(name)
                              ? "predict"
                              : name;
+    func::FuncOp function = findFunction(module, source);
     results[name] =
-        interpretOrFail(findFunction(module, source), inputsOf(name, batch),
+        interpretOrFail(function, inputsOf(function.getNumArguments(), batch),
                         state, batch[0].values.shape(0), precision);
   }
   return results;
@@ -76,7 +82,10 @@ Results sinter::test::nativeStep(NativeModels &native, size_t model,
     if (!native.has(model, name) || !takes(name, batch))
       continue;
     State before = state;
-    results[name] = native.run(model, name, inputsOf(name, batch), state,
+    const bool predicts = StringRef(name).starts_with("predict");
+    const size_t count =
+        predicts ? native.record(model).predict.inputs.size() : batch.size();
+    results[name] = native.run(model, name, inputsOf(count, batch), state,
                                batch[0].values.shape(0), pool);
     INFO("@" << name << " changed the state");
     if (StringRef(name) != "train_step")

@@ -184,6 +184,38 @@ static std::string deep(const std::string &name, int64_t bound, int64_t width,
   return n.model(name, bound, n.dense(h, width), loss, optimizer, metrics);
 }
 
+/// Two inputs through one shared layer; two outputs, each with a loss and a
+/// target of its own kind.
+static std::string severalEnds(const std::string &name, int64_t bound) {
+  return "sinter.model @" + name + " batch_bound " + number(bound) +
+         R"( attributes {
+  loss = {name = "weighted_sum", losses = [
+    {name = "sparse_categorical_crossentropy", output = "kind", weight = 1.0},
+    {name = "mean_squared_error", output = "size", weight = 0.25}]},
+  optimizer = {name = "sgd", learning_rate = 0.1, momentum = 0.9},
+  metrics = [{name = "sparse_categorical_accuracy", title = "kind_accuracy", output = "kind"},
+             {name = "mean_absolute_error", title = "size_mae", output = "size"}]} {
+  sinter.state parameter @"tower/kernel" : tensor<6x11xf32> = uniform(-0.5, 0.5)
+  sinter.state parameter @"kind/kernel" : tensor<22x5xf32> = uniform(-0.5, 0.5)
+  sinter.state parameter @"size/kernel" : tensor<11x3xf32> = uniform(-0.5, 0.5)
+  func.func @forward(%left: tensor<?x6xf32>, %right: tensor<?x6xf32>) -> (tensor<?x5xf32>, tensor<?x3xf32>)
+      attributes {sinter.input_names = ["left", "right"], sinter.result_names = ["kind", "size"]} {
+    %w = sinter.read @"tower/kernel" : tensor<6x11xf32>
+    %a0 = sinter.matmul %left, %w : (tensor<?x6xf32>, tensor<6x11xf32>) -> tensor<?x11xf32>
+    %a = sinter.tanh %a0 : tensor<?x11xf32>
+    %b0 = sinter.matmul %right, %w : (tensor<?x6xf32>, tensor<6x11xf32>) -> tensor<?x11xf32>
+    %b = sinter.tanh %b0 : tensor<?x11xf32>
+    %both = sinter.concatenate %a, %b axis 1 : (tensor<?x11xf32>, tensor<?x11xf32>) -> tensor<?x22xf32>
+    %k = sinter.read @"kind/kernel" : tensor<22x5xf32>
+    %logits = sinter.matmul %both, %k : (tensor<?x22xf32>, tensor<22x5xf32>) -> tensor<?x5xf32>
+    %kind = sinter.softmax %logits : tensor<?x5xf32>
+    %s = sinter.read @"size/kernel" : tensor<11x3xf32>
+    %size = sinter.matmul %b, %s : (tensor<?x11xf32>, tensor<11x3xf32>) -> tensor<?x3xf32>
+    return %kind, %size : tensor<?x5xf32>, tensor<?x3xf32>
+  }
+})";
+}
+
 //===----------------------------------------------------------------------===//
 // The list
 //===----------------------------------------------------------------------===//
@@ -281,6 +313,7 @@ std::vector<TrainText> sinter::test::trainTexts() {
                R"(name = "exponential_decay", initial_learning_rate = 0.1, decay_steps = 2, decay_rate = 0.5, staircase = true)")),
        20, 2, 0, 1},
       {"t15", deep("t15", 1, 2, mse, adam), 1, 2, 0, 1},
+      {"t16", severalEnds("t16", 20), 20, 5, -1, 1},
   };
 }
 

@@ -55,7 +55,7 @@ TEST_CASE("predictions come in the given order, with their classes") {
   dataset.classes = {2, 1, 0};
   Instance instance;
   REQUIRE_FALSE(instance.create(model, 1, 1));
-  Batch batch(recipe, modelShape(model.train_step), 2);
+  Batch batch(recipe, modelShape(model, model.train_step), 2);
   const Order order = {2, 0, 1};
   const std::vector<Prediction> predictions =
       predictClasses(instance, {dataset, order, 2}, batch);

@@ -305,10 +305,10 @@ TEST_CASE("a picture is an input to predict") {
   TemporaryDirectory directory;
   Array inputs;
   const std::string path = directory.write("a.pgm", "P5 2 1 255\nac");
-  REQUIRE_FALSE(loadInputs(path, {{1, 1, 3}, {}}, inputs));
+  REQUIRE_FALSE(loadInputs(path, "input", {{1, 1, 3}, {}}, inputs));
   CHECK(inputs.shape == Shape{1, 1, 1, 3});
   CHECK(inputs.bytes == Bytes{'b', 'b', 'b'});
-  CHECK(loadInputs(path, {{3}, {}}, inputs).status == Status::WrongInput);
+  CHECK(loadInputs(path, "input", {{3}, {}}, inputs).status == Status::WrongInput);
 }
 
 TEST_CASE("folders that do not fit the model are refused") {

@@ -130,8 +130,11 @@ TEST_CASE("weights of another model are refused") {
         "this name");
   CHECK(model.refusal("{" + entry("optimizer/seed", "[2]", "[0,8]", "I32") +
                       "}") ==
-        "w.safetensors: tensor 'optimizer/seed': model 'fake' has no weight of "
-        "this name");
+        "w.safetensors: 3 tensors are not those of model 'fake':\n"
+        "  tensor 'optimizer/seed': model 'fake' has no weight of this name\n"
+        "  expected tensor 'output/kernel' of shape [4, 3], got no such "
+        "tensor\n"
+        "  expected tensor 'output/bias' of shape [3], got no such tensor");
   CHECK(model.refusal("{" + entry("output/kernel", "[3,4]", "[0,48]") + "," +
                       bias + "}") ==
         "w.safetensors: tensor 'output/kernel': expected shape [4, 3], got "
@@ -139,10 +142,19 @@ TEST_CASE("weights of another model are refused") {
   CHECK(model.refusal("{" + entry("output/kernel", "[4,3]", "[0,48]", "F16") +
                       "," + bias + "}") ==
         "w.safetensors: tensor 'output/kernel': expected dtype F32, got F16");
-  CHECK(model.refusal("{" + kernel + "}", 48) ==
-        "w.safetensors: expected tensor 'output/bias', got no such tensor");
-  CHECK(model.refusal("{}", 0) ==
-        "w.safetensors: expected tensor 'output/kernel', got no such tensor");
+  CHECK(
+      model.refusal("{" + kernel + "}", 48) ==
+      "w.safetensors: expected tensor 'output/bias' of shape [3], got no such "
+      "tensor");
+  std::string many = "{";
+  for (int i = 0; i < 12; ++i)
+    many += entry("wrong" + std::to_string(i), "[1]", "[0,4]") + ",";
+  const std::string all = model.refusal(many + kernel + "," + bias + "}");
+  CHECK(all.starts_with("w.safetensors: 12 tensors are not those of model "
+                        "'fake':\n  tensor 'wrong0': "));
+  CHECK(all.find("wrong9") != std::string::npos);
+  CHECK(all.find("wrong10") == std::string::npos);
+  CHECK(all.ends_with("\n  and 2 more"));
 }
 
 TEST_CASE("weights out of place are refused") {
