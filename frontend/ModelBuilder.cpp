@@ -335,7 +335,11 @@ void ModelBuilder::checkUses() {
   // An input may be there for its type or sizes alone.
   const bool mayIdle = !outputTensors.empty();
   for (const auto &[layer, isUsed] : llvm::zip(records, used))
-    if (!isUsed && !(mayIdle && layer.config.name == "input"))
+    if (!isUsed && layer.config.name == "input" && !mayIdle)
+      reports->error(layer.config.loc,
+                     "input '" + layer.name +
+                         "' is not used; expected a layer to read it");
+    else if (!isUsed && layer.config.name != "input")
       reports->error(layer.config.loc,
                      "result of layer '" + layer.name +
                          "' is not used; expected another layer to read it " +
@@ -495,7 +499,9 @@ void ModelBuilder::checkMetrics() {
 }
 
 void ModelBuilder::checkClassWeights() {
-  if (!classWeights.empty() && !loss)
+  if (classWeights.empty())
+    return;
+  if (!loss)
     return reports->error(classWeightsLoc,
                           "class_weight: expected a model of one output");
   const Target wanted = target();

@@ -247,8 +247,8 @@ void SpecBuilder::build() {
   addInputs();
   addLayers();
   setOutputs();
-  if (spec.inputs.size() > 1 || !spec.outputs.empty())
-    checkInputs();
+  if (!spec.outputs.empty())
+    checkInputs(); // without outputs, check() does
   if (spec.loss)
     builder.setLoss(*spec.loss);
   if (!spec.outputLosses.empty())

@@ -956,19 +956,20 @@ bool GraphReader::finish() {
       });
   if (isLast && import.builder->layers().size() > 1)
     return true;
-  // Several have the names that the file gives them.
-  const bool isNamed = outputs.size() > 1;
+  // Of several, toImported() gives each the file's name; a layer with weights,
+  // or that is two outputs, keeps its own.
+  const bool isSeveral = outputs.size() > 1;
   llvm::SmallDenseSet<size_t> taken;
   for (auto [port, output] : llvm::zip_equal(graph.outputs, outputs)) {
     const LayerRecord &layer = import.builder->layers()[output.layer()];
-    if (isNamed && layer.config.name != "input" &&
-        layer.name == toLayerName(StringRef(port.name).ltrim('/')) &&
+    const bool canBe =
+        layer.name == toLayerName(port.name) || layer.parameters.empty();
+    if (isSeveral && canBe && layer.config.name != "input" &&
         taken.insert(output.layer()).second)
       continue;
     output = import.builder->layer(
-        Config("activation",
-               {{"activation", Config("linear")},
-                {"name", import.freshName(isNamed ? port.name : "output")}}),
+        Config("activation", {{"activation", Config("linear")},
+                              {"name", import.freshName("output")}}),
         output);
   }
   import.builder->setOutputs(outputs);
@@ -1065,6 +1066,30 @@ sinter::frontend::buildOnnx(const Graph &given, Diagnostics &diagnostics) {
   return std::nullopt;
 }
 
+/// What the layers are called: as in the network, but that several outputs have
+/// the file's names. Who had such a name gets the output's.
+static std::vector<std::string> namesOf(const Graph &graph,
+                                        const ModelBuilder &builder) {
+  std::vector<std::string> names;
+  for (const LayerRecord &record : builder.layers())
+    names.push_back(record.name);
+  if (graph.outputs.size() < 2)
+    return names;
+  for (const auto &[port, output] :
+       llvm::zip_equal(graph.outputs, builder.outputs())) {
+    const std::string wanted = toLayerName(port.name);
+    auto other = llvm::find(names, wanted);
+    if (other != names.end() &&
+        other - names.begin() < static_cast<ptrdiff_t>(graph.inputs.size()))
+      continue; // inputs keep theirs
+    if (other != names.end())
+      std::swap(*other, names[output.layer()]);
+    else
+      names[output.layer()] = wanted;
+  }
+  return names;
+}
+
 static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
   ImportedModel model;
   model.name = toModelName(graph.name.empty() ? "model" : graph.name);
@@ -1072,27 +1097,37 @@ static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
   if (!graph.producer.empty())
     model.format += ", by " + printable(graph.producer);
   ArrayRef<LayerRecord> records = network.builder->layers();
+  const std::vector<std::string> names = namesOf(graph, *network.builder);
   const size_t inputs = graph.inputs.size();
   for (const LayerRecord &input : records.take_front(inputs))
     model.inputs.push_back(input.config);
-  for (const LayerRecord &record : records.drop_front(inputs)) {
+  std::map<std::string, std::string> newNames; // of parameters
+  for (size_t own = inputs; own < records.size(); ++own) {
+    const LayerRecord &record = records[own];
     Config config = record.config;
     Value::List read;
     for (Tensor input : record.inputs)
-      read.push_back(records[input.layer()].name);
-    const size_t own = static_cast<size_t>(&record - records.data());
+      read.push_back(names[input.layer()]);
     const bool isChain = record.inputs.size() == 1 &&
                          record.inputs[0].layer() + 1 == own &&
                          (own > inputs || inputs == 1);
     for (Argument &argument : config.args)
-      if (argument.name == "inputs" && !isChain && !read.empty())
+      if (argument.name == "name")
+        argument.value = Value(names[own]);
+      else if (argument.name == "inputs" && !isChain && !read.empty())
         argument.value = Value(read);
+    for (const Parameter &parameter : record.parameters)
+      newNames[parameter.name] =
+          names[own] + parameter.name.substr(record.name.size());
     model.layers.push_back(std::move(config));
   }
   if (graph.outputs.size() > 1)
     for (Tensor output : network.builder->outputs())
-      model.outputs.push_back(records[output.layer()].name);
+      model.outputs.push_back(names[output.layer()]);
   model.weights = std::move(network.weights);
+  for (ImportedWeight &weight : model.weights)
+    if (auto name = newNames.find(weight.name); name != newNames.end())
+      weight.name = name->second;
   return model;
 }
 
