@@ -124,7 +124,7 @@ namespace sinter {
 
 /// Ops that are copied into every kernel that uses them.
 inline bool isLeaf(mlir::Operation *op) {
-  return mlir::isa<ReadOp, ConstantOp, BatchSizeOp>(op);
+  return mlir::isa<ReadOp, ConstantOp, BatchSizeOp, IotaOp>(op);
 }
 
 /// A sum over the width of images, `(n, h, w, c) -> (n, h, c)`: kernels over

@@ -97,7 +97,8 @@ def Sinter_KernelKind : I32EnumAttr<"KernelKind", "which loop nest a kernel beco
     I32EnumAttrCase<"Scatter", 7, "scatter">,
     I32EnumAttrCase<"WinogradConv", 8, "winograd_conv">,
     I32EnumAttrCase<"WinogradFilter", 9, "winograd_filter">,
-    I32EnumAttrCase<"WinogradGradient", 10, "winograd_gradient">]> {
+    I32EnumAttrCase<"WinogradGradient", 10, "winograd_gradient">,
+    I32EnumAttrCase<"BatchMatmul", 11, "batch_matmul">]> {
   let cppNamespace = "::sinter";
 }
 

@@ -93,6 +93,21 @@ OpFoldResult BroadcastOp::fold(FoldAdaptor) {
   return ifSameType(*this, getX());
 }
 
+OpFoldResult TransposeOp::fold(FoldAdaptor) {
+  ArrayRef<int64_t> outer = getPermutation();
+  if (llvm::equal(outer, llvm::seq<int64_t>(0, outer.size())))
+    return getX();
+  auto inner = getX().getDefiningOp<TransposeOp>();
+  if (!inner)
+    return {};
+  SmallVector<int64_t> both;
+  for (int64_t axis : outer)
+    both.push_back(inner.getPermutation()[axis]);
+  getXMutable().assign(inner.getX());
+  setPermutation(both);
+  return getResult();
+}
+
 OpFoldResult ReduceSumOp::fold(FoldAdaptor) {
   // A sum over axes of size 1 that stay is the operand itself.
   return ifSameType(*this, getX());

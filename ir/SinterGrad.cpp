@@ -391,6 +391,21 @@ SmallVector<Value> MatmulOp::buildGradient(OpBuilder &builder, Value dy) {
   return {da, db};
 }
 
+// Y = A B of each sample: as matmul; what was stretched is summed back
+//                                                                  keeps A and
+//                                                                  B
+SmallVector<Value> BatchMatmulOp::buildGradient(OpBuilder &builder, Value dy) {
+  Location loc = getLoc();
+  Formula f(builder, loc);
+  Value a = getA(), b = getB();
+  bool ta = getTransposeA(), tb = getTransposeB();
+  Value da = ta ? BatchMatmulOp::create(f.b, loc, b, dy, tb, true)
+                : BatchMatmulOp::create(f.b, loc, dy, b, false, !tb);
+  Value db = tb ? BatchMatmulOp::create(f.b, loc, dy, a, true, ta)
+                : BatchMatmulOp::create(f.b, loc, a, dy, !ta, false);
+  return {f.sumTo(da, a), f.sumTo(db, b)};
+}
+
 // y = table[x]         dtable = the sums of dy by x               keeps x
 SmallVector<Value> EmbeddingOp::buildGradient(OpBuilder &builder, Value dy) {
   int64_t rows = tensorTypeOf(getTable()).getDimSize(0);

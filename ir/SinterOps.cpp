@@ -181,6 +181,14 @@ LogicalResult BatchSizeOp::inferReturnTypes(MLIRContext *context,
   return success();
 }
 
+LogicalResult IotaOp::verify() {
+  RankedTensorType type = tensorTypeOf(getResult());
+  if (isBatched(type) || static_cast<int64_t>(getAxis()) >= type.getRank())
+    return emitOpError("expected an axis of a static tensor, got axis ")
+           << getAxis() << " of " << type;
+  return success();
+}
+
 /// Random numbers are drawn for each sample from a stream of the model's.
 template <typename Op> static LogicalResult verifyDraw(Op op) {
   if (!isBatched(op.getResult()))
@@ -550,6 +558,48 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *,
       {rows, columns}, a.getElementType(),
       ShapedType::isDynamic(rows) ? a.getEncoding() : Attribute()));
   return success();
+}
+
+LogicalResult BatchMatmulOp::inferReturnTypes(MLIRContext *,
+                                              std::optional<Location> loc,
+                                              Adaptor adaptor,
+                                              SmallVectorImpl<Type> &types) {
+  RankedTensorType a = tensorTypeOf(adaptor.getA()),
+                   b = tensorTypeOf(adaptor.getB());
+  int64_t rank = a.getRank();
+  if (!isBatched(a) || !isBatched(b) || rank < 3 || b.getRank() != rank ||
+      a.getEncoding() != b.getEncoding())
+    return emitOptionalError(loc, "'", getOperationName(),
+                             "' op expected two batched tensors of one rank of "
+                             "at least 3 and one layout, got ",
+                             a, " and ", b);
+  bool ta = adaptor.getTransposeA(), tb = adaptor.getTransposeB();
+  if (a.getDimSize(rank - (ta ? 2 : 1)) != b.getDimSize(rank - (tb ? 1 : 2)))
+    return emitOptionalError(
+        loc, "'", getOperationName(),
+        "' op expected the right matrices to have as many rows as the left "
+        "ones have columns, got ",
+        b, tb ? " transposed" : "", " for ", a, ta ? " transposed" : "");
+  SmallVector<int64_t> shape(a.getShape());
+  for (int64_t i = 1; i < rank - 2; ++i) {
+    int64_t other = b.getDimSize(i);
+    if (shape[i] != other && shape[i] != 1 && other != 1)
+      return emitOptionalError(loc, "'", getOperationName(),
+                               "' op expected axes before the matrices that "
+                               "broadcast, got ",
+                               a, " and ", b);
+    shape[i] = std::max(shape[i], other);
+  }
+  shape[rank - 2] = a.getDimSize(rank - (ta ? 1 : 2));
+  shape[rank - 1] = b.getDimSize(rank - (tb ? 2 : 1));
+  types.push_back(
+      RankedTensorType::get(shape, a.getElementType(), a.getEncoding()));
+  return success();
+}
+
+int64_t BatchMatmulOp::getInner() {
+  RankedTensorType a = tensorTypeOf(getA());
+  return a.getDimSize(a.getRank() - (getTransposeA() ? 2 : 1));
 }
 
 LogicalResult SoftmaxOp::inferReturnTypes(MLIRContext *,

@@ -178,6 +178,15 @@ def Sinter_BatchSizeOp : Sinter_ValueOp<"batch_size", [Sinter_ZeroGradient]> {
   let assemblyFormat = "attr-dict `:` type($result)";
 }
 
+def Sinter_IotaOp : Sinter_Op<"iota", [Pure, Sinter_ZeroGradient]> {
+  let summary = "`y[.., i, ..] = i`: each element's place along `axis`";
+  let description = [{Of a tensor without a batch; exact up to 2^24.}];
+  let arguments = (ins ConfinedAttr<I64Attr, [IntNonNegative]>:$axis);
+  let results = (outs Sinter_F32Tensor:$result);
+  let assemblyFormat = "`axis` $axis attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
 class Sinter_RandomOp<string mnemonic, string distribution>
     : Sinter_Op<mnemonic, [Pure, Sinter_ZeroGradient]> {
   let summary = distribution # ", a pure function of seed, step and stream";
@@ -402,6 +411,7 @@ def Sinter_TransposeOp : Sinter_ValueOp<"transpose", [Sinter_Gathering, Differen
   let assemblyFormat = [{
     $x `permutation` $permutation attr-dict `:` functional-type(operands, $result)
   }];
+  let hasFolder = 1;
 }
 
 def Sinter_UpsampleOp : Sinter_ValueOp<"upsample", [Sinter_Gathering, Differentiable]> {
@@ -462,6 +472,25 @@ def Sinter_MatmulOp : Sinter_ValueOp<"matmul", [Differentiable]> {
   let assemblyFormat = [{
     $a (`transposed` $transpose_a^)? `,` $b (`transposed` $transpose_b^)? attr-dict
     `:` functional-type(operands, $result)
+  }];
+}
+
+def Sinter_BatchMatmulOp : Sinter_ValueOp<"batch_matmul", [Differentiable]> {
+  let summary = "Matrix products of each sample's own matrices";
+  let description = [{
+    `y[n, .., i, j] = sum(k) A[n, .., i, k] * B[n, .., k, j]` where A is `a`, or
+    `a` with its last two axes exchanged under `transpose_a`, and B likewise. Both
+    are batched, of one rank of at least 3. The axes between the batch and the
+    matrices broadcast. Products with weights are `matmul`.
+  }];
+  let arguments = (ins Sinter_F32Tensor:$a, Sinter_F32Tensor:$b, UnitAttr:$transpose_a, UnitAttr:$transpose_b);
+  let assemblyFormat = [{
+    $a (`transposed` $transpose_a^)? `,` $b (`transposed` $transpose_b^)? attr-dict
+    `:` functional-type(operands, $result)
+  }];
+  let extraClassDeclaration = [{
+    /// The size of the contracted dimension.
+    int64_t getInner();
   }];
 }
 

@@ -84,6 +84,18 @@ static FailureOr<Array> constant(const KernelCall &call) {
          << value;
 }
 
+static FailureOr<Array> iota(const KernelCall &call) {
+  size_t axis = cast<IotaOp>(call.op).getAxis();
+  size_t inner = 1; // elements between neighbours
+  for (size_t i = axis + 1; i < call.shape.size(); ++i)
+    inner *= call.shape[i];
+  Array result = Array::from_shape(call.shape);
+  size_t position = 0;
+  for (double &element : result)
+    element = static_cast<double>(position++ / inner % call.shape[axis]);
+  return result;
+}
+
 /// Four random words for an element. See the description of random ops.
 static std::array<uint32_t, 4> randomWords(const KernelCall &call,
                                            uint32_t index, uint32_t sample,
@@ -301,6 +313,36 @@ static FailureOr<Array> matmul(const KernelCall &call) {
   return result;
 }
 
+static FailureOr<Array> batchMatmul(const KernelCall &call) {
+  auto op = cast<BatchMatmulOp>(call.op);
+  const size_t rank = call.shape.size(), inner = op.getInner();
+  const size_t rows = call.shape[rank - 2], columns = call.shape[rank - 1];
+  // The matrices of an operand that those of the result at `at` are made of.
+  auto element = [&](const Array &x, std::vector<size_t> at, bool transposed,
+                     size_t row, size_t column) {
+    for (size_t i = 0; i + 2 < rank; ++i)
+      at[i] = x.shape(i) == 1 ? 0 : at[i];
+    at[rank - 2] = transposed ? column : row;
+    at[rank - 1] = transposed ? row : column;
+    return x.element(at.begin(), at.end());
+  };
+  Array result = Array::from_shape(call.shape);
+  auto out = result.begin();
+  for (size_t position = 0; position < result.size(); ++position, ++out) {
+    std::vector<size_t> at(rank);
+    size_t rest = position / (rows * columns);
+    for (size_t i = rank - 2; i-- > 0; rest /= call.shape[i])
+      at[i] = rest % call.shape[i];
+    const size_t row = position / columns % rows, column = position % columns;
+    double sum = 0;
+    for (size_t k = 0; k < inner; ++k)
+      sum += element(call[0], at, op.getTransposeA(), row, k) *
+             element(call[1], at, op.getTransposeB(), k, column);
+    *out = sum;
+  }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Composites
 //===----------------------------------------------------------------------===//
@@ -437,6 +479,7 @@ Table::Table() {
 
   // Leaves.
   kernel<ConstantOp>(constant);
+  kernel<IotaOp>(iota);
   kernel<BatchSizeOp>([](const KernelCall &call) -> FailureOr<Array> {
     return Array(static_cast<double>(call.batch));
   });
@@ -493,6 +536,7 @@ Table::Table() {
   kernel<ReduceMaxOp>(reduce<ReduceMaxOp, maxOver>);
   kernel<ArgMaxOp>(argmax);
   kernel<MatmulOp>(matmul);
+  kernel<BatchMatmulOp>(batchMatmul);
 
   // Tables of rows.
   kernel<EmbeddingOp>(embedding);

@@ -545,6 +545,34 @@ func.func @matmul_static_both(%a: tensor<4x2xf32>, %b: tensor<3x4xf32>)
   return %y : tensor<2x3xf32>
 }
 
+func.func @batch_matmul(%a: tensor<?x2x4xf32>, %b: tensor<?x4x3xf32>)
+    -> tensor<?x2x3xf32> {
+  %y = sinter.batch_matmul %a, %b
+      : (tensor<?x2x4xf32>, tensor<?x4x3xf32>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
+}
+
+func.func @batch_matmul_transposed_a(%a: tensor<?x2x4x2xf32>, %b: tensor<?x2x4x3xf32>)
+    -> tensor<?x2x2x3xf32> {
+  %y = sinter.batch_matmul %a transposed, %b
+      : (tensor<?x2x4x2xf32>, tensor<?x2x4x3xf32>) -> tensor<?x2x2x3xf32>
+  return %y : tensor<?x2x2x3xf32>
+}
+
+func.func @batch_matmul_transposed_b(%a: tensor<?x2x2x4xf32>, %b: tensor<?x1x3x4xf32>)
+    -> tensor<?x2x2x3xf32> {
+  %y = sinter.batch_matmul %a, %b transposed
+      : (tensor<?x2x2x4xf32>, tensor<?x1x3x4xf32>) -> tensor<?x2x2x3xf32>
+  return %y : tensor<?x2x2x3xf32>
+}
+
+func.func @batch_matmul_transposed_both(%a: tensor<?x1x3x4x2xf32>, %b: tensor<?x2x1x3x4xf32>)
+    -> tensor<?x2x3x2x3xf32> {
+  %y = sinter.batch_matmul %a transposed, %b transposed
+      : (tensor<?x1x3x4x2xf32>, tensor<?x2x1x3x4xf32>) -> tensor<?x2x3x2x3xf32>
+  return %y : tensor<?x2x3x2x3xf32>
+}
+
 //===-------------------------------------------------------------------===//
 // Tables of rows: whole numbers from 0 to 3 here
 //===-------------------------------------------------------------------===//

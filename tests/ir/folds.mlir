@@ -127,6 +127,26 @@ func.func @reshape_there_and_back(%x: tensor<?x2x3xf32>) -> tensor<?x2x3xf32> {
   return %y : tensor<?x2x3xf32>
 }
 
+// CHECK-LABEL: @transpose_of_transpose
+// CHECK-SAME: (%[[X:.*]]: tensor<?x2x3x4xf32>)
+// CHECK-NEXT: %[[Y:.*]] = sinter.transpose %[[X]] permutation [0, 3, 2, 1] : (tensor<?x2x3x4xf32>) -> tensor<?x4x3x2xf32>
+// CHECK-NEXT: return %[[Y]]
+func.func @transpose_of_transpose(%x: tensor<?x2x3x4xf32>) -> tensor<?x4x3x2xf32> {
+  %t = sinter.transpose %x permutation [0, 2, 1, 3] : (tensor<?x2x3x4xf32>) -> tensor<?x3x2x4xf32>
+  %u = sinter.transpose %t permutation [0, 1, 3, 2] : (tensor<?x3x2x4xf32>) -> tensor<?x3x4x2xf32>
+  %y = sinter.transpose %u permutation [0, 2, 1, 3] : (tensor<?x3x4x2xf32>) -> tensor<?x4x3x2xf32>
+  return %y : tensor<?x4x3x2xf32>
+}
+
+// CHECK-LABEL: @transpose_there_and_back
+// CHECK-SAME: (%[[X:.*]]: tensor<?x2x3xf32>)
+// CHECK-NEXT: return %[[X]]
+func.func @transpose_there_and_back(%x: tensor<?x2x3xf32>) -> tensor<?x2x3xf32> {
+  %t = sinter.transpose %x permutation [0, 2, 1] : (tensor<?x2x3xf32>) -> tensor<?x3x2xf32>
+  %y = sinter.transpose %t permutation [0, 2, 1] : (tensor<?x3x2xf32>) -> tensor<?x2x3xf32>
+  return %y : tensor<?x2x3xf32>
+}
+
 // CHECK-LABEL: @broadcast_to_itself
 // CHECK-SAME: (%[[X:.*]]: tensor<?x2xf32>)
 // CHECK-NEXT: return %[[X]]

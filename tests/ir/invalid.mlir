@@ -565,6 +565,58 @@ func.func @f(%a: tensor<?x2x3xf32>, %b: tensor<3x4xf32>) {
 
 // -----
 
+func.func @f(%a: tensor<?x2x3xf32>, %b: tensor<?x4x5xf32>) {
+  // expected-error@+2 {{'sinter.batch_matmul' op expected the right matrices to have as many rows as the left ones have columns, got 'tensor<?x4x5xf32>' for 'tensor<?x2x3xf32>'}}
+  // expected-error@+1 {{'sinter.batch_matmul' op failed to infer returned types}}
+  %y = sinter.batch_matmul %a, %b : (tensor<?x2x3xf32>, tensor<?x4x5xf32>) -> tensor<?x2x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x3xf32>, %b: tensor<3x5xf32>) {
+  // expected-error@+2 {{'sinter.batch_matmul' op expected two batched tensors of one rank of at least 3 and one layout, got 'tensor<?x2x3xf32>' and 'tensor<3x5xf32>'}}
+  // expected-error@+1 {{'sinter.batch_matmul' op failed to infer returned types}}
+  %y = sinter.batch_matmul %a, %b : (tensor<?x2x3xf32>, tensor<3x5xf32>) -> tensor<?x2x5xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2xf32>, %b: tensor<?x2xf32>) {
+  // expected-error@+2 {{'sinter.batch_matmul' op expected two batched tensors of one rank of at least 3 and one layout, got 'tensor<?x2xf32>' and 'tensor<?x2xf32>'}}
+  // expected-error@+1 {{'sinter.batch_matmul' op failed to infer returned types}}
+  %y = sinter.batch_matmul %a, %b : (tensor<?x2xf32>, tensor<?x2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x2x3xf32>, %b: tensor<?x3x3x5xf32>) {
+  // expected-error@+2 {{'sinter.batch_matmul' op expected axes before the matrices that broadcast, got 'tensor<?x2x2x3xf32>' and 'tensor<?x3x3x5xf32>'}}
+  // expected-error@+1 {{'sinter.batch_matmul' op failed to infer returned types}}
+  %y = sinter.batch_matmul %a, %b : (tensor<?x2x2x3xf32>, tensor<?x3x3x5xf32>) -> tensor<?x2x2x5xf32>
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error@+1 {{'sinter.iota' op expected an axis of a static tensor, got axis 2 of 'tensor<2x3xf32>'}}
+  %y = sinter.iota axis 2 : tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @f() {
+  // expected-error@+1 {{'sinter.iota' op expected an axis of a static tensor, got axis 1 of 'tensor<?x2xf32>'}}
+  %y = sinter.iota axis 1 : tensor<?x2xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<?xf32>) {
   // expected-error@+1 {{'sinter.softmax' op expected a feature axis, got 'tensor<?xf32>'}}
   %y = sinter.softmax %x : tensor<?xf32>

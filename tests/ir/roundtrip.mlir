@@ -222,6 +222,23 @@ func.func @matmuls(%x: tensor<?x2xf32>, %w: tensor<2x3xf32>, %v: tensor<3x2xf32>
   return
 }
 
+// CHECK-LABEL: @iota
+func.func @iota() {
+  // CHECK: sinter.iota axis 1 : tensor<2x3xf32>
+  %y = sinter.iota axis 1 : tensor<2x3xf32>
+  return
+}
+
+// CHECK-LABEL: @batch_matmuls
+func.func @batch_matmuls(%a: tensor<?x4x2x3xf32>, %b: tensor<?x1x3x5xf32>, %c: tensor<?x4x5x2xf32>) {
+  // CHECK: sinter.batch_matmul %{{.*}}, %{{.*}} : (tensor<?x4x2x3xf32>, tensor<?x1x3x5xf32>) -> tensor<?x4x2x5xf32>
+  %y = sinter.batch_matmul %a, %b : (tensor<?x4x2x3xf32>, tensor<?x1x3x5xf32>) -> tensor<?x4x2x5xf32>
+  // CHECK: sinter.batch_matmul %{{.*}} transposed, %{{.*}} transposed : (tensor<?x4x2x3xf32>, tensor<?x4x5x2xf32>) -> tensor<?x4x3x5xf32>
+  %z = sinter.batch_matmul %a transposed, %c transposed
+      : (tensor<?x4x2x3xf32>, tensor<?x4x5x2xf32>) -> tensor<?x4x3x5xf32>
+  return
+}
+
 //===----------------------------------------------------------------------===//
 // Windows over images
 //===----------------------------------------------------------------------===//

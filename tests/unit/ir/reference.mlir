@@ -585,6 +585,36 @@ func.func @matmul_transposed_both(%a: tensor<2x3xf32>, %b: tensor<1x2xf32>) -> t
   return %y : tensor<3x1xf32>
 }
 
+func.func @iota() -> tensor<2x3xf32> attributes {
+  inputs = [],
+  result = dense<[[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]> : tensor<2x3xf32>
+} {
+  %y = sinter.iota axis 1 : tensor<2x3xf32>
+  return %y : tensor<2x3xf32>
+}
+
+// Two samples, a matrix each.
+func.func @batch_matmul(%a: tensor<?x1x2xf32>, %b: tensor<?x2x2xf32>) -> tensor<?x1x2xf32> attributes {
+  inputs = [dense<[[[1.0, 2.0]], [[3.0, 4.0]]]> : tensor<2x1x2xf32>,
+            dense<[[[1.0, 0.0], [0.0, 1.0]], [[0.0, 10.0], [1.0, -1.0]]]> : tensor<2x2x2xf32>],
+  result = dense<[[[1.0, 2.0]], [[4.0, 26.0]]]> : tensor<2x1x2xf32>
+} {
+  %y = sinter.batch_matmul %a, %b : (tensor<?x1x2xf32>, tensor<?x2x2xf32>) -> tensor<?x1x2xf32>
+  return %y : tensor<?x1x2xf32>
+}
+
+// Both matrices of b with the one of a.
+func.func @batch_matmul_transposed(%a: tensor<?x1x2x1xf32>, %b: tensor<?x2x3x2xf32>) -> tensor<?x2x1x3xf32> attributes {
+  inputs = [dense<[[[[1.0], [2.0]]]]> : tensor<1x1x2x1xf32>,
+            dense<[[[[1.0, 0.0], [0.0, 1.0], [2.0, -1.0]],
+                    [[3.0, 1.0], [1.0, 1.0], [0.0, 5.0]]]]> : tensor<1x2x3x2xf32>],
+  result = dense<[[[[1.0, 2.0, 0.0]], [[5.0, 3.0, 10.0]]]]> : tensor<1x2x1x3xf32>
+} {
+  %y = sinter.batch_matmul %a transposed, %b transposed
+      : (tensor<?x1x2x1xf32>, tensor<?x2x3x2xf32>) -> tensor<?x2x1x3xf32>
+  return %y : tensor<?x2x1x3xf32>
+}
+
 //===-------------------------------------------------------------------===//
 // Tables of rows
 //===-------------------------------------------------------------------===//
