@@ -2,10 +2,10 @@
 //
 // Every kernel is a loop nest that, at each point, computes some elementwise
 // values and stores those that are wanted. The nests differ (LowerMatmul.cpp,
-// LowerWeightGradient.cpp, LowerConv.cpp, LowerFilterGradient.cpp,
-// LowerSweep.cpp, LowerScatter.cpp, LowerRelayout.cpp, LowerSample*.cpp); this
-// class is what they share: where tensors are, and the value of any tensor at a
-// point.
+// LowerBatchMatmul.cpp, LowerWeightGradient.cpp, LowerConv.cpp,
+// LowerFilterGradient.cpp, LowerSweep.cpp, LowerScatter.cpp, LowerRelayout.cpp,
+// LowerSample*.cpp); this class is what they share: where tensors are, and the
+// value of any tensor at a point.
 //
 // A point is an index for each feature dimension, plus lanes:
 //
@@ -106,6 +106,7 @@ public:
   void setLanes(Lanes mode) { lanesMode = mode; }
   /// Samples: the first sample of the vector.
   void setSample(mlir::Value index) { sample = index; }
+  mlir::Value currentSample() const { return sample; }
   /// Columns: null, or which lanes exist.
   void setMask(mlir::Value vector) { mask = vector; }
   /// Columns: lanes of a vector, at most those of the target, and a mask where
@@ -223,6 +224,7 @@ private:
   std::array<mlir::Value, 4> emitWords(mlir::Value seed, mlir::Value step,
                                        int64_t stream, mlir::Value element);
   mlir::Value rowMajor(mlir::ValueRange indices, llvm::ArrayRef<int64_t> shape);
+  mlir::Value emitIota(IotaOp op, mlir::ValueRange features);
   mlir::Value emitEmbedding(EmbeddingOp op, mlir::ValueRange features);
   mlir::Value emitConcatenate(ConcatenateOp op, mlir::ValueRange features);
   // LowerGathering.cpp
@@ -316,6 +318,7 @@ bool hasScratch(KernelOp kernel);
 // ---- The loop nests. Each fills the emitter's function and returns the number
 // of tasks, which depends on shapes alone.
 mlir::FailureOr<int64_t> lowerMatmul(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerBatchMatmul(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWeightGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSweep(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerBatchReduce(KernelEmitter &e);
@@ -328,6 +331,7 @@ mlir::FailureOr<int64_t> lowerScatter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 // In functions of one sample:
 mlir::FailureOr<int64_t> lowerSampleMatmul(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerSampleBatchMatmul(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleConv(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleSweep(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerSampleWinograd(KernelEmitter &e);

@@ -98,6 +98,40 @@ Value KernelEmitter::vectorConstant(float value) {
   return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
 }
 
+/// The place along an axis; with flat addressing, what is left of the position
+/// without the axes inside and outside.
+Value KernelEmitter::emitIota(IotaOp op, ValueRange features) {
+  RankedTensorType type = tensorTypeOf(op.getResult());
+  ArrayRef<int64_t> shape = type.getShape();
+  const auto axis = static_cast<size_t>(op.getAxis());
+  if (shape[axis] == 1)
+    return vectorConstant(0);
+  const bool isFlat = isFlattened(type);
+  Value place = spread(arith::IndexCastOp::create(
+      b, b.getI32Type(), isFlat ? features[0] : features[axis]));
+  Type integers = elementVector(b.getI32Type());
+  if (isFlat || axis + 1 == shape.size())
+    if (auto vector = dyn_cast<VectorType>(integers);
+        vector && hasColumns(type))
+      place = arith::AddIOp::create(
+          b, place,
+          arith::ConstantOp::create(
+              b, b.getI32VectorAttr(llvm::to_vector(
+                     llvm::seq<int32_t>(0, static_cast<int32_t>(width))))));
+  if (isFlat) {
+    auto number = [&](int64_t value) {
+      return spread(arith::ConstantOp::create(
+          b, b.getI32IntegerAttr(static_cast<int32_t>(value))));
+    };
+    int64_t inner = 1;
+    for (int64_t size : shape.drop_front(axis + 1))
+      inner *= size;
+    place = arith::DivUIOp::create(b, place, number(inner));
+    place = arith::RemUIOp::create(b, place, number(shape[axis]));
+  }
+  return arith::SIToFPOp::create(b, elementVector(b.getF32Type()), place);
+}
+
 Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
   auto operand = [&](unsigned i) { return emitOperand(op, i, features); };
   auto bit = [&](Value condition) -> Value {
@@ -268,6 +302,7 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
         auto value = cast<TypedAttr>(elements.getSplatValue<Attribute>());
         return spread(arith::ConstantOp::create(b, value));
       })
+      .Case<IotaOp>([&](IotaOp iota) { return emitIota(iota, features); })
       .Case<BatchSizeOp>([&](Operation *) -> Value {
         Value count = arith::IndexCastOp::create(b, b.getI32Type(), batch);
         return spread(arith::SIToFPOp::create(b, b.getF32Type(), count));

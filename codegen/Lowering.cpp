@@ -35,6 +35,8 @@ static KernelLowering findLowering(KernelKind kind, bool oneSample) {
     switch (kind) {
     case KernelKind::Matmul:
       return lowerSampleMatmul;
+    case KernelKind::BatchMatmul:
+      return lowerSampleBatchMatmul;
     case KernelKind::Sweep:
       return lowerSampleSweep;
     case KernelKind::Conv:
@@ -49,6 +51,8 @@ static KernelLowering findLowering(KernelKind kind, bool oneSample) {
   switch (kind) {
   case KernelKind::Matmul:
     return lowerMatmul;
+  case KernelKind::BatchMatmul:
+    return lowerBatchMatmul;
   case KernelKind::WeightGradient:
     return lowerWeightGradient;
   case KernelKind::Sweep:
@@ -83,8 +87,8 @@ static bool hasLowering(Operation *op) {
              EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, ExpOp, Expm1Op,
              LogOp, Log1pOp, SqrtOp, CosOp, SinOp, TanhOp, ErfOp, CastOp,
              BroadcastOp, ReshapeOp, OneHotOp, SliceOp, PadOp, ConcatenateOp,
-             ConstantOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
-             Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
+             ConstantOp, IotaOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
+             BatchMatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
              WinogradFilterOp, WinogradFilterAdjointOp, WinogradConv2dOp,
              WinogradFilterGradientOp, ScratchOp, MaxPool2dOp, AvgPool2dOp,
              MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp, UpsampleOp,
@@ -249,7 +253,10 @@ static void recordWork(KernelOp kernel, KernelRecord &record) {
                          ? featureCount(result)
                          : (rows.high - rows.low) * featureCount(result);
       record.flopsPerSample += 2 * work;
-    } else if (int64_t products = productsOf(&op))
+    } else if (auto matmul = dyn_cast<BatchMatmulOp>(op))
+      record.flopsPerSample += 2 * matmul.getInner() *
+                               featureCount(tensorTypeOf(matmul.getResult()));
+    else if (int64_t products = productsOf(&op))
       record.flopsPerSample += 2 * products;
     else if (auto scatter = dyn_cast<EmbeddingGradientOp>(op))
       count(tensorTypeOf(scatter.getDy()), 1, record.flopsFixed,

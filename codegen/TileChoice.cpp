@@ -78,7 +78,7 @@ std::vector<Tile> sinter::rankTiles(int64_t rows, int64_t vectors,
                                     const TileWork &work,
                                     const TargetShape &target) {
   std::vector<std::pair<double, Tile>> tiles;
-  for (int64_t v = 1; v <= std::min<int64_t>(vectors, 4); ++v)
+  for (int64_t v = 1; v <= std::min(vectors, work.mostVectors); ++v)
     for (int64_t r = 1; r <= rows; ++r) {
       if (r * v + v + 1 > target.registers)
         break;

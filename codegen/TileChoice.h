@@ -23,6 +23,8 @@ struct TileWork {
   bool updates = false;
   /// Must the tile's vectors divide the result's?
   bool dividing = false;
+  /// Of a tile.
+  int64_t mostVectors = 4;
   /// Where not 0: a multiple of the tile's rows.
   int64_t rowsDivide = 0;
 };

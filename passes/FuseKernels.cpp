@@ -6,6 +6,8 @@
 // `sinter.kernel`s. A group is one of
 //
 //   matmul           y(n, m) tiles in registers; epilogue: elementwise on y
+//   batch_matmul     each sample's matrices times each other; epilogue:
+//                    elementwise on the products
 //   weight_gradient  dW(k, m) tiles in registers; epilogue: elementwise on dW,
 //                    which is where optimizer updates end up
 //   sweep            a domain (batch, d...) or (d...): elementwise ops, and
@@ -111,8 +113,36 @@ static int64_t gatherings(Operation *op) {
 static constexpr int64_t kMostGatherings = 4;
 
 static bool isContraction(Operation *op) {
-  return isa<MatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
-             WinogradConv2dOp, WinogradFilterGradientOp>(op);
+  return isa<MatmulOp, BatchMatmulOp, Conv2dOp, Conv2dTransposeOp,
+             Conv2dFilterGradientOp, WinogradConv2dOp,
+             WinogradFilterGradientOp>(op);
+}
+
+/// A transposition of what batch_matmul kernels alone read: they do so where it
+/// lies, if that leaves the lanes of one sample along the last axis.
+static bool isReadInProducts(Operation *op) {
+  auto transpose = dyn_cast<TransposeOp>(op);
+  if (!transpose || transpose.getX().getDefiningOp<TransposeOp>())
+    return false;
+  ArrayRef<int64_t> order = transpose.getPermutation();
+  bool keepsLast = order.back() + 1 == static_cast<int64_t>(order.size());
+  bool hasSamplesInLanes = isBatchMinor(tensorTypeOf(transpose.getX()));
+  return llvm::all_of(op->getUses(), [&](OpOperand &use) {
+    auto product = dyn_cast<BatchMatmulOp>(use.getOwner());
+    return product &&
+           (hasSamplesInLanes || keepsLast || &use != &product.getBMutable());
+  });
+}
+
+/// A transposition whose operand a batch_matmul kernel makes: it stores its
+/// result transposed, again with the lanes of one sample along the last axis.
+static bool isWrittenByProducts(Operation *op) {
+  auto transpose = dyn_cast<TransposeOp>(op);
+  if (!transpose)
+    return false;
+  ArrayRef<int64_t> order = transpose.getPermutation();
+  return isBatchMinor(tensorTypeOf(transpose.getX())) ||
+         order.back() + 1 == static_cast<int64_t>(order.size());
 }
 
 static bool isBatchReduce(Operation *op) {
@@ -354,6 +384,12 @@ bool Fuser::canJoin(Group &group, Operation *op) {
   RankedTensorType type = tensorTypeOf(op->getResult(0));
   bool fits = false;
   switch (group.kind) {
+  case KernelKind::BatchMatmul:
+    if (isWrittenByProducts(op)) {
+      fits = true;
+      break;
+    }
+    [[fallthrough]];
   case KernelKind::Matmul:
   case KernelKind::WeightGradient:
     fits =
@@ -397,9 +433,14 @@ bool Fuser::canJoin(Group &group, Operation *op) {
   case KernelKind::Relayout:
     break;
   }
-  // A row's sum is complete when the row is.
-  for (Value operand : op->getOperands())
-    fits &= !(isRowSum(operand.getDefiningOp()) && groupOf(operand) == &group);
+  // A row's sum is complete when the row is; what a product stores transposed
+  // has other points than it.
+  for (Value operand : op->getOperands()) {
+    bool isTransposed = group.kind == KernelKind::BatchMatmul &&
+                        operand.getDefiningOp<TransposeOp>();
+    bool isApart = isRowSum(operand.getDefiningOp()) || isTransposed;
+    fits &= !(isApart && groupOf(operand) == &group);
+  }
   if (!fits)
     return false;
   // Nothing that the op needs may wait for the group.
@@ -424,8 +465,8 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
   if (from.kind != KernelKind::Sweep || from.isView || from.isClosed ||
       from.batched != into.batched || !fuse)
     return false;
-  if (into.kind == KernelKind::Matmul || into.kind == KernelKind::Conv ||
-      into.kind == KernelKind::WinogradConv ||
+  if (into.kind == KernelKind::Matmul || into.kind == KernelKind::BatchMatmul ||
+      into.kind == KernelKind::Conv || into.kind == KernelKind::WinogradConv ||
       into.kind == KernelKind::WeightGradient) {
     bool plain = llvm::all_of(from.ops, [&](Operation *op) {
       return (op->hasTrait<Elementwise>() ||
@@ -490,6 +531,7 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
       return false;
     break;
   case KernelKind::Matmul:
+  case KernelKind::BatchMatmul:
   case KernelKind::Conv:
   case KernelKind::FilterGradient:
   case KernelKind::WinogradConv:
@@ -611,6 +653,16 @@ void Fuser::place(Operation *op) {
         create(batched ? KernelKind::Matmul : KernelKind::WeightGradient, op);
     group.batched = batched;
     group.full.assign(tensorTypeOf(matmul.getResult()).getShape());
+    return;
+  }
+  if (isa<BatchMatmulOp>(op)) {
+    Group &group = create(KernelKind::BatchMatmul, op);
+    group.batched = true;
+    group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
+    return;
+  }
+  if (isReadInProducts(op)) {
+    create(KernelKind::Sweep, op).isClosed = true;
     return;
   }
   if (isa<Conv2dOp, Conv2dTransposeOp, WinogradConv2dOp>(op)) {
@@ -757,7 +809,7 @@ static bool isCheap(Operation *op) {
 /// Does `use` need its operand in memory?
 static bool needsMemory(OpOperand &use) {
   Operation *user = use.getOwner();
-  if (isView(user))
+  if (isView(user) || isReadInProducts(user))
     return true;
   if (auto embedding = dyn_cast<EmbeddingOp>(user))
     return &use == &embedding.getTableMutable();
@@ -816,6 +868,11 @@ void Fuser::chooseRecomputed() {
     if (!group || group->isView || op.getNumResults() != 1)
       continue;
     Value value = op.getResult(0);
+    if (isReadInProducts(&op)) {
+      recomputed.insert(value);
+      ++numRecomputed;
+      continue;
+    }
     if (!storedBy(value, *group) || llvm::any_of(value.getUses(), needsMemory))
       continue;
     SmallVector<Value> chain = cheapChain(value);

@@ -80,6 +80,8 @@ def SpecializeSample : Sinter_Pass<"specialize-sample"> {
     Where convolutions of a multiple of 16 filters are nearly all of the work, and
     batches have less than 16 samples, `@predict` gets the attribute, too, and
     `sinter.batch_bound = 1`: it is compiled into a loop over samples.
+    The right matrices of batch_matmul are transposed beforehand where the op
+    has them transposed: there, too, lanes run along columns.
     None is made of a `@predict` with an op that has no such form: transposed
     convolutions, products of weights or with transposed weights, random
     numbers, sums over the batch, writes of states.
@@ -154,7 +156,8 @@ def FuseKernels : Sinter_Pass<"fuse-kernels"> {
     optimizer update, from registers into the state), a sweep's chain with its
     reductions (softmax, loss, metrics), a batch reduction's, a convolution's
     (bias, activation, dropout, and the sums over rows that batch normalisation
-    wants). A value that several kernels read is computed again by each of them
+    wants), products of computed matrices. These read what a transposition
+    before them reads, instead of its result. A value that several kernels read is computed again by each of them
     where that is cheap and needs one stored tensor of its size, as normalisation
     before pooling does.
     Left alone: an op whose fusion would make two kernels wait for each other;

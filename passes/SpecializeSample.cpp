@@ -7,6 +7,9 @@
 // every call, so that all verifiers, the interpreter and fusion hold for it.
 // The attribute keeps AssignLayout away and chooses other loop nests.
 //
+// Products of two computed matrices want the right one row by row: where it is
+// transposed, the copy gets a transposition of its own.
+//
 // Where an op has no such nest, no function is made, and callers use @predict.
 // Weakness: all or nothing.
 //
@@ -51,8 +54,8 @@ static bool hasSampleForm(Operation *op) {
   if (op->hasTrait<Elementwise>() || op->hasTrait<Gathering>())
     return !isa<Expandable>(op);
   return isLeaf(op) ||
-         isa<Conv2dOp, ReshapeOp, OneHotOp, EmbeddingOp, ReduceSumOp,
-             ReduceMaxOp, ArgMaxOp, func::ReturnOp>(op);
+         isa<BatchMatmulOp, Conv2dOp, ReshapeOp, OneHotOp, EmbeddingOp,
+             ReduceSumOp, ReduceMaxOp, ArgMaxOp, func::ReturnOp>(op);
 }
 
 static bool canSpecialize(func::FuncOp predict) {
@@ -74,6 +77,12 @@ static bool isBetterOneByOne(ModelOp model, func::FuncOp predict) {
   for (Operation &op : predict.front()) {
     if (auto matmul = dyn_cast<MatmulOp>(op)) {
       all += featureCount(tensorTypeOf(matmul.getB()));
+    } else if (auto matmul = dyn_cast<BatchMatmulOp>(op)) {
+      RankedTensorType type = tensorTypeOf(matmul.getResult());
+      int64_t products = matmul.getInner() * featureCount(type);
+      all += products;
+      if (type.getShape().back() % kLaneMultiple == 0)
+        full += products;
     } else if (auto conv = dyn_cast<Conv2dOp>(op)) {
       Convolution form = convolutionOf(conv);
       all += form.products();
@@ -88,6 +97,27 @@ static bool isBetterOneByOne(ModelOp model, func::FuncOp predict) {
 
 // ---- Do it
 
+/// Lanes run along the columns of products: right matrices lie row by row.
+static void untransposeProducts(func::FuncOp function) {
+  for (auto matmul : function.front().getOps<BatchMatmulOp>()) {
+    if (!matmul.getTransposeB())
+      continue;
+    auto rank = tensorTypeOf(matmul.getB()).getRank();
+    SmallVector<int64_t> order = llvm::to_vector(llvm::seq<int64_t>(0, rank));
+    std::swap(order[rank - 2], order[rank - 1]);
+    OpBuilder builder(matmul);
+    Value x = matmul.getB();
+    if (auto inner = x.getDefiningOp<TransposeOp>()) { // both at once
+      for (int64_t &axis : order)
+        axis = inner.getPermutation()[axis];
+      x = inner.getX();
+    }
+    matmul.getBMutable().assign(
+        TransposeOp::create(builder, matmul.getLoc(), x, order));
+    matmul.setTransposeB(false);
+  }
+}
+
 namespace {
 struct SpecializeSample : sinter::impl::SpecializeSampleBase<SpecializeSample> {
   void runOnOperation() override {
@@ -99,9 +129,11 @@ struct SpecializeSample : sinter::impl::SpecializeSampleBase<SpecializeSample> {
     auto one = cast<func::FuncOp>(builder.clone(*predict));
     one.setName(names::predictOne);
     one->setAttr(names::oneSample, builder.getUnitAttr());
+    untransposeProducts(one);
     if (isBetterOneByOne(getOperation(), predict)) {
       predict->setAttr(names::oneSample, builder.getUnitAttr());
       predict->setAttr(names::batchBound, builder.getI64IntegerAttr(1));
+      untransposeProducts(predict);
     }
   }
 };

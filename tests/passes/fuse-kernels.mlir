@@ -439,3 +439,38 @@ sinter.model @m batch_bound 8 {
     return %y : tensor<?x4x3xf32>
   }
 }
+
+// -----
+
+// Products of computed matrices take scale and mask, and read their operands
+// where these lie before a transposition. The mask is made once, of the places
+// of its elements. What reads a transposition besides needs it in memory. One of
+// the products' result is where they store it.
+// CHECK-LABEL: func.func @attention(
+// CHECK: sinter.kernel sweep "greater" -> tensor<5x5xf32> {
+// CHECK: sinter.kernel sweep "transpose"
+// CHECK: sinter.kernel batch_matmul "batch_matmul+mul+select" -> tensor<?x2x5x5xf32, #sinter.batch_minor> {
+// CHECK: sinter.transpose %arg0
+// CHECK: sinter.transpose %arg1
+// CHECK: sinter.kernel batch_matmul "batch_matmul+transpose" -> tensor<?x5x2x3xf32, #sinter.batch_minor> {
+// CHECK-NEXT: sinter.batch_matmul
+// CHECK-NEXT: sinter.transpose
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @attention(%q: tensor<?x5x2x3xf32, #sinter.batch_minor>, %k: tensor<?x5x2x3xf32, #sinter.batch_minor>, %v: tensor<?x5x2x3xf32, #sinter.batch_minor>) -> (tensor<?x5x2x3xf32, #sinter.batch_minor>, tensor<?x2x5x3xf32, #sinter.batch_minor>) {
+    %s = sinter.constant dense<0.5> : tensor<f32>
+    %l = sinter.constant dense<-1.0e9> : tensor<f32>
+    %i = sinter.iota axis 0 : tensor<5x1xf32>
+    %j = sinter.iota axis 1 : tensor<1x5xf32>
+    %m = sinter.greater %j, %i : (tensor<1x5xf32>, tensor<5x1xf32>) -> tensor<5x5xf32>
+    %qt = sinter.transpose %q permutation [0, 2, 1, 3] : (tensor<?x5x2x3xf32, #sinter.batch_minor>) -> tensor<?x2x5x3xf32, #sinter.batch_minor>
+    %kt = sinter.transpose %k permutation [0, 2, 1, 3] : (tensor<?x5x2x3xf32, #sinter.batch_minor>) -> tensor<?x2x5x3xf32, #sinter.batch_minor>
+    %vt = sinter.transpose %v permutation [0, 2, 1, 3] : (tensor<?x5x2x3xf32, #sinter.batch_minor>) -> tensor<?x2x5x3xf32, #sinter.batch_minor>
+    %p = sinter.batch_matmul %qt, %kt transposed : (tensor<?x2x5x3xf32, #sinter.batch_minor>, tensor<?x2x5x3xf32, #sinter.batch_minor>) -> tensor<?x2x5x5xf32, #sinter.batch_minor>
+    %c = sinter.mul %p, %s : (tensor<?x2x5x5xf32, #sinter.batch_minor>, tensor<f32>) -> tensor<?x2x5x5xf32, #sinter.batch_minor>
+    %o = sinter.select %m, %l, %c : (tensor<5x5xf32>, tensor<f32>, tensor<?x2x5x5xf32, #sinter.batch_minor>) -> tensor<?x2x5x5xf32, #sinter.batch_minor>
+    %y = sinter.batch_matmul %o, %vt : (tensor<?x2x5x5xf32, #sinter.batch_minor>, tensor<?x2x5x3xf32, #sinter.batch_minor>) -> tensor<?x2x5x3xf32, #sinter.batch_minor>
+    %yt = sinter.transpose %y permutation [0, 2, 1, 3] : (tensor<?x2x5x3xf32, #sinter.batch_minor>) -> tensor<?x5x2x3xf32, #sinter.batch_minor>
+    return %yt, %vt : tensor<?x5x2x3xf32, #sinter.batch_minor>, tensor<?x2x5x3xf32, #sinter.batch_minor>
+  }
+}

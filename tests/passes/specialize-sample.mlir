@@ -29,6 +29,24 @@ sinter.model @dense batch_bound 8 {
 
 // -----
 
+// Lanes run along the columns of products: the right matrices get in order, in
+// one go with what transposed them before.
+// CHECK-LABEL: sinter.model @products
+// CHECK: func.func @predict(
+// CHECK: sinter.batch_matmul %{{.*}}, %{{.*}} transposed
+// CHECK: func.func @predict_one(
+// CHECK: %[[T:.*]] = sinter.transpose %{{.*}} permutation [0, 2, 3, 1] : (tensor<?x4x2x3xf32>) -> tensor<?x2x3x4xf32>
+// CHECK: sinter.batch_matmul %{{.*}}, %[[T]] : (tensor<?x2x5x3xf32>, tensor<?x2x3x4xf32>) -> tensor<?x2x5x4xf32>
+sinter.model @products batch_bound 8 {
+  func.func @predict(%a: tensor<?x2x5x3xf32>, %b: tensor<?x4x2x3xf32>) -> tensor<?x2x5x4xf32> {
+    %t = sinter.transpose %b permutation [0, 2, 1, 3] : (tensor<?x4x2x3xf32>) -> tensor<?x2x4x3xf32>
+    %y = sinter.batch_matmul %a, %t transposed : (tensor<?x2x5x3xf32>, tensor<?x2x4x3xf32>) -> tensor<?x2x5x4xf32>
+    return %y : tensor<?x2x5x4xf32>
+  }
+}
+
+// -----
+
 // The same of images.
 // LAYOUT-LABEL: sinter.model @image
 // LAYOUT: func.func @predict_one(

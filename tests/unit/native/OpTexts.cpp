@@ -68,8 +68,42 @@ static const std::vector<std::vector<int64_t>> channels = {
     {1, 1}, {3, 5}, {5, 17}, {25, 16}, {16, 33}};
 static const std::vector<std::vector<int64_t>> once = {{}};
 
+// Heads, rows, contracted, columns.
+static const std::vector<std::vector<int64_t>> matrixPairs = {
+    {1, 1, 1, 1}, {2, 7, 5, 3}, {1, 1, 9, 17}, {3, 17, 16, 33}, {2, 13, 33, 1}};
+
 // clang-format off
 static const Form forms[] = {
+    // ---- Products of matrices that each sample has
+    {"products", matrixPairs, R"(func.func @predict(%a: tensor<?x@1x@2x@3xf32>, %b: tensor<?x@1x@3x@4xf32>) -> tensor<?x@1x@2x@4xf32> {
+      %y = sinter.batch_matmul %a, %b : (tensor<?x@1x@2x@3xf32>, tensor<?x@1x@3x@4xf32>) -> tensor<?x@1x@2x@4xf32>
+      return %y : tensor<?x@1x@2x@4xf32> })"},
+    {"transposed_products", matrixPairs, R"(func.func @predict(%a: tensor<?x@1x@3x@2xf32>, %b: tensor<?x1x@4x@3xf32>) -> tensor<?x@1x@2x@4xf32> {
+      %y = sinter.batch_matmul %a transposed, %b transposed : (tensor<?x@1x@3x@2xf32>, tensor<?x1x@4x@3xf32>) -> tensor<?x@1x@2x@4xf32>
+      return %y : tensor<?x@1x@2x@4xf32> })"},
+    {"causal_mask", matrices, R"(func.func @predict(%x: tensor<?x@1x@2xf32>) -> (tensor<?x@1x@2xf32>, tensor<@1x@2xf32>) {
+      %r = sinter.iota axis 0 : tensor<@1x1xf32>
+      %c = sinter.iota axis 1 : tensor<1x@2xf32>
+      %m = sinter.greater %c, %r : (tensor<1x@2xf32>, tensor<@1x1xf32>) -> tensor<@1x@2xf32>
+      %l = sinter.constant dense<-1.0e9> : tensor<f32>
+      %o = sinter.select %m, %l, %x : (tensor<@1x@2xf32>, tensor<f32>, tensor<?x@1x@2xf32>) -> tensor<?x@1x@2xf32>
+      %d = sinter.sub %c, %r : (tensor<1x@2xf32>, tensor<@1x1xf32>) -> tensor<@1x@2xf32>
+      return %o, %d : tensor<?x@1x@2xf32>, tensor<@1x@2xf32> })"},
+    // Heads apart, as they come from one product with weights; the mask and the
+    // scale are an epilogue, and softmax a sweep.
+    {"attention", matrixPairs, R"(func.func @predict(%q: tensor<?x@2x@1x@3xf32>, %k: tensor<?x@4x@1x@3xf32>, %v: tensor<?x@4x@1x@2xf32>, %m: tensor<@2x@4xf32>) -> tensor<?x@2x@1x@2xf32> {
+      %s = sinter.constant dense<0.25> : tensor<f32>
+      %l = sinter.constant dense<-1.0e9> : tensor<f32>
+      %qt = sinter.transpose %q permutation [0, 2, 1, 3] : (tensor<?x@2x@1x@3xf32>) -> tensor<?x@1x@2x@3xf32>
+      %kt = sinter.transpose %k permutation [0, 2, 3, 1] : (tensor<?x@4x@1x@3xf32>) -> tensor<?x@1x@3x@4xf32>
+      %vt = sinter.transpose %v permutation [0, 2, 1, 3] : (tensor<?x@4x@1x@2xf32>) -> tensor<?x@1x@4x@2xf32>
+      %p = sinter.batch_matmul %qt, %kt : (tensor<?x@1x@2x@3xf32>, tensor<?x@1x@3x@4xf32>) -> tensor<?x@1x@2x@4xf32>
+      %c = sinter.mul %p, %s : (tensor<?x@1x@2x@4xf32>, tensor<f32>) -> tensor<?x@1x@2x@4xf32>
+      %o = sinter.select %m, %c, %l : (tensor<@2x@4xf32>, tensor<?x@1x@2x@4xf32>, tensor<f32>) -> tensor<?x@1x@2x@4xf32>
+      %a = sinter.softmax %o : tensor<?x@1x@2x@4xf32>
+      %w = sinter.batch_matmul %a, %vt : (tensor<?x@1x@2x@4xf32>, tensor<?x@1x@4x@2xf32>) -> tensor<?x@1x@2x@2xf32>
+      %y = sinter.transpose %w permutation [0, 2, 1, 3] : (tensor<?x@1x@2x@2xf32>) -> tensor<?x@2x@1x@2xf32>
+      return %y : tensor<?x@2x@1x@2xf32> })"},
     // ---- Contractions
     {"dense", matrices, R"(func.func @predict(%x: tensor<?x@1xf32>, %w: tensor<@1x@2xf32>, %b: tensor<@2xf32>) -> tensor<?x@2xf32> {
       %m = sinter.matmul %x, %w : (tensor<?x@1xf32>, tensor<@1x@2xf32>) -> tensor<?x@2xf32>
