@@ -673,6 +673,73 @@ std::vector<EntryInfo> recurrentLayers() {
   };
 }
 
+// ---- Products and attention -------------------------------------------------
+
+/// What attention layers have besides their own arguments.
+std::vector<ArgInfo> attendingArgs(std::vector<ArgInfo> args) {
+  args.push_back({"dropout", Type::Number, "0.0",
+                  "in training: fraction of attention weights set to 0",
+                  kFraction});
+  args.push_back(kSeedArg);
+  args.push_back({"use_causal_mask", Type::Bool, "false",
+                  "no row attends to a later one; in Keras of the call"});
+  args.push_back(kTrainable);
+  return layer(std::move(args));
+}
+
+std::vector<ArgInfo> multiHeadAttentionArgs() {
+  return attendingArgs({
+      {"num_heads", Type::Integer, kRequired, "heads side by side", kSize},
+      {"key_dim", Type::Integer, kRequired, "size of a head's query and key",
+       kSize},
+      {"value_dim", Type::Integer, "null", "of its value; default: key_dim",
+       kSize},
+      {"use_bias", Type::Bool, "true", "of all projections"},
+      {"output_shape", Type::Integers, "null",
+       "last dimensions of the result; default: the query's", kSize},
+      unsupported("attention_axes", Type::Integers,
+                  "default: all but the batch and the last"),
+      unsupported("flash_attention", Type::Bool, "how it is computed"),
+      initializer("kernel_initializer", "glorot_uniform", "of all kernels"),
+      initializer("bias_initializer", "zeros", "of all biases"),
+      regularizer("kernel_regularizer", "penalty on all kernels"),
+      regularizer("bias_regularizer", "penalty on all biases"),
+      {"activity_regularizer", Type::Regularizer, "null",
+       "penalty on the result", kAny, kFixed},
+      unsupported("kernel_constraint", Type::Text, "projection of kernels"),
+      unsupported("bias_constraint", Type::Text, "projection of biases"),
+  });
+}
+
+/// Products of two layers' results.
+std::vector<EntryInfo> attentionLayers() {
+  return {
+      {"dot", "Dot", "sums of products along an axis of each of two inputs",
+       layer({{"axes", Type::Integers, kRequired,
+               "one axis of both, or one of each; 0 is the batch"},
+              {"normalize", Type::Bool, "false",
+               "cosines: each input over its length along the axis"}})},
+      {"matmul", "Matmul",
+       "matrix product of the last two axes, sample by sample", layer({})},
+      {"attention", "Attention",
+       "softmax(query key') value; inputs: query, value, and perhaps key",
+       attendingArgs({{"use_scale", Type::Bool, "false",
+                       "a trained factor of the scores"},
+                      {"score_mode", Type::Text, "dot",
+                       "dot: query key'; concat: the sum of tanh(query + key)",
+                       kAny, false, "dot|concat"}})},
+      {"additive_attention", "AdditiveAttention",
+       "softmax(sum of scale tanh(query + key)) value; inputs: query, value, "
+       "and perhaps key",
+       attendingArgs({{"use_scale", Type::Bool, "true",
+                       "a trained factor of each feature"}})},
+      {"multi_head_attention", "MultiHeadAttention",
+       "softmax(Q K' / sqrt(key_dim)) V of each head, joined; inputs: query, "
+       "value, key, or one that is all three",
+       multiHeadAttentionArgs()},
+  };
+}
+
 /// keras.ops. The classes name layers: exp, exp_1, ...
 std::vector<EntryInfo> operationLayers() {
   std::vector<EntryInfo> rows;
@@ -860,31 +927,17 @@ Table plainLayers() {
            layer({{"axis", Type::Integer, "-1",
                    "dimension to join; 0 is the batch"}})},
       },
-      {"alpha_dropout",
-       "center_crop",
-       "conv1d_transpose",
-       "depthwise_conv1d",
-       "dot",
-       "einsum_dense",
-       "gaussian_dropout",
-       "group_normalization",
-       "lambda",
-       "masking",
-       "multi_head_attention",
-       "normalization",
-       "prelu",
-       "random_crop",
-       "random_flip",
-       "random_rotation",
-       "resizing",
-       "rms_normalization",
-       "separable_conv1d",
+      {"alpha_dropout", "center_crop", "conv1d_transpose", "depthwise_conv1d",
+       "einsum_dense", "gaussian_dropout", "group_normalization", "lambda",
+       "masking", "normalization", "prelu", "random_crop", "random_flip",
+       "random_rotation", "resizing", "rms_normalization", "separable_conv1d",
        "unit_normalization"},
   };
 }
 
 Table layers() {
   Table table = plainLayers();
+  llvm::append_range(table.entries, attentionLayers());
   llvm::append_range(table.entries, imageLayers());
   llvm::append_range(table.entries, volumeLayers());
   llvm::append_range(table.entries, recurrentLayers());

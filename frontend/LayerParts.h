@@ -96,6 +96,8 @@ std::string inferSame(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
 /// Operands of one rank, sizes of 1 stretched.
 std::string inferBroadcast(LayerRecord &layer, llvm::ArrayRef<Shape> inputs);
 
+/// Products of two layers' results, and the layers that attend.
+llvm::ArrayRef<LayerRule> attentionLayerRules();
 /// Functions of keras.ops.
 llvm::ArrayRef<LayerRule> operationLayerRules();
 /// lstm, gru, ..., and what wraps them.

@@ -407,8 +407,8 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"concatenate", Arity::Many, inferConcatenate, emitConcatenate},
   };
   for (ArrayRef<LayerRule> table :
-       {ArrayRef(rules), imageLayerRules(), volumeLayerRules(),
-        operationLayerRules(), recurrentLayerRules()})
+       {ArrayRef(rules), attentionLayerRules(), imageLayerRules(),
+        volumeLayerRules(), operationLayerRules(), recurrentLayerRules()})
     for (const LayerRule &rule : table)
       if (rule.name == name)
         return &rule;

@@ -144,9 +144,11 @@ static std::string inferLayer(LayerRecord &record,
       return formatv("expected 'inputs' with at least 2 layers, got {0}",
                      inputs.size());
     const size_t wanted = rule->arity == Arity::None ? 0 : 1;
-    const bool isOpen = rule->arity == Arity::Many ||
-                        (rule->arity == Arity::Some && !inputs.empty());
-    if (!isOpen && inputs.size() != wanted)
+    if (rule->arity == Arity::Some && inputs.empty())
+      return "expected 'inputs' with at least 1 layer, got 0";
+    const bool isCounted =
+        rule->arity == Arity::None || rule->arity == Arity::One;
+    if (isCounted && inputs.size() != wanted)
       return formatv("expected {0} input{1}, got {2}", wanted,
                      wanted == 1 ? "" : "s", inputs.size());
     if (std::string wrong = rule->infer(record, inputs); !wrong.empty())
@@ -427,7 +429,12 @@ void ModelBuilder::checkLoss(const Config &loss, const LayerRecord &last) {
   const bool fromLogits = loss.flag("from_logits");
   StringRef activation =
       loss.name == "binary_crossentropy" ? "sigmoid" : "softmax";
-  const bool hasActivation = lastActivation(last) == activation;
+  // A reshape behind it that keeps the classes changes nothing.
+  const LayerRecord *end = &last;
+  if (last.config.name == "reshape" &&
+      records[last.inputs[0].layer()].shape.back() == last.shape.back())
+    end = &records[last.inputs[0].layer()];
+  const bool hasActivation = lastActivation(*end) == activation;
   if (fromLogits && hasActivation)
     reports->warning(loss.loc, formatv("{0} has from_logits: true, but layer "
                                        "'{1}' ends in {2} already",

@@ -98,8 +98,15 @@ struct LossBuilder : Formula {
   template <typename Activation> Value logits() {
     if (config.flag("from_logits"))
       return prediction;
-    auto activation = prediction.getDefiningOp<Activation>();
-    return activation ? activation.getX() : Value();
+    // A reshape behind it that keeps the classes changes nothing.
+    ArrayRef<int64_t> shape = tensorTypeOf(prediction).getShape();
+    Value end = prediction;
+    if (auto reshape = end.getDefiningOp<ReshapeOp>();
+        reshape &&
+        tensorTypeOf(reshape.getX()).getShape().back() == shape.back())
+      end = reshape.getX();
+    auto activation = end.getDefiningOp<Activation>();
+    return activation ? reshape(activation.getX(), shape) : Value();
   }
   Value clip(Value p) { return min(max(p, kEpsilon), 1 - kEpsilon); }
   int64_t classes() { return tensorTypeOf(prediction).getShape().back(); }

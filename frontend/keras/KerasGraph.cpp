@@ -43,6 +43,8 @@ struct Result {
 struct Call {
   std::vector<Result> inputs;
   std::string wrong;
+  std::vector<std::string> flags = {}; // arguments that are true
+  bool attends = false;                // the layer is a kind of attention
 };
 
 struct Node {
@@ -260,13 +262,29 @@ void GraphReader::addInput(const Json &history, Call &call) {
         "its inputs are written in an unknown way: " + describe(history);
 }
 
-/// Arguments of a call besides tensors that say something.
-static std::string kwargsOf(const Json *kwargs) {
-  if (kwargs && kwargs->is_object())
-    for (const auto &item : kwargs->items())
-      if (!item.value().is_null() && !(item.value() == false))
-        return item.key();
-  return "";
+/// Arguments of a call that say something: tensors that a layer which attends
+/// gets by name, in the order of its inputs, go to `tensors`, and what is an
+/// argument of the layer here, to `call.flags`.
+static void takeKwargs(const Json *kwargs, Call &call,
+                       std::vector<const Json *> &tensors) {
+  if (!kwargs || !kwargs->is_object())
+    return;
+  const bool attends = call.attends;
+  for (const char *name : {"query", "value", "key"})
+    if (const Json *tensor = attends ? member(*kwargs, name) : nullptr;
+        tensor && !tensor->is_null())
+      tensors.push_back(tensor);
+  for (const auto &item : kwargs->items()) {
+    const std::string &key = item.key();
+    if (item.value().is_null() || item.value() == false ||
+        (attends && (key == "query" || key == "value" || key == "key")))
+      continue;
+    if (attends && key == "use_causal_mask")
+      call.flags.push_back(key);
+    else
+      call.wrong = "it is called with '" + printable(key) +
+                   "', which is not supported yet";
+  }
 }
 
 void GraphReader::readKeras2Call(const Json &json, Call &call) {
@@ -278,32 +296,31 @@ void GraphReader::readKeras2Call(const Json &json, Call &call) {
   else
     for (const Json &tensor : json)
       tensors.push_back(&tensor);
+  std::vector<const Json *> named;
   for (const Json *tensor : tensors) {
     addInput(*tensor, call);
     if (tensor->is_array() && tensor->size() >= 4)
-      if (std::string key = kwargsOf(&(*tensor)[3]); !key.empty())
-        call.wrong = "it is called with '" + printable(key) +
-                     "', which is not supported yet";
+      takeKwargs(&(*tensor)[3], call, named);
   }
+  for (const Json *tensor : named)
+    addInput(*tensor, call);
 }
 
 void GraphReader::readKeras3Call(const Json &json, Call &call) {
   const Json *args = member(json, "args");
-  if (std::string key = kwargsOf(member(json, "kwargs")); !key.empty())
-    call.wrong = "it is called with '" + printable(key) +
-                 "', which is not supported yet";
-  if (!args || !args->is_array() || args->size() != 1) {
+  std::vector<const Json *> tensors;
+  if (!args || !args->is_array() || (args->size() != 1 && !call.attends)) {
     call.wrong =
         "it is called with more than tensors, which is not supported yet";
     return;
   }
-  const Json &only = (*args)[0];
-  std::vector<const Json *> tensors = {&only};
-  if (only.is_array()) {
-    tensors.clear();
-    for (const Json &tensor : only)
-      tensors.push_back(&tensor);
-  }
+  for (const Json &argument : *args)
+    if (argument.is_array())
+      for (const Json &tensor : argument)
+        tensors.push_back(&tensor);
+    else
+      tensors.push_back(&argument);
+  takeKwargs(member(json, "kwargs"), call, tensors);
   for (const Json *tensor : tensors) {
     const Json *history = member(member(tensor, "config"), "keras_history");
     if (textMember(tensor, "class_name") == "__keras_tensor__" && history)
@@ -322,6 +339,7 @@ void GraphReader::readCalls(Node &node) {
   }
   for (const Json &json : *calls) {
     Call call;
+    call.attends = StringRef(node.className).ends_with("Attention");
     if (json.is_object())
       readKeras3Call(json, call);
     else if (json.is_array() && !json.empty())
@@ -500,6 +518,7 @@ void GraphReader::addCall(const Node &node, const Call &call, size_t index,
   layer.className = node.className;
   layer.config = node.config;
   layer.inputs = std::move(inputs);
+  layer.flags = call.flags;
   layer.wrong = node.wrong.empty() ? call.wrong : node.wrong;
   layer.path = place.path;
   layer.path.push_back(

@@ -21,10 +21,11 @@ struct KerasStep {
 
 struct KerasLayer {
   std::string name, className;
-  const Json *config = nullptr;    // the layer's own, in the file's JSON
-  std::string key;                 // of this call
-  std::vector<std::string> inputs; // keys of inputs and calls before it
-  std::string reuses;              // the key of the first call, or ""
+  const Json *config = nullptr;        // the layer's own, in the file's JSON
+  std::string key;                     // of this call
+  std::vector<std::string> inputs;     // keys of inputs and calls before it
+  std::string reuses;                  // the key of the first call, or ""
+  std::vector<std::string> flags = {}; // arguments of the call that are true
   std::string wrong; // why this layer's place in the graph is not supported
   std::vector<KerasStep> path; // from the whole model to the layer
   std::vector<size_t> place; // in the file, where order may differ: each step's

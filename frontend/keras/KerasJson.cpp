@@ -175,7 +175,9 @@ void JsonWriter::arguments(const Config &config, Kind kind, OrderedJson &json) {
                           "': Keras has no lstm with peepholes");
       continue;
     }
-    if (isKept && info.name != "name" && info.name != "inputs")
+    // An argument of the call, see there.
+    const bool isOfCall = info.name == "use_causal_mask";
+    if (isKept && !isOfCall && info.name != "name" && info.name != "inputs")
       json[argument.name] = value(info, argument.value);
   }
 }
@@ -223,7 +225,8 @@ OrderedJson JsonWriter::layer(const LayerRecord &record) {
     refused.push_back("layer '" + record.name +
                       "' (parameter): Keras has no layer that is a tensor of "
                       "its own");
-  if (llvm::any_of(operationLayerRules(), [&](const LayerRule &rule) {
+  if (record.config.name == "matmul" ||
+      llvm::any_of(operationLayerRules(), [&](const LayerRule &rule) {
         return rule.name == record.config.name;
       }))
     refused.push_back("layer '" + record.name + "' (" + record.config.name +
@@ -263,10 +266,19 @@ OrderedJson JsonWriter::call(const ModelBuilder &model,
         {{"class_name", "__keras_tensor__"}, {"config", std::move(config)}});
   }
   OrderedJson args = OrderedJson::array();
-  args.push_back(tensors.size() == 1 ? tensors[0] : tensors);
+  if (record.config.name == "multi_head_attention") {
+    args = tensors; // query, value, key, not as a list
+    if (args.size() == 1)
+      args.push_back(tensors[0]);
+  } else {
+    args.push_back(tensors.size() == 1 ? tensors[0] : tensors);
+  }
   OrderedJson json;
   json["args"] = std::move(args);
   json["kwargs"] = OrderedJson::object();
+  if (record.config.find("use_causal_mask") &&
+      record.config.flag("use_causal_mask"))
+    json["kwargs"]["use_causal_mask"] = true;
   return json;
 }
 
@@ -274,7 +286,7 @@ bool sinter::frontend::isSequential(const ModelBuilder &model) {
   for (const auto &[index, record] : llvm::enumerate(model.layers()))
     if (index > 0 &&
         (record.inputs.size() != 1 || record.inputs[0].layer() != index - 1 ||
-         record.sharedWith))
+         record.sharedWith || record.config.name == "multi_head_attention"))
       return false;
   const std::vector<Tensor> outputs = model.outputs();
   return outputs.size() == 1 && outputs[0].layer() + 1 == model.layers().size();

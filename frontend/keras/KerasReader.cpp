@@ -296,6 +296,8 @@ void KerasReader::linkLayers() {
       names.push_back(Value(newName[input]));
     if (!names.empty())
       result.layers[i].args.push_back({"inputs", Value(std::move(names))});
+    for (const std::string &flag : graph.layers[i].flags)
+      result.layers[i].args.push_back({flag, Value(true)});
   }
   if (graph.outputs.size() > 1 || graph.outputs[0] != graph.layers.back().key)
     for (const std::string &output : graph.outputs)

@@ -21,6 +21,7 @@
 //   /layers/conv2d_1/vars/0            the second Conv2D's kernel
 //   /layers/lstm/cell/vars/1           a recurrent kernel
 //   /layers/functional/layers/dense/vars/0     of a model inside
+//   /layers/multi_head_attention/query_dense/vars/0
 #include "frontend/keras/KerasWeights.h"
 
 #include "frontend/LayerParts.h"
@@ -124,7 +125,9 @@ std::vector<Candidate> WeightFinder::candidates(const KerasLayer &layer) {
     // A layer's own, or those of what is inside of it, in Keras's order.
     for (const char *part :
          {"", "cell/", "layer/", "layer/cell/", "forward_layer/",
-          "forward_layer/cell/", "backward_layer/", "backward_layer/cell/"})
+          "forward_layer/cell/", "backward_layer/", "backward_layer/cell/",
+          "query_dense/", "_query_dense/", "key_dense/", "_key_dense/",
+          "value_dense/", "_value_dense/", "output_dense/", "_output_dense/"})
       for (size_t i = 0;; ++i) {
         std::string name = part + ("vars/" + std::to_string(i));
         auto it = content.datasets.find(group + "/" + name);
@@ -154,6 +157,14 @@ KerasPlace sinter::frontend::kerasPlaceOf(const LayerRecord &layer,
     return {layer.config.name + "_cell/" + name.str(), "cell/" + number};
   if (layer.config.name == "time_distributed")
     return {name.str(), "layer/" + number};
+  if (layer.config.name == "multi_head_attention") {
+    // "query/kernel" and "query/bias" are the variables of query_dense.
+    StringRef part = StringRef(full).drop_front(layer.name.size() + 1);
+    const std::string byName = part.str();
+    part.consume_front("attention_");
+    return {byName, part.split('/').first.str() + "_dense/vars/" +
+                        (name == "bias" ? "1" : "0")};
+  }
   if (layer.config.name != "bidirectional")
     return {name.str(), number};
   // The second half counts anew.

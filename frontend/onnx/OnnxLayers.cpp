@@ -358,8 +358,9 @@ const OnnxRule *sinter::frontend::findOnnxRule(StringRef layer) {
       {"maximum", emitMany<kMax>},      {"minimum", emitMany<kMin>},
       {"concatenate", emitConcatenate},
   };
-  for (ArrayRef<OnnxRule> table : {ArrayRef(rules), onnxImageRules(),
-                                   onnxOperationRules(), onnxRecurrentRules()})
+  for (ArrayRef<OnnxRule> table :
+       {ArrayRef(rules), onnxAttentionRules(), onnxImageRules(),
+        onnxOperationRules(), onnxRecurrentRules()})
     for (const OnnxRule &rule : table)
       if (rule.name == layer)
         return &rule;

@@ -234,7 +234,8 @@ Tensor RecurrentReader::stateOf(size_t input, int64_t direction) {
     return {};
   }
   Tensor x = n.tensor(input);
-  if (!x || *sinter::frontend::countElements(n.shapeOf(x)) != directions * units) {
+  if (!x ||
+      *sinter::frontend::countElements(n.shapeOf(x)) != directions * units) {
     n.refuse("expected first states of " +
              dimsToText({directions, kBatch, units}) + ", got " +
              dimsToText(n.dims(input)));

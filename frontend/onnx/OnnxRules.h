@@ -23,6 +23,8 @@ bool hasOnnxActivation(llvm::StringRef activation);
 
 /// Convolutions, pooling, and what else works on images and sequences.
 llvm::ArrayRef<OnnxRule> onnxImageRules();
+/// Products of two layers' results, and the layers that attend.
+llvm::ArrayRef<OnnxRule> onnxAttentionRules();
 /// Functions of keras.ops.
 llvm::ArrayRef<OnnxRule> onnxOperationRules();
 /// lstm, gru, ..., and what wraps them.

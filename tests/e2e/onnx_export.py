@@ -364,6 +364,43 @@ CASES["operations_reductions"] = operations([3, 4, 2], [
     ("argmax", "input", "axis: 2"), ("argmin", "input", "axis: -1", "keepdims: true"),
     ("slice", "x", "start_indices: [1, 0, 1]", "shape: [1, 2, 2]")])
 
+CASES["dot"] = [4, 6], """
+        - dense: {units: 6, name: a}
+        - dense: {units: 5, inputs: input, name: b}
+        - dot: {axes: [2, 2], normalize: true, inputs: [input, a], name: c}
+        - dot: {axes: 1, inputs: [c, b]}
+        - flatten: {name: d}
+        - dense: {units: 20, name: e}
+        - dot: {axes: -1, inputs: [d, e]}"""
+CASES["matmul"] = [2, 4, 6], """
+        - dense: {units: 4, name: a}
+        - matmul: {inputs: [a, input], name: b}
+        - reshape: {target_shape: [1, 6, 8]}
+        - matmul: {inputs: [b, reshape]}"""
+CASES["attention"] = [4, 6], """
+        - dense: {units: 6, name: a}
+        - attention: {inputs: [input, a], name: b}
+        - attention: {use_scale: true, use_causal_mask: true, inputs: [b, a, input]}
+        - attention: {score_mode: concat, inputs: [attention, b]}
+        - attention: {score_mode: concat, use_scale: true, dropout: 0.3,
+                      inputs: [attention_1, b]}"""
+CASES["additive_attention"] = [4, 6], """
+        - dense: {units: 6, name: a}
+        - additive_attention: {inputs: [input, a], name: b}
+        - additive_attention: {use_scale: false, use_causal_mask: true, inputs: [b, a]}"""
+CASES["multi_head_attention"] = [4, 6], """
+        - multi_head_attention: {num_heads: 2, key_dim: 3, name: a}
+        - conv1d: {filters: 5, kernel_size: 2, name: b}
+        - multi_head_attention: {num_heads: 3, key_dim: 4, value_dim: 2, dropout: 0.2,
+                                 output_shape: 7, inputs: [input, b], name: c}
+        - multi_head_attention: {num_heads: 1, key_dim: 4, use_bias: false,
+                                 use_causal_mask: true, inputs: [c, input, a]}"""
+CASES["multi_head_attention_image"] = [3, 2, 6], """
+        - conv2d: {filters: 4, kernel_size: 2, name: a}
+        - multi_head_attention: {num_heads: 2, key_dim: 3, inputs: [input, a],
+                                 output_shape: [2, 3]}
+        - flatten"""
+
 SAMPLES = ["fashion_mlp", "sign_cnn", "cifar_resnet"]
 
 
@@ -372,7 +409,7 @@ def spec_of(name):
     layers = layers.strip("\n")
     if "\n" not in layers and not layers.lstrip().startswith("-"):
         layers = "- " + layers.lstrip()
-    if not re.search("dense|conv|_normalization|embedding|parameter",
+    if not re.search("dense|conv|_normalization|embedding|parameter|attention",
                      layers):
         # A trainer has to have something to train.
         indent = re.match(" *", layers)[0]
@@ -385,8 +422,9 @@ def states(spec):
     """{name: shape} of a spec's weights."""
     text = e2e.run(e2e.tool("sinter"), "dump", spec, "--stage", "graph")
     found = re.findall(r'sinter\.state (?:parameter|frozen) @"([^"]+)" : '
-                       r"tensor<([0-9x]+)xf32>", text)
-    return {name: tuple(map(int, shape.split("x"))) for name, shape in found}
+                       r"tensor<([0-9x]*)f32>", text)
+    return {name: tuple(map(int, re.findall("[0-9]+", shape)))
+            for name, shape in found}
 
 
 def write_weights(path, spec, random):
