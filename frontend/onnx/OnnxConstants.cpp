@@ -867,6 +867,56 @@ Result foldMelWeightMatrix(const Folding &f) {
   return result;
 }
 
+/// The triangle of each matrix; 0 elsewhere.
+Result foldTrilu(const Folding &f) {
+  const size_t rank = f[0].dims.size();
+  if (rank < 2 || (f.has(1) && f[1].size() != 1))
+    return f.fail("expected matrices, and one k");
+  const bool upper = f.integer("upper", 1) != 0;
+  const double k = f.has(1) ? f[1].number(0) : 0;
+  const auto rows = static_cast<size_t>(f[0].dims[rank - 2]),
+             columns = static_cast<size_t>(f[0].dims[rank - 1]);
+  Constant result = f[0];
+  std::visit(
+      [&](auto &values) {
+        for (size_t i = 0; i < values.size(); ++i) {
+          const double above = static_cast<double>(i % columns) -
+                               static_cast<double>(i / columns % rows);
+          if (upper ? above < k : above > k)
+            values[i] = 0;
+        }
+      },
+      result.values);
+  return result;
+}
+
+/// Truth values of two operands.
+Result foldComparison(const Folding &f) {
+  for (size_t input : {0, 1})
+    if (!f[input].isFloat() && llvm::is_contained(f[input].integers(), kBatch))
+      return std::nullopt; // a size that is not known
+  std::optional<Dims> dims = broadcast(f[0].dims, f[1].dims);
+  if (!dims)
+    return f.fail("expected operands whose sizes agree");
+  const StringRef op = f.node.op;
+  Constant result;
+  result.type = ElementType::Bool;
+  result.dims = *dims;
+  std::vector<int64_t> truth;
+  const size_t count = static_cast<size_t>(*countElements(*dims));
+  for (size_t i = 0; i < count; ++i) {
+    const double x = f[0].number(broadcastIndex(i, *dims, f[0].dims)),
+                 y = f[1].number(broadcastIndex(i, *dims, f[1].dims));
+    truth.push_back(op == "Equal"            ? x == y
+                    : op == "Greater"        ? x > y
+                    : op == "GreaterOrEqual" ? x >= y
+                    : op == "Less"           ? x < y
+                                             : x <= y);
+  }
+  result.values = std::move(truth);
+  return result;
+}
+
 struct Rule {
   StringRef op;
   size_t operands; // that must be there
@@ -910,6 +960,12 @@ std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
       {"Slice", 1, foldSlice},
       {"Range", 3, foldRange},
       {"Expand", 2, foldExpand},
+      {"Trilu", 1, foldTrilu},
+      {"Equal", 2, foldComparison},
+      {"Greater", 2, foldComparison},
+      {"GreaterOrEqual", 2, foldComparison},
+      {"Less", 2, foldComparison},
+      {"LessOrEqual", 2, foldComparison},
       {"Add", 2, foldArithmetic},
       {"Sub", 2, foldArithmetic},
       {"Mul", 2, foldArithmetic},

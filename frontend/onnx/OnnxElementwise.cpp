@@ -188,6 +188,7 @@ static void readDropout(NodeReader &n) {
       return n.refuse("expected a constant ratio");
     rate = *given;
   }
+  // A rate of 0 is nothing in any mode.
   if (n.hasInput(2) && scalar(n, 2) != 0.0 && rate != 0)
     return n.refuse("expected training_mode to be a constant 'false'",
                     "export the model in inference mode; training turns "

@@ -186,6 +186,7 @@ public:
 
 private:
   ElementType typeOfResult(size_t index) const;
+  Tensor withInfinities(Constant values);
 
   Import &import;
   const Node &node;

@@ -239,6 +239,8 @@ Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
   if (!values.isFloat())
     values.values =
         std::vector<float>(values.integers().begin(), values.integers().end());
+  if (llvm::any_of(values.floats(), [](float x) { return std::isinf(x); }))
+    return withInfinities(std::move(values));
   Config config("parameter", {{"shape", toList(values.dims)}});
   if (operand.initializer.empty() || values.size() == 1)
     config.args.push_back({"trainable", false});
@@ -246,6 +248,36 @@ Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
   name.consume_back("/value");
   return layer(config, {}, {{"value", std::move(values)}},
                name.empty() ? node.name + "_constant" : name.str());
+}
+
+/// A mask of attention, as a rule. Weights are finite numbers, so what is not
+/// becomes log 0, or its negative, where a frozen tensor says so.
+Tensor NodeReader::withInfinities(Constant values) {
+  std::vector<float> finite = values.floats();
+  for (float &x : finite)
+    x = std::isinf(x) ? 0 : x;
+  auto like = [&](std::vector<float> numbers) {
+    Constant made;
+    made.dims = values.dims;
+    made.values = std::move(numbers);
+    return frozen(std::move(made));
+  };
+  Tensor result = like(finite);
+  for (float infinity : {-INFINITY, INFINITY}) {
+    std::vector<float> isThere;
+    for (float x : values.floats())
+      isThere.push_back(x == infinity);
+    if (!llvm::is_contained(isThere, 1.0f))
+      continue;
+    Constant zero;
+    zero.dims = Dims(values.dims.size(), 1);
+    zero.values = std::vector<float>{0};
+    Tensor number = layer(Config("log"), frozen(std::move(zero)));
+    if (infinity > 0)
+      number = layer(Config("negative"), number);
+    result = layer(Config("where"), {like(std::move(isThere)), number, result});
+  }
+  return result;
 }
 
 Tensor NodeReader::frozen(Constant values) {
@@ -531,10 +563,12 @@ namespace {
 class GraphReader {
 public:
   /// `batchAt` is the axis of the samples in the inputs; of no matter where
-  /// `lead` is 0.
+  /// `lead` is 0. With `oneByOne`, which goes with a lead of 0, each sample is
+  /// a batch of one in the graph.
   GraphReader(const Graph &graph, int64_t lead, int64_t batchAt,
-              Diagnostics &diagnostics)
-      : graph(graph), import(diagnostics), isRecurrent(hasRecurrentOp(graph)) {
+              Diagnostics &diagnostics, bool oneByOne = false)
+      : graph(graph), import(diagnostics), oneByOne(oneByOne),
+        isRecurrent(hasRecurrentOp(graph)) {
     import.graph = &graph;
     import.lead = lead;
     import.inputBatchAt = batchAt;
@@ -547,7 +581,7 @@ public:
   const std::vector<Offender> &offenders() const { return import.offenders; }
   OnnxNetwork take(std::unique_ptr<Diagnostics> reports) {
     OnnxNetwork network{std::move(reports), std::move(import.builder),
-                        std::move(import.weights), import.lead == 1,
+                        std::move(import.weights), import.lead == 1 || oneByOne,
                         import.inputBatchAt};
     for (const Port &port : graph.outputs)
       network.outputBatchAt.push_back(import.operands.at(port.name).batchAt);
@@ -556,6 +590,7 @@ public:
 
 private:
   bool readInput(const Port &port);
+  void makeBatches();
   void findReaders();
   void readNode(const Node &node);
   void applyRules(NodeReader &reader, const Node &node);
@@ -569,6 +604,7 @@ private:
 
   const Graph &graph;
   Import import;
+  const bool oneByOne;
   bool inputsFailed = false;
   const bool isRecurrent;       // there is an op that has samples along axis 1
   std::set<std::string> needed; // values that the output depends on
@@ -595,13 +631,17 @@ bool GraphReader::readInput(const Port &port) {
     return error(what + "expected a shape with at least one size, got " +
                  (port.dims ? "none" : "no shape"));
   Shape shape(*port.dims);
+  if (oneByOne && !shape.empty() && shape[0] == kBatch)
+    shape.erase(shape.begin());
+  else if (oneByOne)
+    return error(what + "expected a batch of any size");
   if (import.lead == 1) {
     const int64_t batch = shape[batchAt];
     shape.erase(shape.begin() + batchAt);
     if (import.operands.size() > 0 && import.fileBatch != batch)
       return error(what + "expected as many samples as in the first input");
     import.fileBatch = batch < 1 ? kBatch : batch;
-  } else if (llvm::is_contained(*port.dims, kBatch)) {
+  } else if (llvm::is_contained(shape, kBatch)) {
     return error(what + "expected a size for every axis, got " +
                  dimsToText(*port.dims));
   }
@@ -620,6 +660,22 @@ bool GraphReader::readInput(const Port &port) {
       {});
   import.operands[port.name] = operand;
   return static_cast<bool>(operand.tensor);
+}
+
+/// Each input as the graph's batch of one.
+void GraphReader::makeBatches() {
+  for (const Port &port : graph.inputs) {
+    Operand &operand = import.operands.at(port.name);
+    Shape shape = {1};
+    if (!operand.isScalar)
+      llvm::append_range(
+          shape, import.builder->layers()[operand.tensor.layer()].shape);
+    operand.isScalar = false;
+    operand.tensor = import.builder->layer(
+        Config("reshape", {{"target_shape", toList(shape)},
+                           {"name", import.freshName("batch_of_one")}}),
+        operand.tensor);
+  }
 }
 
 /// Which values the output needs, and which nodes among those read each.
@@ -947,6 +1003,23 @@ bool GraphReader::finish() {
     if (!outputs.back())
       return false;
   }
+  for (Tensor &output : outputs) {
+    if (!oneByOne)
+      break;
+    Shape shape = import.builder->layers()[output.layer()].shape;
+    if (shape[0] != 1) {
+      import.diagnostics.error(SourceLoc(), "expected outputs with the batch "
+                                            "as their first axis");
+      return false;
+    }
+    if (shape.size() > 1) {
+      shape.erase(shape.begin());
+      output = import.builder->layer(
+          Config("reshape", {{"target_shape", toList(shape)},
+                             {"name", import.freshName("sample")}}),
+          output);
+    }
+  }
   // Layers behind an output, and inputs as outputs.
   const bool isLast =
       outputs.size() == 1 &&
@@ -982,6 +1055,8 @@ bool GraphReader::read() {
       inputsFailed = true;
       return false;
     }
+  if (oneByOne)
+    makeBatches();
   for (const auto &[name, constant] : graph.initializers) {
     Operand operand;
     operand.constant = std::make_shared<Constant>(constant);
@@ -1048,11 +1123,28 @@ sinter::frontend::buildOnnx(const Graph &given, Diagnostics &diagnostics) {
                      "one sample");
     return whole.take(std::move(second));
   }
+  // Samples that move to another axis on their way, as in PyTorch's attention:
+  // what the graph makes of a batch of one.
+  auto third = reports();
+  GraphReader single(graph, 0, 0, *third, /*oneByOne=*/true);
+  if (single.read()) {
+    warnOfTypes();
+    diagnostics.warning(SourceLoc(),
+                        "samples do not stay on the first axis; each is "
+                        "computed as the graph's batch of one");
+    return single.take(std::move(third));
+  }
   // The causes: of all readings, those that are left when sizes are no matter.
   if (steps && !steps->isOther() && !steps->offenders().empty() &&
       steps->offenders().size() <= samples.offenders().size()) {
     diagnostics.absorb(*ofSteps, "");
     reportOffenders(steps->offenders(), diagnostics);
+    return std::nullopt;
+  }
+  if (!single.isOther() && !single.offenders().empty() &&
+      single.offenders().size() < samples.offenders().size()) {
+    diagnostics.absorb(*third, "");
+    reportOffenders(single.offenders(), diagnostics);
     return std::nullopt;
   }
   const bool wholeIsCloser =
