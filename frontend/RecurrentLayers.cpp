@@ -93,7 +93,7 @@ static std::string addCell(LayerRecord &layer, const Config &cell,
                         std::move(shape),
                         cell.config((argument + "_initializer").str())};
     std::string regularizer = (argument + "_regularizer").str();
-    if (!cell.isNull(regularizer))
+    if (name != "peephole" && !cell.isNull(regularizer))
       parameter.regularizer = cell.config(regularizer);
     parameter.trainable =
         cell.flag("trainable") && layer.config.flag("trainable");
