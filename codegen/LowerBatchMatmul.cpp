@@ -11,8 +11,10 @@
 //     epilogue on acc[r][c] at (l, i+r, j+c, n): scale, mask, ...
 //     store what is wanted
 //
-// R + C loads serve R C multiply-adds. Neighbouring units differ in j, then i:
-// one sample vector's matrices stay in a close cache.
+// R + C loads serve R C multiply-adds. Neighbouring units differ in n, then j,
+// then i: what one reads lies beside what the next does. (With n outside, rows
+// of one vector are far apart, share few sets of a cache, and drive each other
+// out: 80 instead of 100 GFLOP/s for 4 heads of 64 x 32, 32 samples.)
 //
 // Of one sample, lanes run along j, and a is a broadcast scalar:
 //
@@ -200,8 +202,8 @@ int64_t BatchMatmul::buildBatch() {
       unit = arith::DivUIOp::create(e.b, unit, e.index(size));
       return part;
     };
-    Value columnTile = next(columnTiles), rowTile = next(rowTiles);
     Value sample = e.mul(next(vectors), e.lanes());
+    Value columnTile = next(columnTiles), rowTile = next(rowTiles);
     Indices at = leadAt(unit);
     Value hasSamples =
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);

@@ -242,7 +242,9 @@ Tensor NodeReader::parameter(const Operand &operand, int64_t rank,
   if (llvm::any_of(values.floats(), [](float x) { return std::isinf(x); }))
     return withInfinities(std::move(values));
   Config config("parameter", {{"shape", toList(values.dims)}});
-  if (operand.initializer.empty() || values.size() == 1)
+  // Whole numbers and truth values are no weights.
+  if (operand.initializer.empty() || values.size() == 1 ||
+      !operand.constant->isFloat())
     config.args.push_back({"trainable", false});
   StringRef name = operand.initializer;
   name.consume_back("/value");
