@@ -51,7 +51,7 @@ private:
 
   /// `model: FILE`: network, weights, and what else the file has.
   void readModelFile(const YamlEntry &entry, const YamlNode &root);
-  void readScale(Config &input, const YamlNode &node);
+  void readScale(Config &input, const YamlNode &node, StringRef key);
   void checkOutputs(const YamlNode &root);
   void readClasses(const YamlEntry &entry);
   void addLayer(Config layer, bool isFirst);
@@ -207,7 +207,7 @@ void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
                                  names);
   }
   if (input)
-    readScale(spec.inputs.front(), *input);
+    readScale(spec.inputs.front(), *input, "input");
   if (inputs && !inputs->isMap())
     return error(inputs->loc, "expected 'inputs' to be {NAME: {scale: "
                               "NUMBER}}, got " +
@@ -219,7 +219,7 @@ void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
       known.push_back(config.text("name"));
     auto name = llvm::find(known, part.key);
     if (name != known.end()) {
-      readScale(spec.inputs[name - known.begin()], part.value);
+      readScale(spec.inputs[name - known.begin()], part.value, part.key);
       continue;
     }
     std::string hint = didYouMean(part.key, known);
@@ -230,11 +230,12 @@ void SpecReader::readModelFile(const YamlEntry &entry, const YamlNode &root) {
 }
 
 /// `{scale: NUMBER}`, for an input of a model file.
-void SpecReader::readScale(Config &input, const YamlNode &node) {
+void SpecReader::readScale(Config &input, const YamlNode &node, StringRef key) {
   if (!node.isMap() || node.entries.size() != 1 ||
       node.entries[0].key != "scale")
-    return error(node.loc, "expected an input to be {scale: NUMBER}: its shape "
-                           "is the file's");
+    return error(node.loc, ("expected '" + key +
+                            "' to be {scale: NUMBER}: its shape is the file's")
+                               .str());
   Config config("input", {}, node.loc);
   for (const Argument &argument : input.args)
     if (argument.name != "scale")

@@ -855,7 +855,8 @@ class Faults(unittest.TestCase):
                           "class_name": "MaxNorm", "config": {}}),
                       ("Conv2D", {"name": "first", "filters": 2,
                                   "kernel_size": [3, 3],
-                                  "data_format": "channels_first"}),
+                                  "data_format": "channels_first",
+                                  "activation": "softmax"}),
                       dense("odd", activation="sparsemax"),
                       dense("typed", dtype={"class_name": "DTypePolicy",
                                             "config": {"name": "int4"}})),
@@ -864,7 +865,8 @@ class Faults(unittest.TestCase):
             "layer 'code' (Lambda): it runs Python code",
             "layer 'mine' (MyLayer): no layer of Keras",
             "layer 'limited' (Dense): 'kernel_constraint' = MaxNorm is not",
-            "layer 'first' (Conv2D): its images have channels first",
+            "layer 'first' (Conv2D): its images have channels first and its "
+            "softmax runs over their width",
             "layer 'odd' (Dense): the activation sparsemax is not supported yet",
             "layer 'typed' (Dense): numbers of type int4 are not")
         self.assertEqual(message.count("error:"), 7, message)
@@ -924,12 +926,20 @@ class Faults(unittest.TestCase):
         self.refuse(model(("a", [call("b")]), ("b", [call("a")])),
                     "the layers form a circle through 'a'")
         self.refuse(model(("a", [call("x"), call("x")]), ("b", [call("a")])),
-                    "layer 'a' (Dense): it is called 2 times (shared)")
+                    "result of layer 'a_1' is not used")
+        self.refuse(model(("a", [call("x"), call("x")]),
+                          ("b", [[["a", 2, 0, {}]]])),
+                    "layer 'b' reads call 3 of the layer 'a', which is called "
+                    "2 times")
+        self.refuse(model(("a", [call("x")]), ("b", [[["a", 0, 1, {}]]])),
+                    "layer 'b' reads the second result of the layer 'a', "
+                    "which has one")
         self.refuse(model(("a", [call("x")]), ("b", [call("gone")])),
                     "reads the layer 'gone', which the file does not have")
         self.refuse(model(("a", [call("x")]), ("b", [call("a")]),
-                          outputs=(("a", 0, 0), ("b", 0, 0))),
-                    "expected one output, got 2")
+                          outputs=(("a", 0, 0), ("c", 0, 0))),
+                    "the model reads the layer 'c', which the file does not "
+                    "have")
         self.refuse(model(("b", [call("x")]), ("b", [call("x")])),
                     "the name 'b' is used twice")
 

@@ -207,8 +207,13 @@ TEST_CASE("several inputs and outputs, and a layer that is called again",
   Tensor tower = b.dense(x, {.units = 3, .name = "tower"});
   Tensor again = b.reuse(tower, {y}, "again");
   b.setOutputs({tower, again});
-  b.setLosses({{{"tower", {}}, "mean_squared_error", 1},
-               {{"again", {}}, "mean_absolute_error", 2}});
+  std::vector<OutputLoss> losses(2);
+  losses[0].output.name = "tower";
+  losses[0].loss = "mean_squared_error";
+  losses[1].output.name = "again";
+  losses[1].loss = "mean_absolute_error";
+  losses[1].weight = 2;
+  b.setLosses(std::move(losses));
   b.setOptimizer("sgd");
   b.addMetric("mean_squared_error", Reference{"again", {}});
   CHECK(graphOf(b) == graphOf(fromSpec));

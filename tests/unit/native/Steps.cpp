@@ -82,9 +82,11 @@ Results sinter::test::nativeStep(NativeModels &native, size_t model,
     if (!native.has(model, name) || !takes(name, batch))
       continue;
     State before = state;
-    const bool predicts = StringRef(name).starts_with("predict");
+    const ModelRecord &record = native.record(model);
     const size_t count =
-        predicts ? native.record(model).predict.inputs.size() : batch.size();
+        name == StringRef("predict")       ? record.predict.inputs.size()
+        : name == StringRef("predict_one") ? record.predictOne.inputs.size()
+                                           : batch.size();
     results[name] = native.run(model, name, inputsOf(count, batch), state,
                                batch[0].values.shape(0), pool);
     INFO("@" << name << " changed the state");

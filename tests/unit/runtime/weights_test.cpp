@@ -148,8 +148,9 @@ TEST_CASE("weights of another model are refused") {
       "tensor");
   std::string many = "{";
   for (int i = 0; i < 12; ++i)
-    many += entry("wrong" + std::to_string(i), "[1]", "[0,4]") + ",";
-  const std::string all = model.refusal(many + kernel + "," + bias + "}");
+    many += entry(("wrong" + std::to_string(i)).c_str(), "[1]", "[0,4]") + ",";
+  many += kernel + "," + bias + "}";
+  const std::string all = model.refusal(many);
   CHECK(all.starts_with("w.safetensors: 12 tensors are not those of model "
                         "'fake':\n  tensor 'wrong0': "));
   CHECK(all.find("wrong9") != std::string::npos);
