@@ -174,11 +174,16 @@ TEST_CASE("several inputs and outputs", "[builder]") {
         std::string::npos);
 
   ModelBuilder trained("m");
-  trained.add({trained.input({4}), trained.input({4}, {.name = "other"})});
+  x = trained.input({4});
+  y = trained.input({4}, {.name = "other"});
+  trained.setOutputs(
+      {trained.add({x, y}), trained.multiply({x, y}, "product")});
   trained.setLoss("mse");
   CHECK(!trained.check());
-  CHECK(reportsOf(trained) == "m: error: expected a model of one input and one "
-                              "output to train, got 2 and 1\n");
+  CHECK(reportsOf(trained) ==
+        "m: error: expected a loss for each output (loss: {add: "
+        "mean_squared_error, ...}), since the model has several: add, "
+        "product\n");
 }
 
 static const char *const twoEnds = R"(model: m
