@@ -1,16 +1,18 @@
-//===- LaneSums.cpp - the lanes of many vectors, each summed
-//---------------===//
+//===- FilterGradient.cpp - what gradients of filters share --------------===//
 
 #include "codegen/FilterGradient.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace sinter;
 
 SmallVector<Value> sinter::laneSums(KernelEmitter &e, ArrayRef<Value> vectors) {
-  int64_t lanes = e.lanes();
+  auto isGiven = [](Value vector) { return static_cast<bool>(vector); };
+  Value any = *llvm::find_if(vectors, isGiven);
+  int64_t lanes = cast<VectorType>(any.getType()).getDimSize(0);
   SmallVector<Value> level(vectors);
   for (int64_t width = 1; width < lanes; width *= 2) {
     // Halves of `width` lanes, of the first vector and of the second in turns.
@@ -38,6 +40,49 @@ SmallVector<Value> sinter::laneSums(KernelEmitter &e, ArrayRef<Value> vectors) {
     level = next;
   }
   return level;
+}
+
+void sinter::addLaneSums(KernelEmitter &e, ArrayRef<Value> acc, int64_t columns,
+                         Value memory,
+                         llvm::function_ref<Value(int64_t)> placeOf) {
+  // Four at a time, which begin at multiples of four, so that none straddles
+  // two vectors.
+  constexpr int64_t quad = 4;
+  int64_t rows = static_cast<int64_t>(acc.size()) / columns;
+  int64_t quads = (columns + quad - 1) / quad;
+  SmallVector<Value> spaced(rows * quads * quad);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t c = 0; c < columns; ++c)
+      spaced[r * quads * quad + c] = acc[r * columns + c];
+  SmallVector<Value> sums = laneSums(e, spaced);
+
+  int64_t lanes = cast<VectorType>(acc.front().getType()).getDimSize(0);
+  auto quadType = VectorType::get({quad}, e.b.getF32Type());
+  for (int64_t r = 0; r < rows; ++r) {
+    Value place = placeOf(r);
+    for (int64_t q = 0; q < quads; ++q) {
+      int64_t number = (r * quads + q) * quad;
+      Value total = sums[number / lanes];
+      int64_t lane = number % lanes;
+      int64_t count = std::min(quad, columns - q * quad);
+      if (count == quad) {
+        Value at = e.add(place, q * quad);
+        SmallVector<int64_t> taken = {lane, lane + 1, lane + 2, lane + 3};
+        Value part = vector::ShuffleOp::create(e.b, total, total, taken);
+        Value before = vector::LoadOp::create(e.b, quadType, memory, at);
+        Value after = arith::AddFOp::create(e.b, before, part);
+        vector::StoreOp::create(e.b, after, memory, at);
+        continue;
+      }
+      for (int64_t c = 0; c < count; ++c) {
+        Value at = e.add(place, q * quad + c);
+        Value part = vector::ExtractOp::create(e.b, total, lane + c);
+        Value before = memref::LoadOp::create(e.b, memory, at);
+        Value after = arith::AddFOp::create(e.b, before, part);
+        memref::StoreOp::create(e.b, after, memory, at);
+      }
+    }
+  }
 }
 
 SmallVector<WindowRun> sinter::windowRuns(const WindowAxis &axis, int64_t size,

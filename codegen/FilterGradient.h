@@ -25,6 +25,13 @@ namespace sinter {
 llvm::SmallVector<mlir::Value> laneSums(KernelEmitter &e,
                                         llvm::ArrayRef<mlir::Value> vectors);
 
+/// The sums of the lanes of `acc`, which has `columns` vectors for each of some
+/// rows, are added to `memory`, flat: a row's side by side from placeOf(row)
+/// on.
+void addLaneSums(KernelEmitter &e, llvm::ArrayRef<mlir::Value> acc,
+                 int64_t columns, mlir::Value memory,
+                 llvm::function_ref<mlir::Value(int64_t row)> placeOf);
+
 /// Windows along an axis, `size` at a time: `turns` times, from `first` on.
 struct WindowRun {
   int64_t first, size, turns;

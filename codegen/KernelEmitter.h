@@ -37,9 +37,10 @@ namespace sinter {
 /// What is fixed for the whole model.
 struct ModelLayout {
   int64_t batchBound;
-  TargetShape target;
+  TargetShape target; // with no more lanes than a batch fills
   llvm::StringMap<int64_t> stateOffsets;
   llvm::StringMap<mlir::RankedTensorType> stateTypes;
+  int64_t widest; // floats in a vector register
 
   int64_t padded() const { return paddedBatch(batchBound); }
 };

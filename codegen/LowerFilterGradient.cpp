@@ -44,8 +44,6 @@ using namespace sinter;
 namespace {
 /// Taps of a row that a tile has at most.
 constexpr int64_t kWidest = 5;
-/// Sums of four filters are added to memory at a time.
-constexpr int64_t kQuad = 4;
 
 class FilterGradientNest {
 public:
@@ -261,44 +259,12 @@ SmallVector<Value> FilterGradientNest::alongRow(const Visit &visit, Value row,
 
 /// dw += the sums of the lanes.
 void FilterGradientNest::addToMemory(const Visit &visit, ArrayRef<Value> acc) {
-  // Quads begin at multiples of four, so that none straddles two vectors.
-  int64_t quads = (visit.filters + kQuad - 1) / kQuad;
-  int64_t pixels = visit.channels * visit.taps;
-  SmallVector<Value> spaced(pixels * quads * kQuad);
-  for (int64_t p = 0; p < pixels; ++p)
-    for (int64_t f = 0; f < visit.filters; ++f)
-      spaced[p * quads * kQuad + f] = acc[p * visit.filters + f];
-  SmallVector<Value> sums = laneSums(e, spaced);
-
-  auto quadType = VectorType::get({kQuad}, e.b.getF32Type());
   Value firstFilter = sum(e.mul(visit.group, conv.filters), visit.filter);
-  for (int64_t p = 0; p < pixels; ++p) {
-    Value channel = e.add(visit.channel, p / visit.taps);
-    Value tap = e.index(visit.firstTap + p % visit.taps);
-    Value place = placeOf(visit.tapRow, tap, channel, firstFilter);
-    for (int64_t q = 0; q < quads; ++q) {
-      int64_t number = (p * quads + q) * kQuad;
-      Value total = sums[number / e.lanes()];
-      int64_t lane = number % e.lanes();
-      int64_t count = std::min(kQuad, visit.filters - q * kQuad);
-      if (count == kQuad) {
-        Value at = e.add(place, q * kQuad);
-        SmallVector<int64_t> taken = {lane, lane + 1, lane + 2, lane + 3};
-        Value part = vector::ShuffleOp::create(e.b, total, total, taken);
-        Value before = vector::LoadOp::create(e.b, quadType, dw, at);
-        Value after = arith::AddFOp::create(e.b, before, part);
-        vector::StoreOp::create(e.b, after, dw, at);
-        continue;
-      }
-      for (int64_t f = 0; f < count; ++f) {
-        Value at = e.add(place, q * kQuad + f);
-        Value part = vector::ExtractOp::create(e.b, total, lane + f);
-        Value before = memref::LoadOp::create(e.b, dw, at);
-        Value after = arith::AddFOp::create(e.b, before, part);
-        memref::StoreOp::create(e.b, after, dw, at);
-      }
-    }
-  }
+  addLaneSums(e, acc, visit.filters, dw, [&](int64_t pixel) {
+    Value channel = e.add(visit.channel, pixel / visit.taps);
+    Value tap = e.index(visit.firstTap + pixel % visit.taps);
+    return placeOf(visit.tapRow, tap, channel, firstFilter);
+  });
 }
 
 void FilterGradientNest::buildVisit(const Visit &visit) {

@@ -24,6 +24,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace sinter;
@@ -50,13 +51,14 @@ private:
   static Inside insideOf(const WindowAxis &axis);
   void buildRows(Value blockRow);
   void buildPixels(Value row, Value from, Value to);
-  void buildPoint(ValueRange at) {
+  void addRowSums(ArrayRef<Indices> points);
+  void store(ValueRange at) {
     e.storeAll(at, [](RankedTensorType) { return true; });
-    e.addRowSums(at);
   }
   void overChannels(llvm::function_ref<void(Value channel)> body) {
     e.loop(e.index(0), e.index(shape[2]), 1, [&](Value channel) {
-      e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
+      e.loop(e.index(0), e.batch, e.lanes(), [&](Value first) {
+        sample = first;
         e.setSample(sample);
         body(channel);
       });
@@ -67,6 +69,7 @@ private:
   ArrayRef<int64_t> shape;
   const Window &window;
   Inside down, across;
+  Value sample;
 };
 } // namespace
 
@@ -95,10 +98,35 @@ Inside PoolGradientNest::insideOf(const WindowAxis &axis) {
   return inside;
 }
 
+/// Of points in one row of the block: all at once, in registers first.
+void PoolGradientNest::addRowSums(ArrayRef<Indices> points) {
+  for (auto [inside, result] : llvm::zip_equal(e.kernel.getYield().getValues(),
+                                               e.kernel.getResults())) {
+    if (!isRowSum(inside.getDefiningOp()))
+      continue;
+    Value terms = inside.getDefiningOp<ReduceSumOp>().getX(), total;
+    for (const Indices &at : points) {
+      Value term = e.emit(terms, at);
+      total =
+          total ? arith::AddFOp::create(e.b, total, term).getResult() : term;
+    }
+    Indices to = {points[0][0], points[0][2], sample};
+    Value memory = e.memory(result);
+    Value before = vector::LoadOp::create(
+        e.b, cast<VectorType>(total.getType()), memory, to);
+    vector::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, total),
+                            memory, to);
+  }
+}
+
 /// One by one.
 void PoolGradientNest::buildPixels(Value row, Value from, Value to) {
   e.loop(from, to, 1, [&](Value column) {
-    overChannels([&](Value channel) { buildPoint({row, column, channel}); });
+    overChannels([&](Value channel) {
+      Indices at = {row, column, channel};
+      store(at);
+      e.addRowSums(at);
+    });
   });
 }
 
@@ -120,10 +148,15 @@ void PoolGradientNest::buildRows(Value blockRow) {
   e.loop(e.index(0), blocks, 1, [&](Value number) {
     Value block = e.add(number, across.first);
     overChannels([&](Value channel) {
-      for (int64_t i = 0; i < high; ++i)
-        for (int64_t j = 0; j < wide; ++j)
-          buildPoint({e.inBlock(blockRow, high, i), e.inBlock(block, wide, j),
-                      channel});
+      for (int64_t i = 0; i < high; ++i) {
+        SmallVector<Indices> points;
+        for (int64_t j = 0; j < wide; ++j) {
+          points.push_back({e.inBlock(blockRow, high, i),
+                            e.inBlock(block, wide, j), channel});
+          store(points.back());
+        }
+        addRowSums(points);
+      }
     });
   });
 

@@ -12,10 +12,11 @@
 //       for tiles, pixels: A' M A, epilogue, store, row sums
 //
 // V stays in the L2 cache (ir/Winograd.h says how many tiles that are). u is
-// read once a unit, from front to back: it lies in blocks of filters. That the
-// filter has to be transformed costs nothing here, see PrepareWeights.
+// read once a unit, from front to back, if it lies in blocks of filters. That
+// the filter has to be transformed costs nothing here, see PrepareWeights.
 //
-// Known weakness: channels and filters are multiples of 16.
+// Channels and filters that do not fill vectors have a last, masked one; that
+// of filters is no wider than it has to be.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +24,7 @@
 #include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -49,7 +51,16 @@ private:
   void buildResults(Value tile, Value firstFilter, int64_t vectors);
   void buildPixel(Value row, Value column, Value products, Value firstFilter,
                   int64_t vectors);
+  void overFilters(int64_t most,
+                   llvm::function_ref<void(Value first, int64_t vectors)> body);
 
+  Value load(Value memory, Value at, Value mask) {
+    if (!mask)
+      return vector::LoadOp::create(e.b, vectorType, memory, at);
+    Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(vectorType));
+    return vector::MaskedLoadOp::create(e.b, vectorType, memory, at, mask,
+                                        none);
+  }
   Value loadScratch(Value at) {
     return vector::LoadOp::create(e.b, vectorType, scratch,
                                   ValueRange{e.task, at});
@@ -81,6 +92,7 @@ private:
   const WinogradSampleTiling tiling;
   VectorType vectorType;
   Value x, u, scratch; // flat, flat, (tasks, floats)
+  int64_t block;       // u's filters that lie together
   Tile tile{1, 1};
   // The current unit.
   Value firstTileRow, unitFilter;
@@ -98,12 +110,11 @@ void SampleWinograd::transformTile(Value tile) {
   forTile(e, conv, e.add(e.mul(tileRow, 2), -down.low),
           e.add(e.mul(tileColumn, 2), -across.low),
           [&](const FourByFour &at, const FourByFour &exists) {
-            e.loop(e.index(0), e.index(conv.channels), e.lanes(), [&](Value c) {
+            auto build = [&](Value c, Value mask) {
               FourByFour pixels;
               for (int64_t k = 0; k < 4; ++k)
                 for (int64_t l = 0; l < 4; ++l) {
-                  pixels[k][l] = vector::LoadOp::create(e.b, vectorType, x,
-                                                        e.sum(at[k][l], c));
+                  pixels[k][l] = load(x, e.sum(at[k][l], c), mask);
                   if (exists[k][l])
                     pixels[k][l] = arith::SelectOp::create(
                         e.b, exists[k][l], pixels[k][l], e.vectorConstant(0));
@@ -114,7 +125,18 @@ void SampleWinograd::transformTile(Value tile) {
                 for (int64_t l = 0; l < 4; ++l)
                   storeScratch(transformed[k][l],
                                e.sum(inputAt(e.index(4 * k + l), tile), c));
-            });
+            };
+            int64_t rest = conv.channels % e.lanes();
+            int64_t whole = conv.channels - rest;
+            e.loop(e.index(0), e.index(whole), e.lanes(),
+                   [&](Value c) { build(c, {}); });
+            if (rest)
+              e.scope([&] {
+                build(e.index(whole),
+                      vector::ConstantMaskOp::create(
+                          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+                          ArrayRef{rest}));
+              });
           });
 }
 
@@ -133,10 +155,8 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
                [&](Value c, ValueRange before) {
                  SmallVector<Value> next(before), weights;
                  for (Value first : taps)
-                   weights.push_back(vector::LoadOp::create(
-                                         e.b, vectorType, u,
-                                         e.sum(first, e.mul(c, kFilterBlock)))
-                                         .getResult());
+                   weights.push_back(
+                       load(u, e.sum(first, e.mul(c, block)), e.currentMask()));
                  Value at = e.sum(from, c);
                  for (int64_t t = 0; t < tiles; ++t) {
                    Value scalar = memref::LoadOp::create(
@@ -161,12 +181,14 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
 /// All taps of `vectors` vectors of filters, for the unit's `tiles` tiles.
 void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
                                    int64_t tiles) {
-  int64_t ofTap = conv.channels * kFilterBlock; // floats of a block
+  int64_t ofTap = conv.channels * block; // floats
   SmallVector<Value> starts;
   for (int64_t v = 0; v < vectors; ++v) {
     Value filter = e.add(firstFilter, v * e.lanes());
-    starts.push_back(e.sum(e.mul(divide(filter, kFilterBlock), 16 * ofTap),
-                           remainder(filter, kFilterBlock)));
+    if (block < conv.filters)
+      filter = e.sum(e.mul(divide(filter, block), 16 * ofTap),
+                     remainder(filter, block));
+    starts.push_back(filter);
   }
   e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
     SmallVector<Value> taps;
@@ -236,6 +258,24 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
 // All of it
 //===----------------------------------------------------------------------===//
 
+/// The unit's filters, at most `most` vectors at a time.
+void SampleWinograd::overFilters(
+    int64_t most, llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = tiling.filters / e.lanes();
+  inParts(e, whole, most, [&](Value vector, int64_t vectors) {
+    body(e.sum(unitFilter, e.mul(vector, e.lanes())), vectors);
+  });
+  if (tiling.filters % e.lanes() == 0)
+    return;
+  VectorPiece last = splitInVectors(tiling.filters, e.layout.target).back();
+  e.setWidth(last.lanes, last.existing);
+  VectorType wholeType = vectorType;
+  vectorType = VectorType::get({last.lanes}, e.b.getF32Type());
+  e.scope([&] { body(e.add(unitFilter, whole * e.lanes()), 1); });
+  vectorType = wholeType;
+  e.resetWidth();
+}
+
 void SampleWinograd::clearRowSums(int64_t rows) {
   if (!e.hasRowSums())
     return;
@@ -243,9 +283,7 @@ void SampleWinograd::clearRowSums(int64_t rows) {
   Value to = arith::MinUIOp::create(e.b, e.add(from, 2 * rows),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
-    e.loop(e.index(0), e.index(tiling.filters), e.lanes(), [&](Value filter) {
-      e.clearRowSums(row, e.sum(unitFilter, filter));
-    });
+    overFilters(1, [&](Value filter, int64_t) { e.clearRowSums(row, filter); });
   });
 }
 
@@ -254,13 +292,11 @@ void SampleWinograd::buildUnit(int64_t rows) {
   clearRowSums(rows);
   e.loop(e.index(0), e.index(tiles), 1,
          [&](Value each) { transformTile(each); });
-  inParts(e, tiling.filters / e.lanes(), tile.vectors,
-          [&](Value vector, int64_t vectors) {
-            Value filter = e.sum(unitFilter, e.mul(vector, e.lanes()));
-            buildProducts(filter, vectors, tiles);
-            e.loop(e.index(0), e.index(tiles), 1,
-                   [&](Value each) { buildResults(each, filter, vectors); });
-          });
+  overFilters(tile.vectors, [&](Value filter, int64_t vectors) {
+    buildProducts(filter, vectors, tiles);
+    e.loop(e.index(0), e.index(tiles), 1,
+           [&](Value each) { buildResults(each, filter, vectors); });
+  });
 }
 
 int64_t SampleWinograd::build() {
@@ -268,12 +304,14 @@ int64_t SampleWinograd::build() {
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   x = e.memory(conv.image, /*flat=*/true);
   u = e.weights(op.getU());
+  block =
+      isInFilterBlocks(tensorTypeOf(op.getU())) ? kFilterBlock : conv.filters;
   scratch = e.memory(e.kernel.getResults().back());
   int64_t most = tiling.mostFilters / e.lanes();
   tile = chooseTile(
       e, op,
       rankTiles(tiling.rows * tiling.tilesAcross,
-                std::min(tiling.filters / e.lanes(), most),
+                std::clamp<int64_t>(tiling.filters / e.lanes(), 1, most),
                 {.steps = conv.channels, .hasEpilogue = false},
                 e.layout.target));
 

@@ -15,6 +15,9 @@
 //         for filters: the first four of M = A' M A, the four pixels
 //         for pixels, filters: epilogue, store, row sums
 //
+// Products do not care whose sample a lane is: where a vector holds more than a
+// small batch, it holds several tiles of it.
+//
 // The products are a matrix product from the L2 cache: V and M of a run stay
 // there (ir/Winograd.h says how long a run is), u streams: in blocks of filters
 // it lies in the order in which it is read. Results are written
@@ -75,6 +78,10 @@ private:
   }
   /// Of this task's scratch.
   Value loadScratch(Value at) { return loadVector(scratch, {e.task, at}); }
+  Value loadWide(Value at) {
+    return vector::LoadOp::create(e.b, wideType, scratch,
+                                  ValueRange{e.task, at});
+  }
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
@@ -93,6 +100,9 @@ private:
   Convolution conv;
   WinogradTiling tiling;
   VectorType vectorType;
+  /// Of products: floats of a vector, which may be of several tiles.
+  int64_t width;
+  VectorType wideType;
   Value x, u, scratch; // (features, lanes), flat, (tasks, floats)
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
@@ -111,6 +121,10 @@ WinogradNest::WinogradNest(KernelEmitter &e)
       tiling(tilingOf(op, e.layout.batchBound)) {
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  width = e.layout.widest;
+  while (tiling.columns() % width)
+    width /= 2;
+  wideType = VectorType::get({width}, e.b.getF32Type());
   x = e.memory(conv.image, /*flat=*/true);
   u = e.weights(op.getU());
   uType = tensorTypeOf(op.getU());
@@ -181,14 +195,15 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
   bool isFarApart = channelStep >= farApart;
   Value from = sum(e.mul(tap, tiling.inputFloats), column);
-  SmallVector<Value> acc(rows * vectors, e.vectorConstant(0));
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(wideType));
+  SmallVector<Value> acc(rows * vectors, zero);
   acc = e.loop(
       e.index(0), e.index(conv.channels), 1, acc,
       [&](Value c, ValueRange before) {
         SmallVector<Value> next(before), vs;
         Value at = sum(from, e.mul(c, tiling.columns()));
         for (int64_t v = 0; v < vectors; ++v)
-          vs.push_back(loadScratch(e.add(at, v * e.lanes())));
+          vs.push_back(loadWide(e.add(at, v * width)));
         Value weight = sum(taps, e.mul(c, channelStep));
         if (isFarApart)
           memref::PrefetchOp::create(
@@ -197,7 +212,7 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
         for (int64_t r = 0; r < rows; ++r) {
           Value scalar =
               memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
-          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+          Value spread = vector::BroadcastOp::create(e.b, wideType, scalar);
           for (int64_t v = 0; v < vectors; ++v)
             next[r * vectors + v] = vector::FMAOp::create(
                 e.b, spread, vs[v], next[r * vectors + v]);
@@ -209,7 +224,7 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < vectors; ++v)
       storeScratch(acc[r * vectors + v],
-                   e.add(to, r * tiling.columns() + v * e.lanes()));
+                   e.add(to, r * tiling.columns() + v * width));
 }
 
 /// All taps of some filters: one of u's blocks, or as many as a tile has.
@@ -240,7 +255,7 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
     inParts(e, filters, tile.rows, [&](Value part, int64_t rows) {
       Value taps = sum(firstTaps, e.mul(part, flipped ? block : 1));
       Value filter = sum(firstFilter, part);
-      int64_t step = tile.vectors * e.lanes();
+      int64_t step = tile.vectors * width;
       if (tiling.samples % step == 0)
         e.loop(e.index(0), e.mul(count, tiling.samples), step,
                [&](Value column) {
@@ -248,7 +263,7 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
                });
       else
         inParts(e, tiling.columns(), step, [&](Value column, int64_t floats) {
-          buildProduct(tap, taps, filter, rows, column, floats / e.lanes());
+          buildProduct(tap, taps, filter, rows, column, floats / width);
         });
     });
   });
@@ -371,7 +386,7 @@ int64_t WinogradNest::build() {
   TileWork work{.steps = conv.channels, .hasEpilogue = false};
   work.rowsDivide = isBlocked() ? block : 0;
   tile = chooseTile(e, op,
-                    rankTiles(unitFilters(), tiling.columns() / e.lanes(), work,
+                    rankTiles(unitFilters(), tiling.columns() / width, work,
                               e.layout.target));
   int64_t unitsOfPart = tiling.units / tiling.parts;
   int64_t sampleTiles = unitsOfPart / tiling.tilesDown;

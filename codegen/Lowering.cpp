@@ -307,7 +307,8 @@ public:
         target(target), layout{static_cast<int64_t>(model.getBatchBound()),
                                target,
                                {},
-                               {}},
+                               {},
+                               target.lanes},
         hasPrepare(model.lookupSymbol(names::prepare) != nullptr) {}
 
   FailureOr<ModelRecord> lower();

@@ -3,6 +3,8 @@
 #include "ir/Winograd.h"
 #include "ir/MatmulBlocks.h"
 
+#include "llvm/Support/MathExtras.h"
+
 #include <algorithm>
 #include <limits>
 
@@ -59,8 +61,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
 
   // Transformed tiles and products take a third of an L2 cache, but columns
   // fill a few vectors. Of such runs, the one with the least work: tiles, those
-  // that the last run has too many included, and for each run the filters'
-  // taps.
+  // that the last run has too many included and in whole vectors, and for each
+  // run the filters' taps.
   constexpr int64_t cacheFloats = 320 * 1024 / 4, fewColumns = 32;
   int64_t most = std::max(
       cacheFloats / (16 * (conv.channels + conv.filters) * tiling.samples),
@@ -69,7 +71,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   int64_t leastWork = std::numeric_limits<int64_t>::max();
   for (int64_t run = 1; run <= std::min(most, tiling.tilesAcross); ++run) {
     int64_t runs = (tiling.tilesAcross + run - 1) / run;
-    int64_t work = runs * (run * tiling.samples + 16);
+    int64_t columns = llvm::alignTo(run * tiling.samples, kLaneMultiple);
+    int64_t work = runs * (columns + 16);
     if (work <= leastWork) {
       tiling.run = run;
       tiling.runs = runs;
@@ -90,7 +93,12 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
 }
 
 bool sinter::fitsSampleWinograd(const Convolution &conv) {
-  return fillsFilterBlocks(conv.channels) && fillsFilterBlocks(conv.filters);
+  // With fewer, lanes of a last vector that nobody needs cost too much.
+  constexpr int64_t many = 2 * kFilterBlock;
+  auto isFit = [&](int64_t count) {
+    return fillsFilterBlocks(count) || count >= many;
+  };
+  return isFit(conv.channels) && isFit(conv.filters);
 }
 
 WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
@@ -131,6 +139,12 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
     tiling.parts = parts;
   }
   tiling.filters = conv.filters / tiling.parts;
+  // Filters that do not make parts: two threads share the rows.
+  if (tiling.units() == 1 && tiling.tilesDown > 1 &&
+      products > 2 * worthwhile) {
+    tiling.rows = (tiling.tilesDown + 1) / 2;
+    tiling.chunks = 2;
+  }
   // Scratch grows with tasks, and leaves the cache.
   constexpr int64_t mostTasks = 4;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,

@@ -41,7 +41,7 @@ struct WinogradTiling {
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
 
 /// For one sample, units are some rows of tiles, all across, and a part of the
-/// filters. Channels and filters are multiples of 16.
+/// filters.
 struct WinogradSampleTiling {
   int64_t tilesDown, tilesAcross;
   int64_t rows, chunks;   // of tiles at a time; how often
