@@ -890,33 +890,6 @@ Result foldTrilu(const Folding &f) {
   return result;
 }
 
-/// Truth values of two operands.
-Result foldComparison(const Folding &f) {
-  for (size_t input : {0, 1})
-    if (!f[input].isFloat() && llvm::is_contained(f[input].integers(), kBatch))
-      return std::nullopt; // a size that is not known
-  std::optional<Dims> dims = broadcast(f[0].dims, f[1].dims);
-  if (!dims)
-    return f.fail("expected operands whose sizes agree");
-  const StringRef op = f.node.op;
-  Constant result;
-  result.type = ElementType::Bool;
-  result.dims = *dims;
-  std::vector<int64_t> truth;
-  const size_t count = static_cast<size_t>(*countElements(*dims));
-  for (size_t i = 0; i < count; ++i) {
-    const double x = f[0].number(broadcastIndex(i, *dims, f[0].dims)),
-                 y = f[1].number(broadcastIndex(i, *dims, f[1].dims));
-    truth.push_back(op == "Equal"            ? x == y
-                    : op == "Greater"        ? x > y
-                    : op == "GreaterOrEqual" ? x >= y
-                    : op == "Less"           ? x < y
-                                             : x <= y);
-  }
-  result.values = std::move(truth);
-  return result;
-}
-
 struct Rule {
   StringRef op;
   size_t operands; // that must be there
@@ -961,11 +934,6 @@ std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
       {"Range", 3, foldRange},
       {"Expand", 2, foldExpand},
       {"Trilu", 1, foldTrilu},
-      {"Equal", 2, foldComparison},
-      {"Greater", 2, foldComparison},
-      {"GreaterOrEqual", 2, foldComparison},
-      {"Less", 2, foldComparison},
-      {"LessOrEqual", 2, foldComparison},
       {"Add", 2, foldArithmetic},
       {"Sub", 2, foldArithmetic},
       {"Mul", 2, foldArithmetic},
