@@ -392,9 +392,11 @@ CASES["multi_head_attention"] = [4, 6], """
         - multi_head_attention: {num_heads: 2, key_dim: 3, name: a}
         - conv1d: {filters: 5, kernel_size: 2, name: b}
         - multi_head_attention: {num_heads: 3, key_dim: 4, value_dim: 2, dropout: 0.2,
-                                 output_shape: 7, inputs: [input, b], name: c}
+                                 output_shape: 7, inputs: [input, b], name: c}"""
+CASES["multi_head_attention_causal"] = [4, 6], """
+        - dense: {units: 3, name: a}
         - multi_head_attention: {num_heads: 1, key_dim: 4, use_bias: false,
-                                 use_causal_mask: true, inputs: [c, input, a]}"""
+                                 use_causal_mask: true, inputs: [a, input, input]}"""
 CASES["multi_head_attention_image"] = [3, 2, 6], """
         - conv2d: {filters: 4, kernel_size: 2, name: a}
         - multi_head_attention: {num_heads: 2, key_dim: 3, inputs: [input, a],
