@@ -53,9 +53,9 @@ def random_weights(spec):
     graph = e2e.run(e2e.tool("sinter"), "dump", spec, "--stage", "graph")
     tensors, source = {}, random.Random(5)
     for name, shape in re.findall(
-            r'sinter\.state \w+ @"?([^" ]+)"? : tensor<([0-9x]+)xf32>',
+            r'sinter\.state \w+ @"?([^" ]+)"? : tensor<([0-9x]*)f32>',
             graph):
-        sizes = [int(size) for size in shape.split("x")]
+        sizes = [int(size) for size in re.findall("[0-9]+", shape)]
         tensors[name] = (sizes, [source.uniform(0.1, 1) for _ in range(
             e2e.product(sizes))])
     return e2e.write_safetensors(e2e.scratch("random.safetensors"), tensors)
@@ -544,6 +544,46 @@ optimizer: {adam: {learning_rate: 0.01}}
             file.writestr("config.json", json.dumps(model))
             file.write(inside, "model.weights.h5")
         check(path)
+
+    def test_layers_that_attend_come_back(self):
+        """Their inputs, one by one or as a list; weights by layer and part."""
+        spec = e2e.write("attend.yaml", """
+model: attend
+input: {shape: [6, 4], name: rows}
+layers:
+  - dense: {units: 4, name: other}
+  - multi_head_attention: {num_heads: 2, key_dim: 3, value_dim: 5, dropout: 0.1,
+                           inputs: [rows, other], name: cross}
+  - multi_head_attention: {num_heads: 1, key_dim: 2, output_shape: 3,
+                           use_bias: false, use_causal_mask: true,
+                           inputs: [cross, other, rows], name: masked}
+  - attention: {use_scale: true, score_mode: concat, use_causal_mask: true,
+                inputs: [masked, rows, masked]}
+  - additive_attention: {inputs: [attention, rows]}
+  - dot: {axes: [1, 1], normalize: true, inputs: [additive_attention, rows]}
+  - flatten
+  - dense: {units: 2}
+loss: mean_squared_error
+optimizer: sgd
+""")
+        weights = random_weights(spec)
+        for ending in ".h5", ".keras":
+            path = e2e.scratch("attend" + ending)
+            sinter("export", "--spec", spec, "--weights", weights, "-o", path)
+            name = "attend-again" + ending
+            _, values = import_model(path, name)
+            self.assertEqual(values, e2e.read_safetensors(weights))
+            graphs = [re.sub(r"bound \d+", "", e2e.run(
+                e2e.tool("sinter"), "dump", which, "--stage", "graph"))
+                for which in (spec, e2e.scratch(name + "/spec.yaml"))]
+            self.assertEqual(*graphs)
+        with zipfile.ZipFile(e2e.scratch("attend.keras")) as archive:
+            config = json.loads(archive.read("config.json"))
+        calls = {layer["name"]: layer["inbound_nodes"][0]
+                 for layer in config["config"]["layers"][1:]}
+        self.assertEqual(len(calls["cross"]["args"]), 2)
+        self.assertEqual(calls["masked"]["kwargs"], {"use_causal_mask": True})
+        self.assertEqual(len(calls["attention"]["args"][0]), 3)
 
     def test_spellings_of_keras_2(self):
         """Forms that files of TensorFlow 1.x to Keras 2.15 have."""
