@@ -87,12 +87,12 @@ static bool hasLowering(Operation *op) {
              EqualOp, SelectOp, NegOp, AbsOp, SignOp, FloorOp, ExpOp, Expm1Op,
              LogOp, Log1pOp, SqrtOp, CosOp, SinOp, TanhOp, ErfOp, CastOp,
              BroadcastOp, ReshapeOp, OneHotOp, SliceOp, PadOp, ConcatenateOp,
-             ConstantOp, IotaOp, BatchSizeOp, RandomUniformOp, RandomNormalOp, MatmulOp,
-             BatchMatmulOp, Conv2dOp, Conv2dTransposeOp, Conv2dFilterGradientOp,
-             WinogradFilterOp, WinogradFilterAdjointOp, WinogradConv2dOp,
-             WinogradFilterGradientOp, ScratchOp, MaxPool2dOp, AvgPool2dOp,
-             MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp, UpsampleOp,
-             ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
+             ConstantOp, IotaOp, BatchSizeOp, RandomUniformOp, RandomNormalOp,
+             MatmulOp, BatchMatmulOp, Conv2dOp, Conv2dTransposeOp,
+             Conv2dFilterGradientOp, WinogradFilterOp, WinogradFilterAdjointOp,
+             WinogradConv2dOp, WinogradFilterGradientOp, ScratchOp, MaxPool2dOp,
+             AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp,
+             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
              EmbeddingGradientOp, RelayoutOp, ReadOp, WriteOp, YieldOp>(op);
 }
 
