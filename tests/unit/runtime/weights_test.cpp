@@ -31,13 +31,13 @@ struct Model {
   std::string path() const { return directory.path("w.safetensors"); }
 
   int save(const std::string &state) const {
-    char message[500] = "";
+    char message[2048] = "";
     return sinter_save_weights(&table, state.data(), path().c_str(), message,
                                sizeof message);
   }
 
   Loaded load(std::string &state) const {
-    char message[500] = "";
+    char message[2048] = "";
     int status = sinter_load_weights(&table, state.data(), path().c_str(),
                                      message, sizeof message);
     std::string text = message;
@@ -226,7 +226,7 @@ TEST_CASE("every truncation of a good file is refused") {
 
 TEST_CASE("a failed save leaves the old file") {
   Model model;
-  char message[200];
+  char message[2048];
   CHECK(sinter_save_weights(&model.table, model.state(1).data(), "/dev/full",
                             message, sizeof message) == SINTER_RUN_FAILED);
   CHECK(std::string(message) ==
@@ -316,7 +316,7 @@ TEST_CASE("loaded weights are prepared, and derived states not saved") {
   DerivedModel model;
   TemporaryDirectory directory;
   const std::string path = directory.path("derived.safetensors");
-  char message[500] = "";
+  char message[2048] = "";
   DerivedState state = {21, 0, 0};
   REQUIRE(sinter_save_weights(&model.table, &state, path.c_str(), message,
                               sizeof message) == SINTER_OK);
@@ -365,7 +365,7 @@ TEST_CASE("weights in memory are the bytes of the file") {
 
   std::string loaded = model.state(2), expected = model.state(2);
   REQUIRE(model.load(expected).status == SINTER_OK);
-  char message[500] = "";
+  char message[2048] = "";
   CHECK(sinter_load_weights_memory(&model.table, loaded.data(), bytes.data(),
                                    bytes.size(), message,
                                    sizeof message) == SINTER_OK);
