@@ -300,17 +300,17 @@ static const char *const memory = R"(
   /// Weights from and to a safetensors file or its bytes. Throws
   /// std::runtime_error that says what was expected and what was found.
   void load(const std::string &path) {
-    char message[512] = "";
+    char message[4096] = "";
     check(NAME_load(state.get(), path.c_str(), message, sizeof message),
           message);
   }
   void save(const std::string &path) const {
-    char message[512] = "";
+    char message[4096] = "";
     check(NAME_save(state.get(), path.c_str(), message, sizeof message),
           message);
   }
   void load_memory(const void *bytes, std::size_t size) {
-    char message[512] = "";
+    char message[4096] = "";
     check(NAME_load_memory(state.get(), bytes, size, message,
                            sizeof message),
           message);
