@@ -4,8 +4,8 @@
 // Sinter's layers know slices, concatenation and broadcasting.
 // Idea: constant indices are runs of neighbours, and each run is a slice. What
 // is counted across several axes is counted in the flattened sample.
-// Known weakness: more than 64 runs are refused, and so are indices that are
-// computed, but for embeddings and OneHot.
+// Known weakness: more than 64 runs are refused here; OnnxOrders.cpp compares
+// such indices, and computed ones, with all places.
 #include "frontend/onnx/OnnxRuleParts.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -514,7 +514,7 @@ static void readPad(NodeReader &n) {
   // Zeros around pixels are a layer of their own.
   const int64_t space = rank - 1 - n.lead();
   bool isImage = mode == "constant" && value == 0.0 && space >= 1 &&
-                 space <= 2 && low[n.lead()] == 0 && high[n.lead()] == 0;
+                 space <= 3 && low[n.lead()] == 0 && high[n.lead()] == 0;
   for (int64_t i = 0; i < rank; ++i)
     isImage &= low[i] >= 0 && high[i] >= 0;
   if (isImage) {
@@ -523,8 +523,7 @@ static void readPad(NodeReader &n) {
       sides.push_back(toList({low[i], high[i]}));
     Value padding = space == 1 ? sides[0] : Value(sides);
     return n.result(
-        n.layer(Config(space == 1 ? "zero_padding1d" : "zero_padding2d",
-                       {{"padding", padding}}),
+        n.layer(Config(ranked("zero_padding", space), {{"padding", padding}}),
                 n.tensor(0, Order::ChannelsLast)),
         Order::ChannelsLast);
   }

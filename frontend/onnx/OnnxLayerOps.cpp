@@ -63,7 +63,7 @@ static void readSquareplus(NodeReader &n) {
 // ---- Borders and sizes ------------------------------------------------------
 
 namespace {
-/// The axes of space of images and sequences, in the file.
+/// The axes of space of sequences, images and volumes, in the file.
 struct Space {
   int64_t first, count;
   Order order; // in which a layer on them takes the operand
@@ -77,7 +77,7 @@ static std::optional<Space> spaceOf(NodeReader &n, IsWhole isWhole) {
   const int64_t rank = rankOf(n.dims(0)), space = rank - 1 - n.lead();
   const bool leads =
       n.lead() == 0 || isWhole(0); // the samples of a batch, all of them
-  if (leads && (space == 1 || space == 2)) {
+  if (leads && space >= 1 && space <= 3) {
     const Operand &x = n.input(0);
     const bool first = isWhole(n.lead()), last = isWhole(rank - 1);
     const bool isFirst = !x.isConstant() && x.order == Order::ChannelsLast;
@@ -86,7 +86,8 @@ static std::optional<Space> spaceOf(NodeReader &n, IsWhole isWhole) {
     if (last)
       return Space{n.lead(), space, Order::AsInFile};
   }
-  n.refuse("expected images or sequences whose samples and channels stay as "
+  n.refuse("expected sequences, images or volumes whose samples and channels "
+           "stay as "
            "they are, got " +
            dimsToText(n.dims(0)));
   return std::nullopt;

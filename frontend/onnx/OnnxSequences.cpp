@@ -20,6 +20,9 @@ using Elements = std::vector<Operand>;
 static constexpr size_t kMostElements = 4096;
 
 static void giveSequence(NodeReader &n, Elements elements) {
+  for (const Operand &element : elements)
+    if (element.isSequence())
+      return n.refuse("expected tensors, got a sequence of them");
   Operand operand;
   if (!elements.empty())
     operand.type = elements.front().type;
@@ -65,11 +68,17 @@ static void readInsert(NodeReader &n) {
     return;
   if (known->size() >= kMostElements)
     return n.refuse(formatv("expected at most {0} elements", kMostElements));
-  std::optional<size_t> place = placeOf(n, 2, known->size() + 1, known->size());
-  if (!place)
-    return;
+  // The end is a place, too, which is not counted from the end.
+  const double size = static_cast<double>(known->size());
+  const std::optional<double> given =
+      n.hasInput(2) ? scalar(n, 2) : std::optional(size);
+  if (!given || *given < -size || *given > size)
+    return n.refuse(
+        formatv("expected a constant place in {0} .. {1}", -size, size));
   Elements elements = *known;
-  elements.insert(elements.begin() + *place, n.input(1));
+  elements.insert(elements.begin() +
+                      static_cast<size_t>(*given < 0 ? *given + size : *given),
+                  n.input(1));
   giveSequence(n, std::move(elements));
 }
 

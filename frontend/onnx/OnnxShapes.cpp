@@ -211,7 +211,7 @@ static void readPad(NodeReader &n) {
     value = scalar(n, 2);
   if (n.text("mode", "constant") != "constant" || value != 0.0 || !pads ||
       n.hasInput(3) || static_cast<int64_t>(pads->size()) != 2 * rankOf(from) ||
-      space < 1 || space > 2)
+      space < 1 || space > 3)
     return n.refuse("expected constant zeros around the pixels of images");
   std::vector<int64_t> low(pads->end() - 2 * rankOf(from),
                            pads->begin() + rankOf(from)),

@@ -194,10 +194,10 @@ CASES = {
         cropping3d: {cropping: [[1, 0], [0, 2], [1, 1]]}"""),
     "up_sampling3d": ([4, 3, 2, 2], "up_sampling3d: {size: [1, 2, 3]}"),
     "volumes": ([6, 6, 6, 2], """
-        - conv3d: {filters: 4, kernel_size: 3, activation: relu}
+        - conv3d: {filters: 4, kernel_size: 3, activation: relu, name: a}
         - batch_normalization
         - max_pooling3d
-        - conv3d: {filters: 3, kernel_size: 1}
+        - conv3d: {filters: 3, kernel_size: 1, name: b}
         - global_average_pooling3d
         - dense: 3"""),
     "add": ([5, 5, 2], """
