@@ -46,7 +46,9 @@ def Autodiff : Sinter_Pass<"autodiff"> {
   let summary = "Append the backward pass to @train_step";
   let description = [{
     Walks the ops from the loss (the first result) back and asks each for its
-    gradient rule; gradients of a value with several readers add up. Leaves one
+    gradient rule; gradients of a value with several readers add up. Those of
+    slices that lie side by side are joined instead, and products over the batch
+    of a matrix that three or more ops read become one product. Leaves one
     `sinter.update` for each trainable parameter.
   }];
   let statistics = [Statistic<"numRules", "num-rules", "gradient rules applied">];

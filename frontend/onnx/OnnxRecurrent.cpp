@@ -5,8 +5,9 @@
 // both biases added where Keras has one. Where all steps are asked for and the
 // last one, too, that is taken out of all.
 //
-// Known weakness: the memory c after the last step (Y_c), and limits on what
-// gates see (clip), have no layer and are refused.
+// Known weakness: the memory c after the last step (Y_c), limits on what gates
+// see (clip), and activations with numbers of their own (HardSigmoid, Affine,
+// which the writer makes of hard_sigmoid and linear) are refused.
 #include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxRuleParts.h"
 

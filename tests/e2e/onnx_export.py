@@ -108,7 +108,7 @@ CASES = {
         - lstm: {units: 4, peepholes: true, activation: softsign}"""),
     "lstm_backwards": ([7, 3],
                        "lstm: {units: 5, return_sequences: true, "
-                       "go_backwards: true, recurrent_activation: hard_sigmoid}"),
+                       "go_backwards: true}"),
     "lstm_state": ([7, 3], """
         - flatten: {name: flat}
         - dense: {units: 5, activation: tanh, name: h}
@@ -119,7 +119,7 @@ CASES = {
         - gru: {units: 5, return_sequences: true, reset_after: false}
         - gru: {units: 4, go_backwards: true, activation: relu}"""),
     "simple_rnn": ([7, 3], """
-        - simple_rnn: {units: 5, return_sequences: true, activation: linear}
+        - simple_rnn: {units: 5, return_sequences: true, activation: relu}
         - simple_rnn: {units: 4, go_backwards: true}"""),
     "bidirectional": ([6, 4], """
         - bidirectional: {layer: {lstm: {units: 3, return_sequences: true}}}
