@@ -216,6 +216,8 @@ int64_t arenaOfVector(func::FuncOp function) {
 /// reading them: whole vectors, a power of two. 0 if even these are too many.
 int64_t chooseOwnSlice(func::FuncOp function, int64_t bytes) {
   constexpr int64_t leastVectors = 4;
+  if (batchBoundOf(function) <= leastVectors * kLaneMultiple)
+    return 0; // slices would be no smaller
   int64_t ofVector = arenaOfVector(function);
   if (leastVectors * ofVector > 2 * bytes)
     return 0;
