@@ -104,8 +104,9 @@ using Bytes = std::vector<char>;
 /// A state block and an arena, at multiples of 64 bytes.
 class Memory {
 public:
-  Memory(const NativeModels &models, size_t model)
-      : models(models), number(model), record(models.record(model)) {
+  Memory(const NativeModels &models, size_t model, size_t count = inputs)
+      : models(models), number(model), record(models.record(model)),
+        count(count) {
     int64_t most = 0;
     for (const FunctionRecord *function :
          {&record.predict, &record.predictOne, &record.evalStep,
@@ -129,7 +130,7 @@ public:
 
   std::vector<float> call(const char *function, int64_t batch, int seed,
                           sinter_pool *pool) {
-    std::vector<float> x = makeNumbers(inputs * batch, seed);
+    std::vector<float> x = makeNumbers(count * batch, seed);
     std::vector<float> target = makeNumbers(outputs * batch, seed + 1);
     std::vector<float> y(outputs * batch);
     const void *in[] = {x.data(), target.data()};
@@ -152,6 +153,7 @@ private:
   const NativeModels &models;
   size_t number;
   const ModelRecord &record;
+  size_t count; // numbers of an input
   Block state, arena;
 };
 
@@ -239,6 +241,42 @@ TEST_CASE("a prediction after training is that of fresh weights") {
   }
   CHECK(ofThreads[1] == ofThreads[0]);
   CHECK(ofThreads[2] == ofThreads[0]);
+}
+
+// Channels and filters that fill vectors, and that do not.
+TEST_CASE("a sample alone has the prediction that it has in a batch") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  for (const char *cpu : {"native", "x86-64-v3", "x86-64"}) {
+    INFO(cpu);
+    NativeModels native(*context, cpu);
+    std::vector<ModuleRef> modules;
+    std::vector<std::pair<int64_t, int64_t>> sizes = {
+        {32, 48}, {75, 50}, {37, 59}, {16, 45}};
+    for (auto [channels, filters] : sizes) {
+      std::string name = "alone" + std::to_string(modules.size());
+      modules.push_back(
+          plan(*context, networkOf(name, batchBound, channels, filters), true));
+      bool hasWinograd = false;
+      findFunction(*modules.back(), "predict_one").walk([&](WinogradConv2dOp) {
+        hasWinograd = true;
+      });
+      CHECK(hasWinograd);
+      native.add(*modules.back());
+    }
+    native.compile();
+    for (size_t i = 0; i < sizes.size(); ++i) {
+      INFO(sizes[i].first << " channels, " << sizes[i].second << " filters");
+      auto count = static_cast<size_t>(7 * 8 * sizes[i].first);
+      Memory memory(native, i, count);
+      memory.setKept(startOf(native.record(i), startState(*modules[i])));
+      std::vector<float> together = memory.call("predict", 9, 1, nullptr);
+      std::vector<float> alone = memory.call("predict_one", 1, 1, nullptr);
+      for (size_t k = 0; k < outputs; ++k)
+        CHECK(alone[k] == Approx(together[k]).epsilon(1e-4).margin(1e-4));
+      Pool pool(sinter_pool_create(2), sinter_pool_destroy);
+      CHECK(memory.call("predict_one", 1, 1, pool.get()) == alone);
+    }
+  }
 }
 
 // Blocks that fill units and do not, several parts, samples one by one.
