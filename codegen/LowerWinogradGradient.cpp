@@ -20,7 +20,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
 #include "ir/Winograd.h"
@@ -52,6 +51,8 @@ private:
   void buildProduct(Value tapRow, Value tap, Value firstChannel,
                     int64_t channels, Value filterInPart, Value filter,
                     int64_t filters);
+  Value sumLanes(ArrayRef<Value> vectors);
+  void addTo(Value at, Value sums);
   Rows imageRows(Value tapRow);
   Rows resultRows(Value tapRow);
 
@@ -260,9 +261,66 @@ void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
       });
   Value row =
       sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels), firstChannel);
-  addLaneSums(e, acc, filters, du, [&](int64_t c) {
-    return sum(e.mul(e.add(row, c), conv.filters), filter);
-  });
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t f = 0; f < filters;) {
+      Value at = sum(e.mul(e.add(row, c), conv.filters), e.add(filter, f));
+      ArrayRef<Value> sums = ArrayRef(acc).drop_front(c * filters + f);
+      if (f + 4 <= filters && e.lanes() >= 4) {
+        addTo(at, sumLanes(sums.take_front(4)));
+        f += 4;
+      } else {
+        addTo(at, vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
+                                              sums.front(),
+                                              arith::FastMathFlags::reassoc));
+        ++f;
+      }
+    }
+}
+
+/// The sums of the lanes of four vectors, as one vector of four.
+Value WinogradGradientNest::sumLanes(ArrayRef<Value> vectors) {
+  int64_t lanes = e.lanes();
+  auto fold = [&](Value x, Value y, ArrayRef<int64_t> left,
+                  ArrayRef<int64_t> right) -> Value {
+    return arith::AddFOp::create(e.b,
+                                 vector::ShuffleOp::create(e.b, x, y, left),
+                                 vector::ShuffleOp::create(e.b, x, y, right));
+  };
+  // In each four lanes: x0+x1 y0+y1 x2+x3 y2+y3; then the sums of all four of
+  // a, b, c, d.
+  SmallVector<int64_t> even, odd, low, high;
+  for (int64_t i = 0; i < lanes; i += 2) {
+    even.append({i, lanes + i});
+    odd.append({i + 1, lanes + i + 1});
+  }
+  for (int64_t i = 0; i < lanes; i += 4) {
+    low.append({i, i + 1, lanes + i, lanes + i + 1});
+    high.append({i + 2, i + 3, lanes + i + 2, lanes + i + 3});
+  }
+  Value ab = fold(vectors[0], vectors[1], even, odd);
+  Value cd = fold(vectors[2], vectors[3], even, odd);
+  Value sum = fold(ab, cd, low, high);
+  for (int64_t size = lanes; size > 4; size /= 2) {
+    SmallVector<int64_t> lower, upper;
+    for (int64_t i = 0; i < size / 2; ++i) {
+      lower.push_back(i);
+      upper.push_back(size / 2 + i);
+    }
+    sum = fold(sum, sum, lower, upper);
+  }
+  return sum;
+}
+
+void WinogradGradientNest::addTo(Value at, Value sums) {
+  if (auto type = dyn_cast<VectorType>(sums.getType())) {
+    Value before = vector::LoadOp::create(e.b, type, du, at);
+    vector::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
+                            at);
+    return;
+  }
+  Value before = memref::LoadOp::create(e.b, du, at);
+  memref::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
+                          at);
 }
 
 void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
