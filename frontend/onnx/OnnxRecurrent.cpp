@@ -6,14 +6,14 @@
 // last one, too, that is taken out of all.
 //
 // Known weakness: the memory c after the last step (Y_c), limits on what gates
-// see (clip), and activations with numbers of their own (HardSigmoid, Affine,
-// which the writer makes of hard_sigmoid and linear) are refused.
+// see (clip), and activations that Keras does not have are refused.
 #include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxRuleParts.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 
+#include <cmath>
 #include <numeric>
 
 using namespace sinter::frontend;
@@ -45,6 +45,8 @@ private:
   bool readStates();
   bool readLengths();
   std::optional<Config> activationCalled(const std::string &name);
+  double activationNumber(llvm::StringRef attribute, size_t &next,
+                          double otherwise);
   Tensor stateOf(size_t input, int64_t direction);
   Constant stacked(const Constant &x, int64_t direction, int64_t first,
                    bool transpose) const;
@@ -61,6 +63,7 @@ private:
   int64_t steps = 0, features = 0, units = 0, directions = 1;
   bool isReverse = false;
   std::vector<Config> activations, gateActivations; // of each direction
+  size_t nextAlpha = 0, nextBeta = 0; // of the activations' numbers
   std::vector<Tensor> states; // direction by direction: h, and c of an LSTM
 };
 
@@ -123,14 +126,48 @@ bool RecurrentReader::readSizes() {
   return true;
 }
 
+/// Activations that have a number take it in their order; there may be none.
+double RecurrentReader::activationNumber(StringRef attribute, size_t &next,
+                                         double otherwise) {
+  const std::vector<double> all = n.numbers(attribute);
+  return next < all.size() ? all[next++] : otherwise;
+}
+
 std::optional<Config>
 RecurrentReader::activationCalled(const std::string &name) {
-  static const std::pair<StringRef, const char *> known[] = {
-      {"tanh", "tanh"},         {"sigmoid", "sigmoid"},   {"relu", "relu"},
-      {"softsign", "softsign"}, {"softplus", "softplus"}, {"elu", "elu"}};
-  for (auto [onnx, keras] : known)
-    if (StringRef(name).lower() == onnx)
+  static const std::pair<StringRef, const char *> plain[] = {
+      {"tanh", "tanh"},
+      {"sigmoid", "sigmoid"},
+      {"relu", "relu"},
+      {"softsign", "softsign"},
+      {"softplus", "softplus"}};
+  const std::string lower = StringRef(name).lower();
+  for (auto [onnx, keras] : plain)
+    if (lower == onnx)
       return Config(keras);
+  auto alpha = [&](double otherwise) {
+    return activationNumber("activation_alpha", nextAlpha, otherwise);
+  };
+  auto beta = [&](double otherwise) {
+    return activationNumber("activation_beta", nextBeta, otherwise);
+  };
+  if (lower == "elu")
+    return Config("elu", {{"alpha", alpha(1)}});
+  if (lower == "leakyrelu")
+    return Config("leaky_relu", {{"negative_slope", alpha(0.01)}});
+  const bool isAffine = lower == "affine";
+  if (isAffine || lower == "hardsigmoid") {
+    const double slope = alpha(isAffine ? 1 : 0.2),
+                 offset = beta(isAffine ? 0 : 0.5);
+    // The file has single precision.
+    if (std::fabs(slope - (isAffine ? 1 : 1.0 / 6)) < 1e-6 &&
+        offset == (isAffine ? 0 : 0.5))
+      return Config(isAffine ? "linear" : "hard_sigmoid");
+    n.refuse(formatv("expected {0} to be {1} in it, got {2} x + {3}",
+                     printable(name), isAffine ? "x" : "x / 6 + 0.5", slope,
+                     offset));
+    return std::nullopt;
+  }
   n.refuse("the activation " + printable(name) + " is not supported in it");
   return std::nullopt;
 }
@@ -144,32 +181,35 @@ bool RecurrentReader::readActivations() {
         names.push_back("Sigmoid");
       names.insert(names.end(), isLstm ? 2 : 1, "Tanh");
     }
-  if (!n.numbers("activation_alpha").empty() ||
-      !n.numbers("activation_beta").empty()) {
-    n.refuse("activations with numbers of their own are not supported in it");
-    return false;
-  }
   if (names.size() != each * directions) {
     n.refuse(formatv("expected {0} activations, got {1}", each * directions,
                      names.size()));
     return false;
   }
   for (size_t at = 0; at < names.size(); at += each) {
+    std::optional<Config> outer = activationCalled(names[at]);
     std::optional<Config> inner =
-        activationCalled(names[at + (each > 1 ? 1 : 0)]);
+        each > 1 && outer ? activationCalled(names[at + 1]) : outer;
     if (!inner)
       return false;
-    if (isLstm &&
-        StringRef(names[at + 1]).lower() != StringRef(names[at + 2]).lower()) {
+    // What comes in and what goes out: Keras has one for both.
+    std::optional<Config> last =
+        isLstm ? activationCalled(names[at + 2]) : inner;
+    if (!last)
+      return false;
+    const bool agree =
+        last->name == inner->name &&
+        llvm::equal(last->args, inner->args,
+                    [](const Argument &a, const Argument &b) {
+                      return a.value.describe() == b.value.describe();
+                    });
+    if (!agree) {
       n.refuse("expected one activation of the memory as it comes in and as it "
                "goes out, got " +
                printable(names[at + 1]) + " and " + printable(names[at + 2]));
       return false;
     }
     activations.push_back(*inner);
-    std::optional<Config> outer = activationCalled(names[at]);
-    if (!outer)
-      return false;
     gateActivations.push_back(*outer);
   }
   return true;

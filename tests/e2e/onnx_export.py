@@ -118,6 +118,10 @@ CASES = {
     "gru_reset_first": ([7, 3], """
         - gru: {units: 5, return_sequences: true, reset_after: false}
         - gru: {units: 4, go_backwards: true, activation: relu}"""),
+    "cells_with_numbers": ([7, 3], """
+        - lstm: {units: 5, return_sequences: true, activation: linear,
+                 recurrent_activation: hard_sigmoid}
+        - simple_rnn: {units: 4, activation: hard_sigmoid}"""),
     "simple_rnn": ([7, 3], """
         - simple_rnn: {units: 5, return_sequences: true, activation: relu}
         - simple_rnn: {units: 4, go_backwards: true}"""),
