@@ -257,14 +257,10 @@ std::pair<std::string, std::string> onnx::whyUnsupported(StringRef op) {
        "it is written out only where its condition, the number of iterations "
        "(20000 nodes at most) or the length of what is scanned is constant",
        "export the model with the branch or the loop resolved: tracing does "
-       "so, "
-       "and so do simplifiers of ONNX graphs"},
+       "so, and so do simplifiers of ONNX graphs"},
       {{"Optional", "OptionalGetElement", "OptionalHasElement"},
        "optional values are not supported",
        "export the model with tensors in their place"},
-      {{"GRU", "LSTM", "RNN"},
-       "recurrent ops are not supported",
-       "export the model with its steps written out"},
   };
   for (const auto &kind : kinds)
     if (llvm::is_contained(kind.ops, op))
