@@ -23,6 +23,8 @@ static Value exampleOf(const ArgInfo &arg) {
   switch (arg.type) {
   case Type::Activation:
     return "relu";
+  case Type::Layer:
+    return Config("lstm", {{"units", 2}});
   case Type::Text:
   case Type::Texts:
   case Type::Name:
