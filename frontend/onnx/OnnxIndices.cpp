@@ -559,6 +559,11 @@ static void readTile(NodeReader &n) {
     if (!x)
       return;
     Shape shape = n.shapeOf(x), wide = shape;
+    if (shape.size() == 2 && shape[0] == 1 && axis == 0) { // one row
+      x = n.layer(Config("repeat_vector", {{"n", times}}),
+                  reshaped(n, x, {shape[1]}));
+      continue;
+    }
     shape[axis] *= times;
     wide.insert(wide.begin() + axis, 1);
     x = stretched(n, reshaped(n, x, wide), axis, times);

@@ -75,6 +75,8 @@ struct Import {
 
   /// A layer's name that is not used yet, from a name in the file.
   std::string freshName(llvm::StringRef wanted);
+  /// Whether a layer has that name.
+  bool isTaken(llvm::StringRef name) const;
   /// The operand's sizes in the file's order, with kBatch for the samples.
   Dims dimsOf(const Operand &operand) const;
   /// The result of the operand's layer in `order`.

@@ -42,6 +42,10 @@ std::string Import::freshName(StringRef wanted) {
   return result;
 }
 
+bool Import::isTaken(StringRef name) const {
+  return taken.count(toLayerName(name.ltrim('/')));
+}
+
 /// (C, H, W) from (H, W, C), and back.
 static Dims toFileOrder(Dims sample) {
   std::rotate(sample.begin(), sample.end() - 1, sample.end());
@@ -190,7 +194,7 @@ Tensor NodeReader::tensorOf(const Operand &operand, Order order) {
 std::string NodeReader::nameFrom(size_t weight) const {
   StringRef name = hasInput(weight) ? StringRef(input(weight).initializer) : "";
   for (const char *ending :
-       {".weight", "/kernel", "/depthwise_kernel", "/embeddings"})
+       {".weight", "/kernel", "/depthwise_kernel", "/embeddings", "/W"})
     if (name.consume_back(ending))
       return name.str();
   return "";
@@ -205,7 +209,9 @@ Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
   if (wanted.empty())
     wanted = node.name.empty() ? config.name : node.name;
   // `sinter export` names the last node of a layer LAYER/OP, its result LAYER.
-  if (!node.outputs.empty() && wanted == node.outputs.front() + "/" + node.op)
+  // Where the layer itself has that name already, the node keeps its own.
+  if (!node.outputs.empty() && wanted == node.outputs.front() + "/" + node.op &&
+      !import.isTaken(node.outputs.front()))
     wanted = node.outputs.front();
   const std::string name = import.freshName(wanted);
   config.args.push_back({"name", name});

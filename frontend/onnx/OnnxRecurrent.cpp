@@ -440,7 +440,8 @@ void RecurrentReader::read() {
     config =
         Config("bidirectional", {{"layer", std::move(config)},
                                  {"backward_layer", cellOf(1, sequences)}});
-  Tensor y = n.layer(std::move(config), inputs, std::move(weights));
+  Tensor y =
+      n.layer(std::move(config), inputs, std::move(weights), n.nameFrom(1));
   if (!y)
     return;
   if (n.isUsed(1))
