@@ -485,6 +485,7 @@ static mlir::Value emitTimeDistributed(LayerEmitter &e, ValueRange inputs) {
     shape.erase(shape.begin());
   LayerRecord wrapped;
   inferWrapped(e.layer, shape, wrapped);
+  wrapped.parameters = e.layer.parameters; // perhaps another layer's
   LayerEmitter inner{e.builder, e.loc, wrapped, e.nextStream};
   const LayerRule &rule = *findLayerRule(wrapped.config.name);
   if (atOnce)
