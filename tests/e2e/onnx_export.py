@@ -624,6 +624,8 @@ class Layers(unittest.TestCase):
                "parameter_vector",
                # gamma and beta that the layer did not have
                "batch_normalization_vectors", "layer_normalization",
+               # ONNX's first direction walks forward
+               "bidirectional", "bidirectional_last",
                # layers of their parts
                "dot", "attention", "additive_attention",
                "multi_head_attention", "multi_head_attention_causal",
