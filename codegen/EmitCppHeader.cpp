@@ -68,11 +68,18 @@ static void emitShapeCheck(StringRef name, const TensorRecord &tensor,
 // Steps
 //===----------------------------------------------------------------------===//
 
+/// What the fields of a step's results are called: no two alike.
+static std::vector<std::string> resultNames(const FunctionRecord &step) {
+  FunctionRecord results;
+  results.outputs = step.outputs;
+  return argumentNames(results);
+}
+
 /// Loss and metrics by name.
 static void emitResults(const FunctionRecord &step, raw_ostream &out) {
   out << "  /// Means over a batch.\n  struct Results {\n";
-  for (const TensorRecord &output : step.outputs)
-    out << "    float " << identifier(output.name) << ";\n";
+  for (const std::string &name : resultNames(step))
+    out << "    float " << name << ";\n";
   out << "  };\n\n";
 }
 
@@ -95,8 +102,8 @@ static void emitStep(const ModelRecord &model, const Step &step,
       << model.name << '_' << step.suffix << "(state.get(), arena.get(), batch";
   for (auto [name, input] : inputs)
     out << ", " << name;
-  for (const TensorRecord &output : record.outputs)
-    out << ", &results." << identifier(output.name);
+  for (const std::string &name : resultNames(record))
+    out << ", &results." << name;
   out << ", pool);\n    return results;\n  }\n";
 
   out << "#ifdef SINTER_XTENSOR\n  Results " << step.suffix << '(';

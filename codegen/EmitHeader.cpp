@@ -120,15 +120,23 @@ static void emitStep(const ModelRecord &model, const Step &step,
   out << ",\n    struct sinter_pool *pool);\n";
 }
 
+/// No two alike in capital letters either: they become macros. The C++ header
+/// has NAME and NAME_data of each.
 std::vector<WeightPlace> weightPlaces(const ModelRecord &model) {
   std::vector<WeightPlace> places;
   llvm::StringSet<> taken;
   for (const StateRecord &state : model.states) {
     if (state.role != SINTER_PARAMETER && state.role != SINTER_FROZEN)
       continue;
-    std::string base = identifier(state.name), name = base;
-    for (int copy = 2; !taken.insert(name).second; ++copy)
+    const std::string base = identifier(state.name);
+    std::string name = base, macro = StringRef(name).upper();
+    for (int copy = 2; taken.contains(macro) || taken.contains(macro + "_DATA");
+         ++copy) {
       name = base + "_" + std::to_string(copy);
+      macro = StringRef(name).upper();
+    }
+    taken.insert(macro);
+    taken.insert(macro + "_DATA");
     places.push_back({name, &state});
   }
   return places;
@@ -143,7 +151,8 @@ static void emitWeights(const ModelRecord &model, StringRef macro,
       << "weights. */\n";
   for (const WeightPlace &place : weightPlaces(model))
     out << "#define " << macro << '_' << StringRef(place.name).upper()
-        << "_OFFSET " << place.state->offset << " /* "
+        << "_OFFSET " << place.state->offset << " /* " << place.state->name
+        << ": "
         << describe({place.state->name, place.state->dtype, place.state->shape})
         << " */\n";
 }

@@ -22,7 +22,9 @@ void emitHeader(const ModelRecord &record, bool hasRuntime,
 void emitCppHeader(const ModelRecord &record, bool hasRuntime,
                    llvm::raw_ostream &out);
 
-/// A weight and its name as a C identifier, such as "hidden_kernel".
+/// A weight and its name as a C identifier, such as "hidden_kernel". Names that
+/// are alike but for case or for what is no letter or digit get _2, _3, ... in
+/// the order of the weights.
 struct WeightPlace {
   std::string name;
   const StateRecord *state;

@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import unittest
 
+import e2e
 from e2e import BIN, ROOT, run, sample, scratch, tool, write
 
 FORECAST = sample("embed_c/model.yaml")
@@ -179,6 +180,57 @@ int main() {
         run(scratch("only-predicts"), "train", status=1)
         run(tool("sinter"), "compile", full, "-o", scratch("no"),
             "--runtime", "none", status=2)
+
+
+class Names(unittest.TestCase):
+    """Names that a spec tells apart, and C does not."""
+
+    def test_weights_and_results_stay_apart(self):
+        library = compile_library(write("n6.yaml", """
+model: n6
+inputs: {in: {shape: [3]}}
+layers:
+  - dense: {units: 2, name: ab, inputs: in}
+  - dense: {units: 2, name: Ab, inputs: ab}
+  - dense: {units: 2, name: ab_kernel, inputs: Ab}
+  - dense: {units: 2, name: x.y, inputs: ab_kernel}
+  - dense: {units: 2, name: x_y, inputs: x.y}
+outputs: [x.y, x_y]
+loss: {x.y: mean_squared_error, x_y: mean_squared_error}
+optimizer: sgd
+train: {batch_size: 4}
+"""), "n6")
+        with open(os.path.join(os.path.dirname(library), "n6.h")) as file:
+            rows = re.findall(r"#define (N6_\w+)_OFFSET (\d+) /\* (\S+):",
+                              file.read())
+        self.assertEqual(len(rows), 10, rows)
+        for column in zip(*rows):
+            self.assertEqual(len(set(column)), 10, rows)
+        macros = {weight: macro for macro, _, weight in rows}
+        self.assertEqual(macros["ab/kernel"], "N6_AB_KERNEL")
+        self.assertEqual(macros["Ab/kernel"], "N6_AB_KERNEL_2")
+        # Each number arrives in the weight that the comment names.
+        source = write("n6.cpp", """
+#include "n6.hpp"
+int main(int, char **arguments) {
+  n6::Model model(1);
+  unsigned char *state = static_cast<unsigned char *>(model.data());
+  float number = 0;
+%s
+  const float in[3] = {1, 2, 3}, targets[2] = {};
+  n6::Model::Results results = model.evaluate_step(in, targets, targets, 1);
+  model.save(arguments[1]);
+  return !(results.loss >= results.x_y_loss &&
+           results.loss >= results.x_y_loss_2);
+}
+""" % "\n".join(f"  std::memcpy(state + {macro}_OFFSET, &++number, 4);"
+                for macro, _, _ in rows))
+        weights = scratch("n6.safetensors")
+        run(build(source, library, *include(library), "-std=c++17", "-lm",
+                  "-pthread", compiler="g++"), weights)
+        saved = e2e.read_safetensors(weights)
+        self.assertEqual([saved[weight][1][0] for _, _, weight in rows],
+                         list(range(1, 11)))
 
 
 class Derived(unittest.TestCase):
