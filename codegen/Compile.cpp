@@ -109,7 +109,7 @@ static LogicalResult writeHeader(Location loc, const ModelRecord &record,
     SmallString<128> file(llvm::sys::path::parent_path(options.output));
     llvm::sys::path::append(file, record.name + suffix);
     return writeFile(loc, file, [&](llvm::raw_pwrite_stream &out) {
-      emit(record, !options.freestanding, out);
+      emit(record, !options.freestanding, options.inputScales, out);
     });
   };
   if (failed(write(".h", emitHeader)))

@@ -18,6 +18,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace sinter {
 
@@ -40,10 +41,13 @@ std::string defaultOutput(EmitKind kind, llvm::StringRef model);
 
 struct CompileOptions {
   EmitKind emit = EmitKind::Executable;
-  std::string output;        // a path; "-" is stdout for text
-  std::string targetCpu;     // empty or "native": this machine's
-  std::string targetTriple;  // empty: this machine's
-  std::string recipe;        // for executables; see runtime/trainer/recipe.h
+  std::string output;       // a path; "-" is stdout for text
+  std::string targetCpu;    // empty or "native": this machine's
+  std::string targetTriple; // empty: this machine's
+  std::string recipe;       // for executables; see runtime/trainer/recipe.h
+  /// What each input's numbers are multiplied by before they come to the model,
+  /// which does not do it itself; for the headers. Inputs without one have 1.
+  std::vector<double> inputScales;
   bool freestanding = false; // no runtime, no libc: a library or an object
   bool debugInfo = false;    // lines of the spec also in libraries
   /// A shared library shows its whole table and the runtime, to be measured.

@@ -68,6 +68,15 @@ static void emitShapeCheck(StringRef name, const TensorRecord &tensor,
 // Steps
 //===----------------------------------------------------------------------===//
 
+/// What the caller must do to inputs before a step.
+static void emitScales(const FunctionRecord &step, ArrayRef<double> scales,
+                       raw_ostream &out) {
+  const std::vector<std::string> names = argumentNames(step);
+  for (size_t i = 0; i < step.inputs.size(); ++i)
+    if (const std::string note = scaleNote(scales, i); !note.empty())
+      out << "  /// " << names[i] << note << ".\n";
+}
+
 /// What the fields of a step's results are called: no two alike.
 static std::vector<std::string> resultNames(const FunctionRecord &step) {
   FunctionRecord results;
@@ -84,7 +93,7 @@ static void emitResults(const FunctionRecord &step, raw_ostream &out) {
 }
 
 static void emitStep(const ModelRecord &model, const Step &step,
-                     raw_ostream &out) {
+                     ArrayRef<double> scales, raw_ostream &out) {
   const FunctionRecord &record = *step.record;
   const std::vector<std::string> names = argumentNames(record);
   const auto inputs =
@@ -93,8 +102,9 @@ static void emitStep(const ModelRecord &model, const Step &step,
   out << (step.changesState
               ? "  /// One step of training; the loss is the one before it."
               : "  /// Loss and metrics; the weights stay as they are.")
-      << " batch: 1 to batch_bound\n  /// samples.\n  Results " << step.suffix
-      << '(';
+      << " batch: 1 to batch_bound\n  /// samples.\n";
+  emitScales(record, scales, out);
+  out << "  Results " << step.suffix << '(';
   for (auto [name, input] : inputs)
     out << "const " << elementType(input) << " *" << name << ", ";
   out << "std::int64_t batch) {\n    check_batch(batch);\n    Results "
@@ -180,7 +190,8 @@ static void emitXtensorPredict(const FunctionRecord &record,
   out << ";\n  }\n#endif\n\n";
 }
 
-static void emitPredict(const ModelRecord &model, raw_ostream &out) {
+static void emitPredict(const ModelRecord &model, ArrayRef<double> scales,
+                        raw_ostream &out) {
   const FunctionRecord &record = model.predict;
   const std::vector<std::string> names = argumentNames(record);
   const size_t count = record.inputs.size();
@@ -188,8 +199,9 @@ static void emitPredict(const ModelRecord &model, raw_ostream &out) {
       llvm::zip(ArrayRef(names).take_front(count), ArrayRef(record.inputs));
   const auto outputs =
       llvm::zip(ArrayRef(names).drop_front(count), ArrayRef(record.outputs));
-  out << "  /// What the model makes of any number of samples.\n"
-      << "  void predict(";
+  out << "  /// What the model makes of any number of samples.\n";
+  emitScales(record, scales, out);
+  out << "  void predict(";
   for (auto [name, input] : inputs)
     out << "const " << elementType(input) << " *" << name << ", ";
   out << "std::int64_t batch";
@@ -385,7 +397,7 @@ static std::string fill(StringRef text, StringRef name, StringRef macro) {
 }
 
 void emitCppHeader(const ModelRecord &model, bool hasRuntime,
-                   raw_ostream &out) {
+                   ArrayRef<double> scales, raw_ostream &out) {
   assert(hasRuntime && "exceptions and memory need one");
   (void)hasRuntime;
   std::string macro = StringRef(model.name).upper();
@@ -400,12 +412,12 @@ void emitCppHeader(const ModelRecord &model, bool hasRuntime,
       << "#include \"" << model.name << ".h\"\n"
       << opening << "namespace " << model.name << " {\n"
       << pool << "class Model {\npublic:" << fill(memory, model.name, macro);
-  emitPredict(model, out);
+  emitPredict(model, scales, out);
   if (!model.evalStep.symbol.empty())
     emitResults(model.evalStep, out);
   for (const Step &step : stepsOf(model))
     if (llvm::all_of(step.record->outputs, isScalar))
-      emitStep(model, step, out);
+      emitStep(model, step, scales, out);
   emitWeights(model, macro, out);
   out << ending << "\n} // namespace " << model.name << "\n#endif\n";
 }

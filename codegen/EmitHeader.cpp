@@ -14,6 +14,9 @@
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Format.h"
+
+#include <cmath>
 
 using llvm::ArrayRef;
 using llvm::raw_ostream;
@@ -38,6 +41,21 @@ static std::string describe(const TensorRecord &tensor) {
   if (tensor.shape.empty())
     out << "[1]";
   return text;
+}
+
+std::string scaleNote(ArrayRef<double> scales, size_t place) {
+  if (place >= scales.size() || scales[place] == 1)
+    return "";
+  std::string number;
+  llvm::raw_string_ostream out(number);
+  // People write 1/255, which no decimal fraction says.
+  const double scale = scales[place], divisor = std::round(1 / scale);
+  if (std::abs(divisor) > 1 && std::abs(divisor) < 1e6 &&
+      1 / divisor == scale && std::fmod(1000 * scale, 1) != 0)
+    out << "1/" << static_cast<int64_t>(divisor);
+  else
+    out << llvm::format("%.9g", scale);
+  return ", already multiplied by " + number + ", the spec's scale";
 }
 
 /// Tensor names are words with underscores; others must become such.
@@ -98,13 +116,13 @@ static StringRef summaryOf(const ModelRecord &model, const Step &step) {
 }
 
 static void emitStep(const ModelRecord &model, const Step &step,
-                     raw_ostream &out) {
+                     ArrayRef<double> scales, raw_ostream &out) {
   const std::vector<std::string> names = argumentNames(*step.record);
   const size_t inputs = step.record->inputs.size();
   out << "\n/* " << summaryOf(model, step) << "\n";
-  for (auto [name, tensor] :
-       llvm::zip(ArrayRef(names), ArrayRef(step.record->inputs)))
-    out << " *   " << name << ": " << describe(tensor) << "\n";
+  for (auto [place, tensor] : llvm::enumerate(step.record->inputs))
+    out << " *   " << names[place] << ": " << describe(tensor)
+        << scaleNote(scales, place) << "\n";
   for (auto [name, tensor] : llvm::zip(ArrayRef(names).drop_front(inputs),
                                        ArrayRef(step.record->outputs)))
     out << " *   " << name << ": " << describe(tensor) << ", written\n";
@@ -202,7 +220,8 @@ void sinter_flush_denormals(void);
 )";
 }
 
-void emitHeader(const ModelRecord &model, bool hasRuntime, raw_ostream &out) {
+void emitHeader(const ModelRecord &model, bool hasRuntime,
+                ArrayRef<double> scales, raw_ostream &out) {
   const std::string &name = model.name;
   std::string macro = StringRef(name).upper();
   out << "/* " << name << ".h - the compiled model " << name << ".\n"
@@ -275,7 +294,7 @@ extern "C" {
   out << "void " << name
       << "_prepare(void *state, void *arena, struct sinter_pool *pool);\n";
   for (const Step &step : stepsOf(model))
-    emitStep(model, step, out);
+    emitStep(model, step, scales, out);
   out << "\n#ifdef __cplusplus\n}\n#endif\n#endif\n";
 }
 

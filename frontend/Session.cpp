@@ -213,6 +213,8 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
   compile.targetCpu = commandLine.targetCpu;
   compile.targetTriple = commandLine.target;
   compile.recipe = recipe();
+  for (const Config &input : spec->spec().inputs)
+    compile.inputScales.push_back(input.number("scale"));
   compile.freestanding = commandLine.runtime == "none";
   compile.debugInfo = commandLine.debugInfo;
   // First on its own: a processor that does not exist is a usage error.

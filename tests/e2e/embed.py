@@ -233,6 +233,48 @@ int main(int, char **arguments) {
                          list(range(1, 11)))
 
 
+class Scales(unittest.TestCase):
+    """A library leaves an input's scale to its caller, and says so."""
+
+    def test_headers(self):
+        library = compile_library(write("scales.yaml", """
+model: scales
+inputs:
+  pixels: {shape: [3], scale: 1/255}
+  halves: {shape: [3], scale: 0.5}
+  plain: {shape: [3]}
+layers:
+  - add: {inputs: [pixels, halves, plain], name: sum}
+  - dense: {units: 1, kernel_initializer: ones, use_bias: false, name: out}
+loss: mean_squared_error
+optimizer: sgd
+train: {batch_size: 4}
+"""), "scales")
+        for suffix, line, steps in [(".h", " *   {}: float[batch][3]{}\n", 3),
+                                    (".hpp", "  /// {}{}.\n", 3)]:
+            with open(os.path.join(os.path.dirname(library),
+                                   "scales" + suffix)) as file:
+                header = file.read()
+            for name, number in [("pixels", "1/255"), ("halves", "0.5")]:
+                self.assertEqual(header.count(line.format(
+                    name, f", already multiplied by {number}, the spec's "
+                    "scale")), steps, header)
+            self.assertEqual(header.count("multiplied by"), 2 * steps)
+        source = write("scales.cpp", """
+#include "scales.hpp"
+int main() {
+  scales::Model model;
+  const float pixels[3] = {1, 2, 3}, halves[3] = {10, 20, 30},
+              plain[3] = {100, 200, 300};
+  float out = 0;
+  model.predict(pixels, halves, plain, 1, &out);
+  return out != 666;
+}
+""")
+        run(build(source, library, *include(library), "-std=c++17", "-lm",
+                  "-pthread", compiler="g++"))
+
+
 class Derived(unittest.TestCase):
     """Folded weights never outlive the weights that they were made of."""
 
