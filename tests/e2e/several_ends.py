@@ -239,7 +239,8 @@ class Libraries(Case):
         folder = os.path.dirname(path)
         with open(os.path.join(folder, "pair.h")) as file:
             header = file.read()
-        self.assertIn(" *   int_2: float[batch][6]\n"
+        self.assertIn(" *   int_2: float[batch][6], already multiplied by 0.5, "
+                      "the spec's scale\n"
                       " *   state_2: float[batch][6]\n"
                       " *   kind: float[batch][3], written\n"
                       " *   size: float[batch][2], written\n", header)
