@@ -71,7 +71,9 @@ int sinter::frontend::exportCommand(const Options &options) {
     weights = std::move(*read);
   } else if (file.model().weights()) {
     weights = *file.model().weights();
-  } else {
+  } else if (llvm::any_of(file.model().layers(), [](const LayerRecord &layer) {
+               return !layer.parameters.empty();
+             })) {
     file.diagnostics().error(
         {}, "expected --weights FILE: the spec has no weights of its own");
     return kWrongInput;

@@ -42,12 +42,17 @@ static Error runCommand(const sinter_model &model, const Options &options) {
   return {};
 }
 
-/// Whether the compiler was given weights, which it gives all or none.
+/// Whether the compiler was given weights, which it gives all or none; or the
+/// model has none that a file could hold.
 static bool hasWeights(const sinter_model &model) {
-  for (int64_t i = 0; i < model.num_states; ++i)
-    if (model.states[i].init == SINTER_INIT_DATA)
+  bool isWithout = true;
+  for (int64_t i = 0; i < model.num_states; ++i) {
+    const sinter_state_info &state = model.states[i];
+    if (state.init == SINTER_INIT_DATA)
       return true;
-  return false;
+    isWithout &= state.role != SINTER_PARAMETER && state.role != SINTER_FROZEN;
+  }
+  return isWithout;
 }
 
 static Error parseAndRun(const sinter_model &model, int argc,

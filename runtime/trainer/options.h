@@ -22,8 +22,8 @@ struct Options {
   std::string init, save, history, report; // train
   std::string checkpointDirectory;         // train
   std::string weights;                     // evaluate, predict
-  /// The compiled model brings weights: evaluate and predict need no file. Set
-  /// before parsing.
+  /// The compiled model brings weights or has no parameters: evaluate and
+  /// predict need no file. Set before parsing.
   bool modelHasWeights = false;
   std::vector<std::string> inputs; // predict: FILE or NAME=FILE
   std::string output;              // predict

@@ -109,5 +109,34 @@ class Predict(unittest.TestCase):
         self.assertLessEqual(libraries, allowed)
 
 
+class NoParameters(unittest.TestCase):
+    """Of a model without parameters no file of weights can exist."""
+
+    def setUp(self):
+        self.trainer = e2e.Trainer("""
+model: still
+input: {shape: [2, 2, 2, 1]}
+layers: [average_pooling3d]
+""")
+
+    def test_predict(self):
+        inputs = e2e.write_npy(e2e.scratch("cubes.npy"), (2, 2, 2, 2, 1),
+                               range(16))
+        output = e2e.scratch("means.npy")
+        e2e.run(self.trainer.path, "predict", "--input", inputs, "--output",
+                output)
+        self.assertEqual(e2e.read_npy(output), ((2, 1, 1, 1, 1), (3.5, 11.5)))
+
+    def test_export(self):
+        for name in "still.onnx", "still.keras", "still.h5":
+            path = e2e.scratch(name)
+            e2e.run(e2e.tool("sinter"), "export", "--spec", self.trainer.spec,
+                    "-o", path)
+            program = e2e.scratch("again")
+            e2e.run(e2e.tool("sinter"), "compile", path, "-o", program)
+            self.assertIn("usage: again predict --input FILE --output FILE "
+                          "[flags]", e2e.run(program, "predict", "--help"))
+
+
 if __name__ == "__main__":
     e2e.main()
