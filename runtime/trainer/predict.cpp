@@ -10,6 +10,7 @@
 #include "runtime/trainer/npz_writer.h"
 #include "runtime/trainer/output.h"
 #include "runtime/trainer/pass.h"
+#include "runtime/trainer/zip_directory.h"
 
 #include <algorithm>
 
@@ -42,6 +43,9 @@ static Error chooseForm(const sinter_model &model, const Options &options,
     return wrongUsage("--output: expected a file name that ends in .npy, .npz "
                       "or .csv, got '%s'",
                       path.c_str());
+  if (options.argmax && model.predict.num_outputs > 1)
+    return wrongUsage("--argmax: expected a model of one output, got %s",
+                      outputNames(model).c_str());
   if (model.predict.num_outputs > 1 && form != OutputForm::Npz)
     return wrongUsage("--output: expected a file name that ends in .npz, since "
                       "the model has several outputs (%s), got '%s'",
@@ -69,12 +73,9 @@ static void writeCsv(Output &output, const float *values, int64_t rows,
   output.write(text);
 }
 
-/// Where the last dimension of a record is largest.
+/// Whether the only output is one of classes.
 static Error checkArgmax(const sinter_model &model) {
   const sinter_tensor_info &info = model.predict.outputs[0];
-  if (model.predict.num_outputs > 1)
-    return wrongInput("--argmax: expected a model of one output, got %s",
-                      outputNames(model).c_str());
   if (info.rank == 2 && info.shape[1] >= 2)
     return {};
   return wrongInput(
@@ -98,9 +99,46 @@ static void writeClasses(Output &output, OutputForm form, const ClassMap &map,
   output.write(text);
 }
 
+/// An archive of more than the inputs is a mistake: perhaps a misspelled name,
+/// perhaps another model's data. Archives of one array are loadInputs'.
+static Error checkMembers(const sinter_function_info &predict,
+                          const std::vector<std::string> &paths) {
+  const std::string ending = ".npz";
+  if (paths.size() != 1 || paths[0].size() < ending.size() ||
+      paths[0].compare(paths[0].size() - ending.size(), ending.size(),
+                       ending) != 0)
+    return {};
+  std::string path = paths[0], expected;
+  std::vector<std::string> members;
+  for (int64_t i = 0; i < predict.num_inputs; ++i) {
+    const std::string name = predict.inputs[i].name;
+    if (predict.num_inputs > 1 &&
+        path.compare(0, name.size() + 1, name + "=") == 0)
+      return {}; // NAME=FILE, and a file is missing
+    expected += (i ? ", " : "") + name;
+  }
+  if (Error error = listZipMembers(path, members))
+    return error;
+  if (members.size() <= 1)
+    return {};
+  for (const std::string &member : members) {
+    bool isInput = false;
+    for (int64_t i = 0; i < predict.num_inputs; ++i)
+      isInput |= member == std::string(predict.inputs[i].name) + ".npy";
+    if (!isInput)
+      return wrongInput("%s: expected no arrays but the model's inputs (%s), "
+                        "got '%s'",
+                        path.c_str(), expected.c_str(),
+                        member.substr(0, member.rfind(".npy")).c_str());
+  }
+  return {};
+}
+
 static Error readInputs(const sinter_model &model, const Options &options,
                         const ModelShape &shape, Dataset &dataset) {
   const sinter_function_info &predict = model.predict;
+  if (Error error = checkMembers(predict, options.inputs))
+    return error;
   if (predict.num_inputs > 1)
     return loadInputs(options.inputs, shape, dataset);
   if (options.inputs.size() > 1)

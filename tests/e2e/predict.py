@@ -8,6 +8,7 @@ those predictions.
 import math
 import os
 import unittest
+import zipfile
 
 import e2e
 
@@ -71,6 +72,26 @@ class Predict(unittest.TestCase):
         for i, want in enumerate(self.want):
             for a, b in zip(got[10 * i:10 * i + 10], want):
                 self.assertLess(abs(a - b), 2e-6 + 1e-5 * b, f"sample {i}")
+
+    def test_archive(self):
+        other = e2e.write_npy(e2e.scratch("other.npy"), (2,), [1, 2])
+        archive, output = e2e.scratch("in.npz"), e2e.scratch("archived.npy")
+
+        def predict(**members):
+            with zipfile.ZipFile(archive, "w") as file:
+                for name, path in members.items():
+                    file.write(path, name + ".npy")
+            e2e.run(self.trainer.path, "predict", "--weights", self.weights,
+                    "--input", archive, "--output", output)
+            return e2e.read_npy(output)
+
+        want = self.trainer.predict(self.weights, self.images)
+        self.assertEqual(predict(input=self.images), want)
+        self.assertEqual(predict(pixels=self.images), want)
+        with self.assertRaisesRegex(
+                e2e.Failed, r"got 1\n[^\n]*in\.npz: expected no arrays but the "
+                r"model's inputs \(input\), got 'other'"):
+            predict(input=self.images, other=other)
 
     def test_evaluate(self):
         result = self.trainer.evaluate(self.data, self.weights)

@@ -178,6 +178,13 @@ class Programs(Case):
                "--input", "rigth=x.npy", "--output", output)
         refuse(2, "ends in .npz, since the model has several outputs (kind, "
                "size)", "--input", archive, "--output", "y.npy")
+        numpy.savez(archive, left=self.left, right=self.right, rest=self.left)
+        refuse(1, "bad.npz: expected no arrays but the model's inputs (left, "
+               "right), got 'rest'", "--input", archive, "--output", output)
+        # Whatever the file is called.
+        for name in "y.npy", "y.npz", "y.csv":
+            refuse(2, "--argmax: expected a model of one output, got kind, "
+                   "size", "--argmax", "--input", archive, "--output", name)
         self.assertFalse(os.path.exists(output))
 
     def test_other_commands(self):
