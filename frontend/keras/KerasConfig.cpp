@@ -126,7 +126,22 @@ static bool isIrrelevant(StringRef className, StringRef arg) {
   if (className == "DepthwiseConv2D" || className == "SeparableConv2D")
     return arg.starts_with("kernel_") && arg != "kernel_size" &&
            arg != "kernel_constraint";
+  // Shapes that the inputs say; the axes are checked where shapes are known.
+  if (className == "MultiHeadAttention")
+    return arg == "query_shape" || arg == "key_shape" || arg == "value_shape" ||
+           arg == "attention_axes";
   return className == "Nadam" && arg == "schedule_decay";
+}
+
+/// Whether null means in Keras what the catalog's default says: off for flags
+/// and numbers, Keras's own settings for some. (Files of Keras 2 have null as
+/// epsilon of optimizers, where it is the settings' 1e-7.)
+static bool isNullTheDefault(const ArgInfo &info) {
+  static const StringRef defaults[] = {"null", "false", "0", "0.0", "1e-7"};
+  static const StringRef names[] = {"seed", "data_format", "trainable", "l1",
+                                    "l2"};
+  return llvm::is_contained(defaults, info.defaultText) ||
+         llvm::is_contained(names, info.name);
 }
 
 /// Of losses, optimizers, ... , in any spelling:
@@ -151,7 +166,7 @@ static const EntryInfo *findEntry(Kind kind, StringRef name) {
 // ------------------------------------------------------------------
 
 void KerasConfigReader::fixedArgument(const ArgInfo &info, const Json &value) {
-  if (info.name == "seed" || value.is_null())
+  if (info.name == "seed" || (value.is_null() && isNullTheDefault(info)))
     return;
   std::optional<Value> converted = toValue(value);
   if (info.name == "axis" && converted) // [-1] is -1
@@ -174,6 +189,19 @@ void KerasConfigReader::fixedArgument(const ArgInfo &info, const Json &value) {
   else
     complain("'" + info.name.str() + "' = " + describe(value) +
              " is not supported yet");
+}
+
+void KerasConfigReader::nullArgument(const ArgInfo &info, Config &result) {
+  if (info.type == Type::Activation) {
+    if (info.defaultText != "linear")
+      result.args.push_back({info.name.str(), Config("linear")});
+  } else if (info.type == Type::Initializer) {
+    if (!hasWeights && info.defaultText != "glorot_uniform")
+      result.args.push_back({info.name.str(), Config("glorot_uniform")});
+  } else if (!isNullTheDefault(info)) {
+    complain("'" + info.name.str() + "' = null is not supported (expected " +
+             sinter::frontend::describe(info) + ")");
+  }
 }
 
 std::optional<Value> KerasConfigReader::argument(const ArgInfo &info,
@@ -239,9 +267,10 @@ void KerasConfigReader::arguments(const EntryInfo &entry, const Json *config,
       continue;
     }
     if (info) {
-      // A null that the catalog does not know stands for the default.
-      if (value.is_null() && info->defaultText != "null")
+      if (value.is_null() && info->defaultText != "null") {
+        nullArgument(*info, result);
         continue;
+      }
       if (std::optional<Value> converted = argument(*info, value))
         result.args.push_back({info->name.str(), std::move(*converted)});
       continue;
@@ -446,9 +475,11 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   Config result(it->name.str());
   checkType(config);
   if (name == "Bidirectional") {
-    const Json *mode = member(config, "merge_mode");
-    if (mode && mode->is_null())
-      return complain("'merge_mode' = null (two results) is not supported yet");
+    // member() does not tell null from missing.
+    if (auto mode = config.find("merge_mode");
+        mode != config.end() && mode->is_null())
+      return complain("'merge_mode' = null gives two results, one of each "
+                      "direction, which is not supported yet");
     Json own = config;
     if (isMirrored(config))
       own.erase("backward_layer"); // it is the default

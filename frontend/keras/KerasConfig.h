@@ -38,6 +38,8 @@ private:
   std::optional<Value> argument(const ArgInfo &info, const Json &value);
   void arguments(const EntryInfo &entry, const Json *config, Config &result);
   void checkType(const Json &config);
+  /// Null, where the catalog's default is not.
+  void nullArgument(const ArgInfo &info, Config &result);
   void fixedArgument(const ArgInfo &info, const Json &value);
   std::nullopt_t complain(std::string text);
 

@@ -27,6 +27,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <set>
 #include <unistd.h>
 
 using namespace sinter::frontend;
@@ -53,6 +54,7 @@ private:
   void convertLayers(KerasConfigReader &configs);
   void linkLayers();
   void convertTraining(KerasConfigReader &configs);
+  void checkAttention(llvm::ArrayRef<LayerRecord> records);
   bool takeWeights();
 
   bool fail(std::string message) {
@@ -374,6 +376,43 @@ static void shorten(Config &layer, size_t rank) {
   }
 }
 
+/// What attends from each place of a sample to each, as the catalog's layer
+/// does: Keras writes the axes down when it has seen the inputs.
+void KerasReader::checkAttention(llvm::ArrayRef<LayerRecord> records) {
+  for (const auto &[layer, record] :
+       llvm::zip_equal(graph.layers, records.drop_front(graph.inputs.size()))) {
+    const Json *axes = layer.className == "MultiHeadAttention"
+                           ? member(*layer.config, "attention_axes")
+                           : nullptr;
+    if (!axes)
+      continue;
+    // With the batch.
+    const auto rank = static_cast<int64_t>(
+        records[record.inputs[0].layer()].shape.size() + 1);
+    std::set<int64_t> wanted, given;
+    for (int64_t axis = 1; axis + 1 < rank; ++axis)
+      wanted.insert(axis);
+    std::optional<Value> value = toValue(*axes);
+    const bool isList = value && value->getIf<Value::List>();
+    for (const Value &axis : isList  ? *value->getIf<Value::List>()
+                             : value ? Value::List{*value}
+                                     : Value::List{}) {
+      const auto *number = axis.getIf<int64_t>();
+      given.insert(!number || *number < -rank ? 0
+                   : *number < 0              ? *number + rank
+                                              : *number);
+    }
+    if (given != wanted)
+      offenders.push_back(
+          {layer.name, layer.className,
+           "'attention_axes' = " + describe(*axes) +
+               " is not supported yet: expected all axes between the batch "
+               "and the features, 1 to " +
+               std::to_string(rank - 2),
+           ""});
+  }
+}
+
 bool KerasReader::takeWeights() {
   std::optional<std::vector<LayerRecord>> records =
       completeImported(result, diagnostics);
@@ -383,11 +422,11 @@ bool KerasReader::takeWeights() {
            result.layers,
            llvm::ArrayRef(*records).drop_front(graph.inputs.size())))
     shorten(layer, record.shape.size());
-  if (!content)
-    return true;
-  result.weights = takeKerasWeights(
-      *content, graph.layers,
-      llvm::ArrayRef(*records).drop_front(graph.inputs.size()), offenders);
+  checkAttention(*records);
+  if (content)
+    result.weights = takeKerasWeights(
+        *content, graph.layers,
+        llvm::ArrayRef(*records).drop_front(graph.inputs.size()), offenders);
   reportOffenders(offenders, diagnostics);
   return offenders.empty();
 }

@@ -584,6 +584,54 @@ optimizer: sgd
         self.assertEqual(len(calls["cross"]["args"]), 2)
         self.assertEqual(calls["masked"]["kwargs"], {"use_causal_mask": True})
         self.assertEqual(len(calls["attention"]["args"][0]), 3)
+        # As Keras writes them once it has seen the inputs.
+        heads = next(layer["config"] for layer in config["config"]["layers"]
+                     if layer["name"] == "cross")
+        plain, _ = import_model(e2e.write("axes.json", json.dumps(config)),
+                                "axes")
+        for axes in [1], [-2], 1, None, {"class_name": "__tuple__",
+                                         "items": [1]}:
+            heads.update(attention_axes=axes, query_shape=[None, 6, 4],
+                         key_shape=[None, 6, 4], value_shape=[None, 6, 4])
+            spec, _ = import_model(e2e.write("axes.json", json.dumps(config)),
+                                   "axes")
+            self.assertEqual(without_comments(spec), without_comments(plain))
+        for axes in [2], [1, 2], [0], [], "rows":
+            heads["attention_axes"] = axes
+            message = sinter("import", e2e.write("axes.json",
+                                                 json.dumps(config)),
+                             "-o", e2e.scratch("none"), status=1)
+            self.assertIn("layer 'cross' (MultiHeadAttention): "
+                          "'attention_axes' = ", message)
+            self.assertIn("1 to 1", message)
+
+    def test_axes_of_attention_over_images(self):
+        def model(axes):
+            tensor = {"class_name": "__keras_tensor__", "config": {
+                "shape": [None, 3, 5, 4], "dtype": "float32",
+                "keras_history": ["pixels", 0, 0]}}
+            return e2e.write("places.json", json.dumps({
+                "class_name": "Functional", "config": {
+                    "name": "places", "layers": [
+                        {"class_name": "InputLayer", "name": "pixels",
+                         "config": {"name": "pixels", "dtype": "float32",
+                                    "batch_shape": [None, 3, 5, 4]},
+                         "inbound_nodes": []},
+                        {"class_name": "MultiHeadAttention", "name": "heads",
+                         "config": {"name": "heads", "num_heads": 2,
+                                    "key_dim": 3, "attention_axes": axes},
+                         "inbound_nodes": [{"args": [tensor, tensor],
+                                            "kwargs": {}}]}],
+                    "input_layers": [["pixels", 0, 0]],
+                    "output_layers": [["heads", 0, 0]]}}))
+        for axes in [1, 2], [-2, -3]:
+            spec, _ = import_model(model(axes), "places")
+            self.assertIn("multi_head_attention: {num_heads: 2, key_dim: 3",
+                          spec)
+        # From row to row of each column.
+        self.assertIn("expected all axes between the batch and the features, "
+                      "1 to 2", sinter("import", model([1]), "-o",
+                                       e2e.scratch("none"), status=1))
 
     def test_spellings_of_keras_2(self):
         """Forms that files of TensorFlow 1.x to Keras 2.15 have."""
@@ -928,6 +976,41 @@ class Faults(unittest.TestCase):
                               shape=(4, 4, 1)), "c: ")
         self.refuse(self.json(dense(), shape=(None,)), "size that is not fixed")
         self.refuse(self.json(dense(), dense()), "the name is used twice")
+
+    def test_null(self):
+        """None is linear as an activation, off as a flag; else no default."""
+        spec, _ = import_model(self.json(
+            ("LSTM", {"name": "a", "units": 2, "activation": None,
+                      "recurrent_activation": None, "stateful": None,
+                      "return_sequences": True, "trainable": None}),
+            ("Bidirectional", {"name": "b", "layer": {
+                "class_name": "GRU", "config": {
+                    "name": "gru", "units": 2, "activation": None,
+                    "return_sequences": True, "bias_initializer": None}}}),
+            ("SimpleRNN", {"name": "c", "units": 2, "activation": None,
+                           "dropout": None}),
+            ("Activation", {"name": "d", "activation": None}),
+            dense("e", activation=None, use_bias=True), shape=(3, 2)), "nulls")
+        self.assertEqual(without_comments(spec)[3:8], [
+            "  - lstm: {units: 2, activation: linear, recurrent_activation: "
+            "linear, return_sequences: true, name: a}",
+            "  - bidirectional: {layer: {gru: {units: 2, activation: linear, "
+            "bias_initializer: glorot_uniform, return_sequences: true}}, "
+            "name: b}",
+            "  - simple_rnn: {units: 2, activation: linear, name: c}",
+            "  - activation: {activation: linear, name: d}",
+            "  - dense: {units: 3, name: e}"])
+        self.refuse(self.json(
+            ("Bidirectional", {"name": "both", "merge_mode": None, "layer": {
+                "class_name": "LSTM", "config": {"name": "l", "units": 2}}}),
+            dense("plain", use_bias=None), ("Softmax", {"name": "all",
+                                                        "axis": None}),
+            shape=(3, 2)),
+                    "layer 'both' (Bidirectional): 'merge_mode' = null gives "
+                    "two results",
+                    "layer 'plain' (Dense): 'use_bias' = null is not supported "
+                    "(expected true or false)",
+                    "layer 'all' (Softmax): 'axis' = null")
 
     def test_wrong_weights(self):
         ramp, numpy = self.maker.ramp, self.maker.numpy
