@@ -1,4 +1,5 @@
-// KerasPadding.cpp - numbers as `padding`, for files of Keras.
+// KerasPadding.cpp - numbers as `padding`, and scaled inputs, for files of
+// Keras.
 //
 // Problem: Keras's layers know the words 'valid' and 'same' alone; files of
 // ONNX bring numbers.
@@ -7,6 +8,8 @@
 // off behind a transposed one. A maximum takes zeros as pixels, which shows
 // where all of them are negative: only behind a layer that gives none is that
 // the same. An average counts them, so it is refused.
+// So is the scale of an input, which Keras's inputs do not have: a rescaling
+// layer behind it.
 // Known weakness: what a layer further back makes not negative is not seen.
 #include "frontend/keras/KerasPadding.h"
 
@@ -106,6 +109,10 @@ public:
 private:
   Tensor layer(Config config, llvm::ArrayRef<Tensor> inputs,
                const std::string &name);
+  /// The name, or one with lines behind it where a layer has it.
+  std::string fresh(std::string name) const;
+  /// An input, and behind it what its scale does.
+  Tensor input(const LayerRecord &record);
   /// Of a layer with numbers.
   Tensor padded(const LayerRecord &record, llvm::ArrayRef<Tensor> inputs);
   /// A zero_padding or cropping layer.
@@ -127,6 +134,14 @@ Tensor Padder::layer(Config config, llvm::ArrayRef<Tensor> inputs,
   return to.layer(std::move(config), inputs);
 }
 
+std::string Padder::fresh(std::string name) const {
+  while (llvm::any_of(from.layers(), [&](const LayerRecord &other) {
+    return other.name == name;
+  }))
+    name += "_";
+  return name;
+}
+
 Tensor Padder::border(const char *kind, const char *argument, const Axes &sides,
                       const LayerRecord &record, Tensor input) {
   Value::List list;
@@ -136,13 +151,21 @@ Tensor Padder::border(const char *kind, const char *argument, const Axes &sides,
   }
   const std::string rank = std::to_string(sides.size()) + "d";
   Value value = sides.size() == 1 ? list[0] : Value(std::move(list));
-  std::string name = record.name + "_" + argument;
-  while (llvm::any_of(from.layers(), [&](const LayerRecord &other) {
-    return other.name == name;
-  }))
-    name += "_";
   return layer(Config(kind + rank, {{argument, std::move(value)}}), input,
-               name);
+               fresh(record.name + "_" + argument));
+}
+
+Tensor Padder::input(const LayerRecord &record) {
+  const double scale = record.config.number("scale");
+  Config config = record.config;
+  llvm::erase_if(config.args, [](const Argument &argument) {
+    return argument.name == "scale";
+  });
+  Tensor data = layer(std::move(config), {}, record.name);
+  if (scale == 1)
+    return data;
+  return layer(Config("rescaling", {{"scale", scale}}), data,
+               fresh(record.name + "_scale"));
 }
 
 Tensor Padder::padded(const LayerRecord &record,
@@ -197,9 +220,12 @@ ModelBuilder Padder::run() {
           to.reuse(results[*record.sharedWith], inputs, record.name));
       continue;
     }
-    results.push_back(hasNumbers(record.config) && !record.inputs.empty()
-                          ? padded(record, inputs)
-                          : layer(record.config, inputs, record.name));
+    if (record.config.name == "input")
+      results.push_back(input(record));
+    else if (hasNumbers(record.config))
+      results.push_back(padded(record, inputs));
+    else
+      results.push_back(layer(record.config, inputs, record.name));
   }
   for (Tensor output : from.outputs())
     outputs.push_back(results[output.layer()]);

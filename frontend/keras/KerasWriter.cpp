@@ -4,9 +4,6 @@
 // parameters have Keras's names and order, so a file is the JSON of the
 // network, the JSON of the training, and the parameters one by one. Optimizer
 // slots are not in it: Keras starts them anew.
-//
-// Known weakness: data that the spec scales (input.scale) must be scaled by
-// Keras's user, too; a warning says so.
 #include "frontend/Catalog.h"
 #include "frontend/ModelExport.h"
 #include "frontend/ZipFile.h"
@@ -46,12 +43,6 @@ static std::optional<Network> networkOf(const ExportSource &source,
     diagnostics.error({}, what);
   if (!refused.empty())
     return std::nullopt;
-  for (const LayerRecord &layer : model.layers())
-    if (layer.config.name == "input" && layer.config.number("scale") != 1)
-      diagnostics.warning(
-          {}, "Keras's model gets its data as the network does: multiply '" +
-                  layer.name + "' by the spec's input scale (" +
-                  Value(layer.config.number("scale")).describe() + ") first");
   return Network{std::move(model), std::move(json)};
 }
 

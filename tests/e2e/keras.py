@@ -781,6 +781,59 @@ layers:
             self.assertAlmostEqual(got, wanted, places=5)
 
 
+class Scale(unittest.TestCase):
+    """What the spec scales is scaled by a layer of the file."""
+
+    def check(self, name, text, shape, layers):
+        spec = e2e.write(name + ".yaml", text)
+        weights = random_weights(spec)
+        values = random.Random(6)
+        inputs = e2e.write_npy(
+            e2e.scratch(name + ".npy"), (5, *shape),
+            [values.uniform(0, 255) for _ in range(5 * e2e.product(shape))])
+        wanted = e2e.Trainer(spec, name).predict(weights, inputs)
+        for ending in ".h5", ".keras":
+            path = e2e.scratch(name + ending)
+            message = sinter("export", "--spec", spec, "--weights", weights,
+                             "-o", path)
+            self.assertNotIn("warning", message)
+            text, numbers = import_model(path, name + "-" + ending)
+            self.assertEqual(numbers, e2e.read_safetensors(weights))
+            for layer in layers:
+                self.assertIn(layer, text)
+            self.assertEqual(text.count("rescaling"), len(layers))
+            folder = e2e.scratch(name + "-" + ending)
+            got = e2e.Trainer(folder + "/spec.yaml", name + "-" + ending).predict(
+                folder + "/weights.safetensors", inputs)
+            self.assertEqual(got[0], wanted[0])
+            for a, b in zip(got[1], wanted[1]):
+                self.assertAlmostEqual(a, b, delta=1e-5 * max(1, abs(b)))
+
+    def test_a_sequence_of_layers(self):
+        self.check("scaled", """
+model: scaled
+input: {shape: [4], scale: 1/255}
+layers:
+  - dense: {units: 3, activation: tanh}
+  - dense: 2
+loss: mean_squared_error
+optimizer: sgd
+""", (4,), ["name: input_scale}"])
+
+    def test_all_that_read_an_input(self):
+        """Also where a layer has the name already."""
+        self.check("readers", """
+model: readers
+input: {shape: [4], name: x, scale: 0.5}
+layers:
+  - dense: {units: 4, activation: tanh, name: x_scale}
+  - add: {inputs: [x_scale, x]}
+  - dense: {units: 2, name: last}
+loss: mean_squared_error
+optimizer: sgd
+""", (4,), ["rescaling: {scale: 0.5, name: x_scale_"])
+
+
 class Padding(unittest.TestCase):
     """Numbers as padding, which Keras's layers do not have."""
 
