@@ -446,6 +446,13 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   for (StringRef version : {"V1", "V2"}) // of TensorFlow 1.x
     if (name != version)
       name.consume_back(version);
+  // Layers of Keras 2 for GPUs: the same with fixed activations, which are the
+  // defaults, as is `reset_after`.
+  if (name == "CuDNNLSTM")
+    name = "LSTM";
+  const bool isCuDnnGru = name == "CuDNNGRU";
+  if (isCuDnnGru)
+    name = "GRU";
   if (isRelu6(name, &config)) {
     checkType(config);
     if (!complaints.empty())
@@ -488,7 +495,8 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
     arguments(*it, &config, result);
   }
   // Before it was an argument, the reset gate came first.
-  if (name == "GRU" && isKeras2() && !member(config, "reset_after"))
+  if (name == "GRU" && !isCuDnnGru && isKeras2() &&
+      !member(config, "reset_after"))
     result.args.push_back({"reset_after", false});
   if (!complaints.empty())
     return std::nullopt;

@@ -22,6 +22,9 @@
 //   /layers/lstm/cell/vars/1           a recurrent kernel
 //   /layers/functional/layers/dense/vars/0     of a model inside
 //   /layers/multi_head_attention/query_dense/vars/0
+//
+// CuDNNLSTM and CuDNNGRU have their kernels in the order of that library, with
+// a bias more; they become an lstm's and a gru's, as when Keras loads them.
 #include "frontend/keras/KerasWeights.h"
 
 #include "frontend/LayerParts.h"
@@ -218,6 +221,59 @@ match(llvm::ArrayRef<Parameter> parameters,
   return result;
 }
 
+/// Gate by gate, a kernel (in, gates units) of cuDNN as Keras's: the numbers
+/// of each gate lie as (units, in) one after the other, in the form of
+/// (in, units).
+static void turnKernel(std::vector<float> &values, int64_t in, int64_t units,
+                       int64_t gates) {
+  const std::vector<float> given = values;
+  const int64_t columns = gates * units;
+  for (int64_t gate = 0; gate < gates; ++gate)
+    for (int64_t i = 0; i < in * units; ++i)
+      values[(i % in) * columns + gate * units + i / in] =
+          given[(i / units) * columns + gate * units + i % units];
+}
+
+/// Weights of CuDNNLSTM and CuDNNGRU, which a bias for the input and one for
+/// the state, in one row, tell from the others. An lstm has their sum.
+static void takeCuDnnForm(llvm::ArrayRef<Parameter> parameters,
+                          llvm::ArrayRef<const Candidate *> found) {
+  for (size_t i = 2; i < found.size(); ++i) {
+    if (!StringRef(parameters[i].name).ends_with("bias") ||
+        parameters[i].shape.empty())
+      continue;
+    const std::vector<int64_t> &bias = parameters[i].shape;
+    const bool isGru = bias.size() == 2;
+    const int64_t columns = bias.back(), gates = isGru ? 3 : 4,
+                  units = columns / gates;
+    auto fits = [&](size_t at, const std::vector<int64_t> &shape) {
+      const Hdf5Dataset *data = found[at]->data;
+      int64_t count = 1;
+      for (int64_t size : shape)
+        count *= size;
+      return data && data->shape == shape &&
+             static_cast<int64_t>(data->values.size()) == count;
+    };
+    const bool isRecurrentKernel =
+        StringRef(parameters[i - 1].name).ends_with("recurrent_kernel");
+    if (!isRecurrentKernel || parameters[i - 1].shape.back() != columns ||
+        units * gates != columns || !fits(i - 2, parameters[i - 2].shape) ||
+        !fits(i - 1, {units, columns}) || !fits(i, {2 * columns}) ||
+        found[i - 2]->data == found[i - 1]->data)
+      continue;
+    turnKernel(found[i - 2]->data->values, parameters[i - 2].shape[0], units,
+               gates);
+    turnKernel(found[i - 1]->data->values, units, units, gates);
+    Hdf5Dataset &both = *found[i]->data;
+    both.shape = bias;
+    if (isGru)
+      continue;
+    for (int64_t k = 0; k < columns; ++k)
+      both.values[k] += both.values[columns + k];
+    both.values.resize(columns);
+  }
+}
+
 template <typename Range, typename Name>
 static std::string listNames(const Range &range, Name name) {
   std::string text;
@@ -297,6 +353,7 @@ std::vector<ImportedWeight> sinter::frontend::takeKerasWeights(
              }));
       continue;
     }
+    takeCuDnnForm(record.parameters, found);
     for (const auto &[parameter, candidate] :
          llvm::zip_equal(record.parameters, found)) {
       const std::string name = "'" + printable(candidate->name) + "'";

@@ -545,6 +545,54 @@ optimizer: {adam: {learning_rate: 0.01}}
             file.write(inside, "model.weights.h5")
         check(path)
 
+    def test_cells_of_cudnn(self):
+        """Kernels lie as (units, in) of each gate; biases are apart."""
+        numpy = self.maker.numpy
+        source = numpy.random.default_rng(3)
+        inputs, units = 3, 2
+
+        def cell(gates):
+            """Of Keras, and as CuDNN has it."""
+            kernel = source.normal(size=(inputs, gates * units)).astype("f4")
+            recurrent = source.normal(size=(units, gates * units)).astype("f4")
+            bias = source.normal(size=(2, gates * units)).astype("f4")
+            turned = lambda array: numpy.hstack([
+                part.T.flatten().reshape(part.shape)
+                for part in numpy.hsplit(array, gates)])
+            return ([kernel, recurrent, bias if gates == 3 else bias.sum(0)],
+                    [turned(kernel), turned(recurrent), bias.flatten()])
+        names = ("kernel", "recurrent_kernel", "bias")
+        lstm, gru, sides = cell(4), cell(3), (cell(4), cell(4))
+        # Each layer reads the data, which have `inputs` features.
+        for i, (class_name, layer, prefixes, cells) in enumerate([
+                ("CuDNNLSTM", "lstm", [""], [lstm]),
+                ("CuDNNGRU", "gru", [""], [gru]),
+                ("Bidirectional", "bidirectional",
+                 ["forward_", "backward_"], sides)]):
+            config = {"units": units, "return_sequences": False,
+                      "stateful": False, "go_backwards": False}
+            if class_name == "CuDNNLSTM":
+                config["unit_forget_bias"] = True
+            if class_name == "Bidirectional":
+                config = {"merge_mode": "concat", "layer": {
+                    "class_name": "CuDNNLSTM",
+                    "config": dict(config, name="inner")}}
+            model = sequential((class_name, dict(config, name="memory")),
+                               shape=(5, inputs))
+            arrays = {f"memory/{prefix}{name}:0": array
+                      for prefix, (_, there) in zip(prefixes, cells)
+                      for name, array in zip(names, there)}
+            path = self.maker.whole(f"cudnn{i}.h5", model, {"memory": arrays},
+                                    version="2.2.4-tf")
+            spec, weights = import_model(path, f"cudnn{i}")
+            self.assertIn(f"  - {layer}: {{", spec)
+            self.assertNotIn("reset_after", spec)
+            for prefix, (here, _) in zip(prefixes, cells):
+                for name, array in zip(names, here):
+                    self.assertEqual(
+                        weights[f"memory/{prefix}{name}"],
+                        (array.shape, tuple(map(float, array.flat))))
+
     def test_layers_that_attend_come_back(self):
         """Their inputs, one by one or as a list; weights by layer and part."""
         spec = e2e.write("attend.yaml", """
