@@ -9,15 +9,7 @@
 //     acc[R][V] = 0
 //     for n in 0 .. batch-1:            (the true batch: no padding is read)
 //       dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
-//     epilogue and stores at (k+r, m+v lanes)
-//
-// The last columns are narrower vectors, or a masked one.
-//
-// An update is loads, stores, a square root and a division, with hardly
-// anything for the units that multiply and add. So it is delayed: a tile's sums
-// go to a scratch on the stack, and its rows are finished one by one between
-// samples of the next tile, while multiply-adds of both sides of it are in
-// flight. Of fashion_mlp's step (batch 32, Adam) it takes 2 % away.
+//     epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
@@ -44,14 +36,6 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-/// Groups of columns that are cut alike: `count` of them, the first at column
-/// `start`, each with these `pieces`, counted from its own first column.
-struct Groups {
-  int64_t start, count;
-  SmallVector<VectorPiece> pieces;
-  int64_t scratch; // where the group's sums are in the scratch
-};
-
 class WeightGradientNest {
 public:
   explicit WeightGradientNest(KernelEmitter &e)
@@ -61,42 +45,19 @@ public:
 
 private:
   int64_t buildPacked(const MatmulBlocks &blocks);
-  void cutColumns();
-  void chooseDelay(bool byColumns);
-  /// The row tiles, each with all columns, or those of each of `groups`.
-  void buildUnits(Value low, Value high, const Groups *groups);
-  /// body(m, pieces, scratch) for each group of the unit.
-  using TileBody =
-      llvm::function_ref<void(Value, ArrayRef<VectorPiece>, Value)>;
-  void forTiles(Value unit, const Groups *groups, TileBody body);
-  Value rowOf(Value unit, const Groups *groups);
-  Value columnOf(Value unit, const Groups &groups);
-  void finish(Value unit, const Groups *groups);
-
-  SmallVector<Value> accumulate(Value k, Value m, int64_t rows,
-                                ArrayRef<VectorPiece> pieces, ValueRange start,
-                                Value low, Value high);
-  SmallVector<Value> zeros(int64_t rows, ArrayRef<VectorPiece> pieces);
-  void buildTile(Value k, Value m, int64_t rows, ArrayRef<VectorPiece> pieces);
-  /// The same, but the sums go to the scratch at `at`, and on the way those
-  /// that were there, of the tile at (oldK, oldM), are finished, if there are.
-  void buildDelayed(Value k, Value m, ArrayRef<VectorPiece> pieces, Value at,
-                    Value hasOld, Value oldK, Value oldM);
-  void finishRow(Value k, Value m, Value r, ArrayRef<VectorPiece> pieces,
-                 Value at);
-  void store(Value k, Value m, const VectorPiece &piece, Value sum);
+  /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
+  void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
+                 int64_t lastLanes);
+  /// `rows` rows from k: all columns, or those of group number `group`.
+  void buildRows(Value k, int64_t rows, Value group);
   void branch(Value condition, llvm::function_ref<void()> whenTrue,
               llvm::function_ref<void()> whenFalse);
-  Value isLess(Value x, Value y) {
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, x, y);
-  }
+  Value maskOf(int64_t count);
 
   KernelEmitter &e;
   MatmulOp matmul;
-  int64_t columns = 0, rowTiles = 0, lastRows = 0;
-  SmallVector<Groups> allGroups;
+  int64_t columns = 0;
   Tile tile{1, 1};
-  Value scratch; // where epilogues are delayed: a unit's sums
 };
 } // namespace
 
@@ -130,8 +91,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
     return buildPacked(*blocks);
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
-  auto vectors =
-      static_cast<int64_t>(splitExactly(columns, e.layout.target).size());
+  int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
   // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
@@ -144,162 +104,31 @@ FailureOr<int64_t> WeightGradientNest::build() {
         return chooseTasks((rows + tile.rows - 1) / tile.rows, cycles);
       });
 
-  rowTiles = (rows + tile.rows - 1) / tile.rows;
-  lastRows = rows - (rowTiles - 1) * tile.rows;
-  cutColumns();
-  int64_t groups = 0;
-  for (const Groups &some : allGroups)
-    groups += some.count;
+  int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
+  int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
+  int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
   bool byColumns = groups > 1 && !forwardIsInParts(e.kernel);
   int64_t units = byColumns ? groups * rowTiles : rowTiles;
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
-  chooseDelay(byColumns);
   auto [low, high] = e.taskRange(units, tasks);
-  if (!byColumns) {
-    buildUnits(low, high, nullptr);
-    return tasks;
-  }
-  int64_t first = 0;
-  for (const Groups &some : allGroups) {
-    // This task's units of these groups.
-    int64_t count = some.count * rowTiles;
-    auto inGroups = [&](Value unit) -> Value {
-      if (count == units)
-        return unit;
-      Value from = arith::MaxUIOp::create(e.b, unit, e.index(first));
-      Value to = arith::MinUIOp::create(e.b, from, e.index(first + count));
-      return arith::SubIOp::create(e.b, to, e.index(first));
-    };
-    buildUnits(inGroups(low), inGroups(high), &some);
-    first += count;
-  }
-  return tasks;
-}
-
-/// Groups of whole vectors are alike; each that is left is code of its own.
-void WeightGradientNest::cutColumns() {
-  SmallVector<VectorPiece> pieces = splitExactly(columns, e.layout.target);
-  int64_t step = tile.vectors * e.lanes(), whole = columns / step;
-  auto slots = [&](size_t before) {
-    return static_cast<int64_t>(before) * tile.rows * e.lanes();
-  };
-  ArrayRef<VectorPiece> rest = pieces;
-  if (whole) {
-    allGroups.push_back(
-        {0, whole, SmallVector<VectorPiece>(rest.take_front(tile.vectors)), 0});
-    rest = rest.drop_front(whole * tile.vectors);
-  }
-  while (!rest.empty()) {
-    ArrayRef<VectorPiece> part =
-        rest.take_front(std::min<size_t>(tile.vectors, rest.size()));
-    int64_t start = part.front().start;
-    Groups last{start, 1, {}, slots(pieces.size() - rest.size())};
-    for (VectorPiece piece : part) {
-      piece.start -= start;
-      last.pieces.push_back(piece);
-    }
-    allGroups.push_back(std::move(last));
-    rest = rest.drop_front(part.size());
-  }
-}
-
-void WeightGradientNest::chooseDelay(bool byColumns) {
-  if (e.kernel.getBody().front().getOps<WriteOp>().empty())
-    return; // nothing that could be hidden
-  int64_t vectors = 0;
-  for (const Groups &some : allGroups) {
-    auto ofGroup = static_cast<int64_t>(some.pieces.size());
-    vectors = byColumns ? std::max(vectors, ofGroup)
-                        : vectors + some.count * ofGroup;
-  }
-  constexpr int64_t most = 4096; // floats: half of a first cache
-  int64_t floats = vectors * tile.rows * e.lanes();
-  if (floats > most)
-    return;
-  auto type = MemRefType::get({floats}, e.b.getF32Type());
-  scratch = memref::AllocaOp::create(e.b, type, e.b.getI64IntegerAttr(64));
-}
-
-Value WeightGradientNest::rowOf(Value unit, const Groups *groups) {
-  if (groups && groups->count > 1)
-    unit = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
-  return e.mul(unit, tile.rows);
-}
-
-Value WeightGradientNest::columnOf(Value unit, const Groups &groups) {
-  if (groups.count == 1)
-    return e.index(groups.start);
-  Value number = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
-  return e.mul(number, tile.vectors * e.lanes());
-}
-
-void WeightGradientNest::forTiles(Value unit, const Groups *groups,
-                                  TileBody body) {
-  if (groups)
-    return body(columnOf(unit, *groups), groups->pieces, e.index(0));
-  for (const Groups &some : allGroups) {
-    int64_t step = tile.vectors * e.lanes();
-    if (some.count == 1)
-      body(e.index(some.start), some.pieces, e.index(some.scratch));
-    else
-      e.loop(e.index(0), e.index(some.count * step), step,
-             [&](Value m) { body(m, some.pieces, e.mul(m, tile.rows)); });
-  }
-}
-
-void WeightGradientNest::buildUnits(Value low, Value high,
-                                    const Groups *groups) {
-  bool isRagged = lastRows != tile.rows;
-  auto isFull = [&](Value unit) {
-    return isLess(rowOf(unit, groups), e.index((rowTiles - 1) * tile.rows));
-  };
   e.loop(low, high, 1, [&](Value unit) {
-    Value k = rowOf(unit, groups);
-    Value before = arith::SubIOp::create(e.b, unit, e.index(1));
-    auto buildFull = [&] {
-      if (!scratch)
-        return forTiles(unit, groups, [&](Value m, auto pieces, Value) {
-          buildTile(k, m, tile.rows, pieces);
-        });
-      Value hasOld = isLess(low, unit);
-      if (isRagged) // what comes behind the last rows finds none
-        hasOld = arith::AndIOp::create(e.b, hasOld, isLess(e.index(0), k));
-      Value oldK = rowOf(before, groups);
-      forTiles(unit, groups, [&](Value m, auto pieces, Value at) {
-        Value oldM = groups ? columnOf(before, *groups) : m;
-        buildDelayed(k, m, pieces, at, hasOld, oldK, oldM);
-      });
-    };
-    if (!isRagged)
-      return buildFull();
-    branch(isFull(unit), buildFull, [&] {
-      if (scratch)
-        branch(isLess(low, unit), [&] { finish(before, groups); }, {});
-      forTiles(unit, groups, [&](Value m, auto pieces, Value) {
-        buildTile(k, m, lastRows, pieces);
-      });
-    });
+    Value group;
+    if (byColumns) {
+      group = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
+      unit = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
+    }
+    Value k = e.mul(unit, tile.rows);
+    if (lastRows == tile.rows)
+      return buildRows(k, tile.rows, group);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, unit,
+                                         e.index(rowTiles - 1));
+    branch(
+        isFull, [&] { buildRows(k, tile.rows, group); },
+        [&] { buildRows(k, lastRows, group); });
   });
-  if (!scratch)
-    return;
-  branch(isLess(low, high),
-         [&] {
-           Value last = arith::SubIOp::create(e.b, high, e.index(1));
-           if (!isRagged)
-             return finish(last, groups);
-           branch(isFull(last), [&] { finish(last, groups); }, {});
-         },
-         {});
-}
-
-void WeightGradientNest::finish(Value unit, const Groups *groups) {
-  Value k = rowOf(unit, groups);
-  forTiles(unit, groups, [&](Value m, auto pieces, Value at) {
-    e.loop(e.index(0), e.index(tile.rows), 1,
-           [&](Value r) { finishRow(k, m, r, pieces, at); });
-  });
+  return tasks;
 }
 
 int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
@@ -324,102 +153,84 @@ int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
 void WeightGradientNest::branch(Value condition,
                                 llvm::function_ref<void()> whenTrue,
                                 llvm::function_ref<void()> whenFalse) {
-  auto branch = scf::IfOp::create(e.b, condition, bool(whenFalse));
+  auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(branch.thenBlock());
   e.scope(whenTrue);
-  if (!whenFalse)
-    return;
   e.b.setInsertionPointToStart(branch.elseBlock());
   e.scope(whenFalse);
 }
 
-SmallVector<Value> WeightGradientNest::zeros(int64_t rows,
-                                             ArrayRef<VectorPiece> pieces) {
-  SmallVector<Value> values;
-  for (int64_t r = 0; r < rows; ++r)
-    for (const VectorPiece &piece : pieces)
-      values.push_back(e.zeroPiece(piece));
-  return values;
-}
-
-/// `start` and the samples low .. high - 1.
-SmallVector<Value> WeightGradientNest::accumulate(Value k, Value m,
-                                                  int64_t rows,
-                                                  ArrayRef<VectorPiece> pieces,
-                                                  ValueRange start, Value low,
-                                                  Value high) {
-  Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
-  return e.loop(low, high, 1, start, [&](Value n, ValueRange acc) {
-    SmallVector<Value> dys, next;
-    for (const VectorPiece &piece : pieces)
-      dys.push_back(
-          e.loadPiece(dy, ValueRange{n, e.add(m, piece.start)}, piece));
-    for (int64_t r = 0; r < rows; ++r) {
-      Value scalar = memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
-      for (Value vector : dys) {
-        Value spread =
-            vector::BroadcastOp::create(e.b, vector.getType(), scalar);
-        next.push_back(
-            vector::FMAOp::create(e.b, spread, vector, acc[next.size()]));
-      }
-    }
-    return next;
-  });
-}
-
-/// The epilogue of `piece` at row k.
-void WeightGradientNest::store(Value k, Value m, const VectorPiece &piece,
-                               Value sum) {
-  e.point([&] {
-    e.setWidth(piece.lanes, piece.existing);
-    e.seed(matmul.getResult(), sum);
-    e.storeAll(ValueRange{k, e.add(m, piece.start)},
-               [](RankedTensorType) { return true; });
-  });
-  e.resetWidth();
-}
-
-void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
-                                   ArrayRef<VectorPiece> pieces) {
-  SmallVector<Value> acc =
-      accumulate(k, m, rows, pieces, zeros(rows, pieces), e.index(0), e.batch);
-  for (int64_t r = 0; r < rows; ++r)
-    for (auto [v, piece] : llvm::enumerate(pieces))
-      store(e.add(k, r), m, piece, acc[r * pieces.size() + v]);
-}
-
-void WeightGradientNest::finishRow(Value k, Value m, Value r,
-                                   ArrayRef<VectorPiece> pieces, Value at) {
-  auto vectors = static_cast<int64_t>(pieces.size());
-  Value row = e.sum(at, e.mul(r, vectors * e.lanes()));
-  for (auto [v, piece] : llvm::enumerate(pieces)) {
-    VectorPiece all{0, piece.lanes, piece.lanes};
-    Value sum = e.loadPiece(scratch, e.add(row, v * e.lanes()), all);
-    store(e.sum(k, r), m, piece, sum);
+void WeightGradientNest::buildRows(Value k, int64_t rows, Value group) {
+  int64_t step = tile.vectors * e.lanes();
+  int64_t whole = columns / step * step, rest = columns - whole;
+  auto wholeTile = [&](Value m) {
+    buildTile(k, m, rows, tile.vectors, e.lanes());
+  };
+  auto restTile = [&] {
+    int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
+    buildTile(k, e.index(whole), rows, vectors,
+              rest - (vectors - 1) * e.lanes());
+  };
+  if (!group) {
+    if (whole)
+      e.loop(e.index(0), e.index(whole), step, wholeTile);
+    if (rest)
+      restTile();
+  } else if (rest) {
+    Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, group,
+                                          e.index(whole / step));
+    branch(
+        isWhole, [&] { wholeTile(e.mul(group, step)); }, restTile);
+  } else {
+    wholeTile(e.mul(group, step));
   }
 }
 
-void WeightGradientNest::buildDelayed(Value k, Value m,
-                                      ArrayRef<VectorPiece> pieces, Value at,
-                                      Value hasOld, Value oldK, Value oldM) {
-  // A row's epilogue behind every so many samples.
-  auto sampleOf = [&](Value r) -> Value {
-    return arith::DivUIOp::create(e.b, arith::MulIOp::create(e.b, r, e.batch),
-                                  e.index(tile.rows));
-  };
-  SmallVector<Value> acc = e.loop(
-      e.index(0), e.index(tile.rows), 1, zeros(tile.rows, pieces),
-      [&](Value r, ValueRange before) {
-        SmallVector<Value> after =
-            accumulate(k, m, tile.rows, pieces, before, sampleOf(r),
-                       sampleOf(e.add(r, 1)));
-        branch(hasOld, [&] { finishRow(oldK, oldM, r, pieces, at); }, {});
-        return after;
+/// The first `count` lanes; null for all of them.
+Value WeightGradientNest::maskOf(int64_t count) {
+  if (count == e.lanes())
+    return {};
+  return vector::ConstantMaskOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
+}
+
+void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
+                                   int64_t vectors, int64_t lastLanes) {
+  Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
+  SmallVector<Value> start(rows * vectors, zero);
+  SmallVector<Value> acc =
+      e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
+        SmallVector<Value> dys, next;
+        for (int64_t v = 0; v < vectors; ++v) {
+          SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
+          if (lastMask && v == vectors - 1)
+            dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
+                                                       lastMask, zero));
+          else
+            dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
+        }
+        for (int64_t r = 0; r < rows; ++r) {
+          Value scalar =
+              memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
+          Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+          for (int64_t v = 0; v < vectors; ++v)
+            next.push_back(
+                vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
+        }
+        return next;
       });
-  for (auto [i, sum] : llvm::enumerate(acc))
-    vector::StoreOp::create(e.b, sum, scratch,
-                            ValueRange{e.add(at, i * e.lanes())});
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t v = 0; v < vectors; ++v)
+      e.point([&] {
+        e.setMask(v == vectors - 1 ? lastMask : Value());
+        e.seed(matmul.getResult(), acc[r * vectors + v]);
+        e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},
+                   [](RankedTensorType) { return true; });
+        e.setMask({});
+      });
 }
 
 /// Two matrices without a batch, in any form: rare and small, so in scalars.

@@ -257,23 +257,6 @@ sinter::splitInVectors(int64_t size, const TargetShape &target) {
   return pieces;
 }
 
-llvm::SmallVector<VectorPiece> sinter::splitExactly(int64_t size,
-                                                    const TargetShape &target) {
-  int64_t rest = size % target.lanes;
-  constexpr int64_t lanesWithMasks = 16;
-  if (llvm::popcount(static_cast<uint64_t>(rest)) > 2 &&
-      target.lanes >= lanesWithMasks)
-    return splitInVectors(size, target);
-  llvm::SmallVector<VectorPiece> pieces = splitInVectors(size - rest, target);
-  int64_t start = size - rest;
-  for (int64_t width = target.lanes / 2; width > 0; width /= 2)
-    if (rest & width) {
-      pieces.push_back({start, width, width});
-      start += width;
-    }
-  return pieces;
-}
-
 /// Steps over the contracted dimension: `pixels` broadcasts, a load for each
 /// vector of filters, and their products. Half a vector costs half (a core
 /// with 512-bit vectors does two of 256 bits in a cycle).

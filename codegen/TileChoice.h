@@ -93,12 +93,6 @@ int64_t chooseSampleTasks(int64_t units, double cycles);
 llvm::SmallVector<VectorPiece> splitInVectors(int64_t size,
                                               const TargetShape &target);
 
-/// The same without masks where that takes one vector more at most, or masked
-/// accesses are slow: the last elements as vectors of 8, 4, 2, 1. A masked
-/// store looks to the next load as if it wrote all lanes.
-llvm::SmallVector<VectorPiece> splitExactly(int64_t size,
-                                            const TargetShape &target);
-
 /// The tile of a convolution of one sample: `pixels` by `vectors` of filters.
 struct SampleTile {
   int64_t pixels, vectors;
