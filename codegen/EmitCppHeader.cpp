@@ -64,6 +64,25 @@ static void emitShapeCheck(StringRef name, const TensorRecord &tensor,
   out << ");\n";
 }
 
+/// Parameters that are xtensor's, and the beginning of the body: the batch, and
+/// a check of each shape.
+static void emitXtensorInputs(const FunctionRecord &record,
+                              ArrayRef<std::string> names, raw_ostream &out) {
+  const auto inputs =
+      llvm::zip(names.take_front(record.inputs.size()), record.inputs);
+  llvm::interleave(
+      inputs, out,
+      [&](const auto &pair) {
+        auto [name, input] = pair;
+        out << "const " << xtensorType(input) << " &" << name;
+      },
+      ", ");
+  out << ") {\n    const auto batch = static_cast<std::int64_t>(" << names[0]
+      << ".shape(0));\n";
+  for (auto [name, input] : inputs)
+    emitShapeCheck(name, input, out);
+}
+
 //===----------------------------------------------------------------------===//
 // Steps
 //===----------------------------------------------------------------------===//
@@ -117,17 +136,7 @@ static void emitStep(const ModelRecord &model, const Step &step,
   out << ", pool);\n    return results;\n  }\n";
 
   out << "#ifdef SINTER_XTENSOR\n  Results " << step.suffix << '(';
-  llvm::interleave(
-      inputs, out,
-      [&](const auto &pair) {
-        auto [name, input] = pair;
-        out << "const " << xtensorType(input) << " &" << name;
-      },
-      ", ");
-  out << ") {\n    const auto batch = static_cast<std::int64_t>(" << names[0]
-      << ".shape(0));\n";
-  for (auto [name, input] : inputs)
-    emitShapeCheck(name, input, out);
+  emitXtensorInputs(record, names, out);
   out << "    return " << step.suffix << '(';
   for (auto [name, input] : inputs)
     out << name << ".data(), ";
@@ -153,17 +162,7 @@ static void emitXtensorPredict(const FunctionRecord &record,
   }
   out << "  " << (isOne ? xtensorType(record.outputs[0]) : "Predictions")
       << " predict(";
-  llvm::interleave(
-      inputs, out,
-      [&](const auto &pair) {
-        auto [name, input] = pair;
-        out << "const " << xtensorType(input) << " &" << name;
-      },
-      ", ");
-  out << ") {\n    const auto batch = static_cast<std::int64_t>(" << names[0]
-      << ".shape(0));\n";
-  for (auto [name, input] : inputs)
-    emitShapeCheck(name, input, out);
+  emitXtensorInputs(record, names, out);
   for (auto [name, output] : outputs) {
     out << "    auto " << name << " = " << xtensorType(output)
         << "::from_shape(";

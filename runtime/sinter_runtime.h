@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-#define SINTER_ABI_VERSION 4u
+#define SINTER_ABI_VERSION 5u
 
 /* ---- Threads ------------------------------------------------------------- */
 

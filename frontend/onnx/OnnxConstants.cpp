@@ -65,13 +65,6 @@ int64_t normalAxis(int64_t axis, size_t rank) {
   return axis >= 0 && axis < count ? axis : -1;
 }
 
-Dims stridesOf(const Dims &dims) {
-  Dims strides(dims.size(), 1);
-  for (size_t i = dims.size(); i-- > 1;)
-    strides[i - 1] = strides[i] * dims[i];
-  return strides;
-}
-
 /// A constant of `dims`: element i is element `source(i)` of `x`.
 template <typename Source>
 Constant gathered(const Constant &x, Dims dims, Source source) {

@@ -107,6 +107,13 @@ std::optional<int64_t> sinter::frontend::onnx::countElements(const Dims &dims) {
   return empty ? 0 : count;
 }
 
+Dims sinter::frontend::onnx::stridesOf(const Dims &dims) {
+  Dims strides(dims.size(), 1);
+  for (size_t i = dims.size(); i-- > 1;)
+    strides[i - 1] = strides[i] * dims[i];
+  return strides;
+}
+
 std::vector<int64_t> sinter::frontend::onnx::counting(int64_t begin,
                                                       int64_t end) {
   std::vector<int64_t> numbers;

@@ -121,6 +121,8 @@ struct Graph {
 /// How many elements, or nothing if a size is negative or they are 2^31 or
 /// more.
 std::optional<int64_t> countElements(const Dims &dims);
+/// How far apart neighbours along each axis are, in elements; rows first.
+Dims stridesOf(const Dims &dims);
 
 /// begin, begin + 1, ..., end - 1
 std::vector<int64_t> counting(int64_t begin, int64_t end);

@@ -180,13 +180,6 @@ static std::optional<int64_t> flatSize(NodeReader &n) {
   return count;
 }
 
-static Dims stridesOf(const Dims &dims) {
-  Dims strides(dims.size(), 1);
-  for (size_t i = dims.size(); i-- > 1;)
-    strides[i - 1] = strides[i] * dims[i];
-  return strides;
-}
-
 // ---- Parts ------------------------------------------------------------------
 
 void onnx::readConstantGather(NodeReader &n) {

@@ -117,6 +117,14 @@ Tensor onnx::numberLike(NodeReader &n, double number, Tensor like) {
   return n.frozen(std::move(value));
 }
 
+Tensor onnx::both(NodeReader &n, StringRef layer, Tensor a, Tensor b) {
+  return n.layer(Config(layer.str()), {a, b});
+}
+
+Tensor onnx::sumOver(NodeReader &n, Tensor x, int64_t axis) {
+  return n.layer(Config("sum", {{"axis", axis + 1}}), x);
+}
+
 // ---- Products with weights --------------------------------------------------
 
 /// x kernel + bias, bias being input 2 or what an Add behind adds.

@@ -19,15 +19,6 @@ using llvm::ArrayRef;
 using llvm::formatv;
 using llvm::StringRef;
 
-static Tensor both(NodeReader &n, StringRef layer, Tensor a, Tensor b) {
-  return n.layer(Config(layer.str()), {a, b});
-}
-
-/// The sum over an axis of a sample, which goes.
-static Tensor sumOver(NodeReader &n, Tensor x, int64_t axis) {
-  return n.layer(Config("sum", {{"axis", axis + 1}}), x);
-}
-
 /// `x` where `is` holds, else 0; also where `x` is infinite.
 static Tensor keptWhere(NodeReader &n, Tensor is, Tensor x) {
   return is ? n.layer(Config("where"), {is, x, numberLike(n, 0, is)})

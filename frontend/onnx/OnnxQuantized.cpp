@@ -49,10 +49,6 @@ static std::optional<Limits> limitsOf(ElementType type) {
   }
 }
 
-static Tensor both(NodeReader &n, StringRef layer, Tensor a, Tensor b) {
-  return n.layer(Config(layer.str()), {a, b});
-}
-
 /// A scale or zero point as a tensor of `rank` axes of a sample: one number, or
 /// one for each place along `axis` of a sample. Null after a refusal.
 static Tensor factorOf(NodeReader &n, size_t input, int64_t rank, int64_t axis,

@@ -50,6 +50,10 @@ std::optional<double> scalar(const NodeReader &n, size_t input);
 Order orderOf(const NodeReader &n, size_t input);
 /// A number that all elements are compared or computed with.
 Tensor numberLike(NodeReader &n, double number, Tensor like);
+/// A layer of two operands.
+Tensor both(NodeReader &n, llvm::StringRef layer, Tensor a, Tensor b);
+/// The sum over an axis of a sample, which goes.
+Tensor sumOver(NodeReader &n, Tensor x, int64_t axis);
 /// `values` as a tensor of `rank` axes, all but `axis` of size 1.
 Tensor vectorAlong(NodeReader &n, std::vector<float> values, int64_t rank,
                    int64_t axis);

@@ -22,10 +22,6 @@ using llvm::ArrayRef;
 using llvm::formatv;
 using llvm::StringRef;
 
-static Tensor both(NodeReader &n, StringRef layer, Tensor a, Tensor b) {
-  return n.layer(Config(layer.str()), {a, b});
-}
-
 static Tensor linear(NodeReader &n, Tensor x, double scale, double offset) {
   return n.layer(Config("rescaling", {{"scale", scale}, {"offset", offset}}),
                  x);
@@ -36,10 +32,6 @@ static Tensor clamped(NodeReader &n, Tensor x, double low, double high) {
     return {};
   x = both(n, "maximum", x, numberLike(n, low, x));
   return both(n, "minimum", x, numberLike(n, high, x));
-}
-
-static Tensor sumOver(NodeReader &n, Tensor x, int64_t axis) {
-  return n.layer(Config("sum", {{"axis", axis + 1}}), x);
 }
 
 /// sizes + more
