@@ -4,24 +4,31 @@
 // that contracts the tiles of all images. Each tap is on its own, so a unit
 // owns what it sums: no partial results between tasks.
 //
-//   for unit in this task's part of taps x parts of the filters:
-//     du[tap][c][f..] = 0
+//   for unit in this task's part of rows of four taps x parts of the filters:
 //     for chunks of tiles, n = (tile, sample) in the chunk:
-//       scratch D[f][n] = A dy A' at the tap
-//       for channels c, C at a time:
-//         scratch V[C][n] = B' x B at the tap
-//         for filters f, F at a time:
-//           acc[C][F] = sum(n) V[c][n] * D[f][n], a sum in each lane
-//           du[tap][c][f] += the sum of acc[c][f]'s lanes
+//       scratch D[tap][panel of filters][n][f in the panel] = A dy A'
+//       for channels, a block at a time:
+//         scratch V[tap][c][n] = B' x B
+//         for taps, panels of F vectors of filters, C of the block's channels:
+//           acc[C][F] = du[tap][c..][f..], in the first chunk 0
+//           for n: acc[c][f] += broadcast V[c][n] * D[n][f..]
+//           du[tap][c..][f..] = acc
+//
+// Samples are contracted, so they may not lie in the lanes: sums would be
+// spread over them, and with two operands of vectors a step of C F
+// multiply-adds would read C + F vectors, more than an L2 cache gives. D is
+// therefore transposed as it is made, in registers; a step reads F vectors and
+// C floats.
 //
 // An element of B' x B at one tap is a sum of four pixels, of A dy A' of one to
 // four; which, and their signs, are numbers at run time, so one loop nest
-// serves all taps. Lanes behind the last sample are 0.
+// serves all taps. Samples behind the last are 0; lanes behind the last filter
+// hold anything and are not stored.
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
+#include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -39,20 +46,35 @@ struct Rows {
   std::array<Value, 2> pixel, factor; // index; vector
 };
 
+/// An operand: where its tiles' pixels are.
+struct Operand {
+  Value memory;                            // (features, lanes)
+  int64_t height, width, channels, pixels; // of a tile's row
+  bool isResult;                           // dy, else x
+};
+
 class WinogradGradientNest {
 public:
   explicit WinogradGradientNest(KernelEmitter &e);
   int64_t build();
 
 private:
-  void buildUnit(Value tapRow, Value firstFilter, Value filters);
-  void transform(Value image, bool isResult, const Rows &rows,
-                 Value firstChannel, Value count, Value to, int64_t tapFloats);
+  using Taps = std::array<Value, 4>;
+  /// Makes the four taps of a channel, a vector of samples each.
+  using MakeTaps = llvm::function_ref<Taps(Value channel)>;
+
+  void buildUnit(Value tapRow, Value firstFilter, int64_t filters);
+  void overTiles(const Operand &operand, const Rows &rows, Value firstChannel,
+                 llvm::function_ref<void(Value column, MakeTaps)> body);
+  void transformImage(const Rows &rows, Value firstChannel, Value count);
+  void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
+  void turnSquare(Value from, Value to, int64_t stride);
+  void
+  overPanels(int64_t filters,
+             llvm::function_ref<void(Value first, ArrayRef<VectorPiece>)> body);
   void buildProduct(Value tapRow, Value tap, Value firstChannel,
-                    int64_t channels, Value filterInPart, Value filter,
-                    int64_t filters);
-  Value sumLanes(ArrayRef<Value> vectors);
-  void addTo(Value at, Value sums);
+                    Value channelInBlock, int64_t channels, Value firstFilter,
+                    Value filterInPart, ArrayRef<VectorPiece> pieces);
   Rows imageRows(Value tapRow);
   Rows resultRows(Value tapRow);
 
@@ -66,9 +88,23 @@ private:
     return least(e.index(tiling.tilesDown * tiling.tilesAcross),
                  e.add(firstTile, tiling.chunk));
   }
-  int64_t resultTapFloats() const { return tiling.filters * tiling.columns; }
-  int64_t imageTapFloats() const {
-    return WinogradGradientTiling::maxChannels * tiling.columns;
+  Value load(Value at) {
+    return vector::LoadOp::create(e.b, vectorType, scratch,
+                                  ValueRange{e.task, at});
+  }
+  void store(Value value, Value at) {
+    vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
+  }
+  /// Of a tap in D, and in V, which is behind D.
+  int64_t resultTapFloats() const {
+    return tiling.paddedFilters() * tiling.columns;
+  }
+  int64_t imageTapFloats() const { return tiling.channels * tiling.columns; }
+  int64_t imageAt() const { return 4 * resultTapFloats(); }
+  int64_t panelFilters() const { return tile.vectors * e.layout.widest; }
+  /// Floats from step to step; the last panel may be narrower.
+  int64_t panelStride(ArrayRef<VectorPiece> pieces) const {
+    return static_cast<int64_t>(pieces.size()) * e.layout.widest;
   }
   /// `values[row]`.
   template <typename Make>
@@ -84,12 +120,12 @@ private:
   WinogradFilterGradientOp op;
   Convolution conv;
   WinogradGradientTiling tiling;
-  FilterTile tile{1, 1};
+  Tile tile{1, 1}; // channels by vectors of filters
   VectorType vectorType;
   Value x, dy, du, scratch; // (features, lanes) twice, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
   // The current chunk.
-  Value firstTile, columns;
+  Value isFirst, firstTile, columns;
 };
 } // namespace
 
@@ -128,16 +164,13 @@ Rows WinogradGradientNest::resultRows(Value tapRow) {
            choose(tapRow, {0, 1, -1, -1}, factor)}};
 }
 
-/// For `count` channels from `firstChannel` on, and all tiles of the chunk: the
-/// row's four elements, to scratch from `to` on, `tapFloats` from tap to tap.
-void WinogradGradientNest::transform(Value image, bool isResult,
-                                     const Rows &rows, Value firstChannel,
-                                     Value count, Value to, int64_t tapFloats) {
+/// For all tiles of the chunk, and all vectors of samples: `body` gets where
+/// they begin in a row of the chunk, and what makes the row of taps of a
+/// channel behind `firstChannel`.
+void WinogradGradientNest::overTiles(
+    const Operand &operand, const Rows &rows, Value firstChannel,
+    llvm::function_ref<void(Value, MakeTaps)> body) {
   const auto &[down, across] = conv.window;
-  int64_t height = isResult ? down.windows() : down.pixels;
-  int64_t width = isResult ? across.windows() : across.pixels;
-  int64_t channels = isResult ? conv.filters : conv.channels;
-  int64_t pixels = isResult ? 2 : 4; // of a tile's row
   auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
   Value zero = e.vectorConstant(0);
   auto isBelow = [&](Value pixel, int64_t size) -> Value {
@@ -150,7 +183,7 @@ void WinogradGradientNest::transform(Value image, bool isResult,
   e.loop(firstTile, lastTile(), 1, [&](Value tileNumber) {
     Value acrossTiles = e.index(tiling.tilesAcross);
     auto place = [&](Value number, int64_t low) {
-      return e.add(e.mul(number, 2), isResult ? 0 : -low);
+      return e.add(e.mul(number, 2), operand.isResult ? 0 : -low);
     };
     Value row =
         place(arith::DivUIOp::create(e.b, tileNumber, acrossTiles), down.low);
@@ -160,16 +193,16 @@ void WinogradGradientNest::transform(Value image, bool isResult,
     SmallVector<Value> at, exists;
     Value allExist;
     for (int64_t k = 0; k < 2; ++k)
-      for (int64_t l = 0; l < pixels; ++l) {
+      for (int64_t l = 0; l < operand.pixels; ++l) {
         Value h = sum(row, rows.pixel[k]), w = e.add(column, l);
-        exists.push_back(both(isBelow(h, height), isBelow(w, width)));
+        exists.push_back(
+            both(isBelow(h, operand.height), isBelow(w, operand.width)));
         allExist = allExist ? both(allExist, exists.back()) : exists.back();
         Value pixel = arith::SelectOp::create(
-            e.b, exists.back(), sum(e.mul(h, width), w), e.index(0));
-        at.push_back(sum(e.mul(pixel, channels), firstChannel));
+            e.b, exists.back(), sum(e.mul(h, operand.width), w), e.index(0));
+        at.push_back(sum(e.mul(pixel, operand.channels), firstChannel));
       }
     Value tileInChunk = arith::SubIOp::create(e.b, tileNumber, firstTile);
-    Value firstColumn = sum(to, product(tileInChunk, columns));
     auto build = [&](Value v, bool isMasked) {
       Value sample = e.mul(v, e.lanes());
       SmallVector<Value> masks;
@@ -180,22 +213,21 @@ void WinogradGradientNest::transform(Value image, bool isResult,
           masks.push_back(vector::CreateMaskOp::create(e.b, maskType, live));
         }
       }
-      Value out = sum(firstColumn, sample);
-      e.loop(e.index(0), count, 1, [&](Value c) {
-        auto load = [&](int64_t i) -> Value {
+      auto makeTaps = [&](Value c) -> Taps {
+        auto pixel = [&](int64_t i) -> Value {
           std::array<Value, 2> from = {sum(at[i], c), sample};
           if (isMasked)
-            return vector::MaskedLoadOp::create(e.b, vectorType, image, from,
-                                                masks[i], zero);
-          return vector::LoadOp::create(e.b, vectorType, image, from);
+            return vector::MaskedLoadOp::create(e.b, vectorType, operand.memory,
+                                                from, masks[i], zero);
+          return vector::LoadOp::create(e.b, vectorType, operand.memory, from);
         };
         SmallVector<Value> t;
-        for (int64_t l = 0; l < pixels; ++l) {
-          Value upper = load(l);
-          if (isResult)
+        for (int64_t l = 0; l < operand.pixels; ++l) {
+          Value upper = pixel(l);
+          if (operand.isResult)
             upper = arith::MulFOp::create(e.b, rows.factor[0], upper);
           t.push_back(vector::FMAOp::create(e.b, rows.factor[1],
-                                            load(pixels + l), upper));
+                                            pixel(operand.pixels + l), upper));
         }
         auto add = [&](Value x, Value y) -> Value {
           return arith::AddFOp::create(e.b, x, y);
@@ -203,19 +235,13 @@ void WinogradGradientNest::transform(Value image, bool isResult,
         auto sub = [&](Value x, Value y) -> Value {
           return arith::SubFOp::create(e.b, x, y);
         };
-        std::array<Value, 4> taps;
-        if (isResult)
-          taps = {t[0], add(t[0], t[1]), sub(t[0], t[1]),
+        if (operand.isResult)
+          return {t[0], add(t[0], t[1]), sub(t[0], t[1]),
                   arith::NegFOp::create(e.b, t[1])};
-        else
-          taps = {sub(t[0], t[2]), add(t[1], t[2]), sub(t[2], t[1]),
-                  sub(t[1], t[3])};
-        Value first = sum(out, e.mul(c, tiling.columns));
-        for (int64_t tap = 0; tap < 4; ++tap)
-          vector::StoreOp::create(
-              e.b, taps[tap], scratch,
-              ValueRange{e.task, e.add(first, tap * tapFloats)});
-      });
+        return {sub(t[0], t[2]), add(t[1], t[2]), sub(t[2], t[1]),
+                sub(t[1], t[3])};
+      };
+      body(sum(product(tileInChunk, columns), sample), makeTaps);
     };
     // Masks for tiles at a border, and for samples behind the last.
     Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
@@ -225,146 +251,170 @@ void WinogradGradientNest::transform(Value image, bool isResult,
   });
 }
 
+/// V, `count` channels from `firstChannel` on.
+void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
+                                          Value count) {
+  const auto &[down, across] = conv.window;
+  Operand image{x, down.pixels, across.pixels, conv.channels, 4, false};
+  overTiles(image, rows, firstChannel, [&](Value column, MakeTaps makeTaps) {
+    Value to = e.add(column, imageAt());
+    e.loop(e.index(0), count, 1, [&](Value c) {
+      Taps taps = makeTaps(c);
+      Value first = sum(to, e.mul(c, tiling.columns));
+      for (int64_t tap = 0; tap < 4; ++tap)
+        store(taps[tap], e.add(first, tap * imageTapFloats()));
+    });
+  });
+}
+
+/// D, `filters` from `firstFilter` on. Squares of filters by samples are made
+/// in V's place, which is still free, before they are turned.
+void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
+                                           int64_t filters) {
+  const auto &[down, across] = conv.window;
+  Operand result{dy, down.windows(), across.windows(), conv.filters, 2, true};
+  int64_t square = e.lanes() * e.lanes();
+  overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
+    overPanels(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
+      const VectorPiece &last = pieces.back();
+      int64_t stride = panelStride(pieces);
+      inParts(e, last.start + last.existing, e.lanes(),
+              [&](Value part, int64_t count) {
+                Value filter = sum(first, part);
+                e.loop(e.index(0), e.index(count), 1, [&](Value i) {
+                  Taps taps = makeTaps(sum(filter, i));
+                  Value to = e.add(e.mul(i, e.lanes()), imageAt());
+                  for (int64_t tap = 0; tap < 4; ++tap)
+                    store(taps[tap], e.add(to, tap * square));
+                });
+                Value to = sum(e.mul(first, tiling.columns),
+                               sum(e.mul(column, stride), part));
+                e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
+                  turnSquare(e.add(e.mul(tap, square), imageAt()),
+                             sum(to, e.mul(tap, resultTapFloats())), stride);
+                });
+              });
+    });
+  });
+}
+
+/// Rows of the square at `from` become columns, `stride` apart, from `to` on.
+void WinogradGradientNest::turnSquare(Value from, Value to, int64_t stride) {
+  auto square = VectorType::get({e.lanes(), e.lanes()}, e.b.getF32Type());
+  Value matrix = arith::ConstantOp::create(e.b, e.b.getZeroAttr(square));
+  for (int64_t i = 0; i < e.lanes(); ++i)
+    matrix = vector::InsertOp::create(e.b, load(e.add(from, i * e.lanes())),
+                                      matrix, ArrayRef{i});
+  matrix = vector::TransposeOp::create(e.b, matrix, ArrayRef<int64_t>{1, 0});
+  for (int64_t i = 0; i < e.lanes(); ++i)
+    store(vector::ExtractOp::create(e.b, matrix, ArrayRef{i}),
+          e.add(to, i * stride));
+}
+
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
 
-/// `channels` of the transformed image times `filters` of the transformed
-/// gradient, at one tap.
+/// Panels of `filters`: from which on, and their vectors.
+void WinogradGradientNest::overPanels(
+    int64_t filters,
+    llvm::function_ref<void(Value, ArrayRef<VectorPiece>)> body) {
+  TargetShape target = e.layout.target;
+  target.lanes = e.layout.widest;
+  inParts(e, filters, panelFilters(), [&](Value first, int64_t count) {
+    body(first, splitInVectors(count, target));
+  });
+}
+
+/// du, `channels` by a panel of filters, at one tap.
 void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
-                                        Value firstChannel, int64_t channels,
-                                        Value filterInPart, Value filter,
-                                        int64_t filters) {
+                                        Value firstChannel,
+                                        Value channelInBlock, int64_t channels,
+                                        Value firstFilter, Value filterInPart,
+                                        ArrayRef<VectorPiece> pieces) {
   Value count = arith::SubIOp::create(e.b, lastTile(), firstTile);
   Value end = product(count, columns);
   Value firstD =
       sum(e.mul(tap, resultTapFloats()), e.mul(filterInPart, tiling.columns));
-  Value firstV = e.add(e.mul(tap, imageTapFloats()), 4 * resultTapFloats());
-  SmallVector<Value> acc(channels * filters, e.vectorConstant(0));
-  auto load = [&](Value at) -> Value {
-    return vector::LoadOp::create(e.b, vectorType, scratch,
-                                  ValueRange{e.task, at});
+  Value firstV = e.add(
+      sum(e.mul(tap, imageTapFloats()), e.mul(channelInBlock, tiling.columns)),
+      imageAt());
+  Value row = sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels),
+                  sum(firstChannel, channelInBlock));
+  Value filter = sum(firstFilter, filterInPart);
+  auto placeOf = [&](int64_t c, const VectorPiece &piece) {
+    return e.add(sum(e.mul(e.add(row, c), conv.filters), filter), piece.start);
   };
-  acc =
-      e.loop(e.index(0), end, e.lanes(), acc, [&](Value n, ValueRange before) {
-        SmallVector<Value> next(before), ds;
-        Value fromD = sum(firstD, n), fromV = sum(firstV, n);
-        for (int64_t f = 0; f < filters; ++f)
-          ds.push_back(load(e.add(fromD, f * tiling.columns)));
-        for (int64_t c = 0; c < channels; ++c) {
-          Value v = load(e.add(fromV, c * tiling.columns));
-          for (int64_t f = 0; f < filters; ++f)
-            next[c * filters + f] =
-                vector::FMAOp::create(e.b, v, ds[f], next[c * filters + f]);
-        }
-        return next;
-      });
-  Value row =
-      sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels), firstChannel);
+  auto maskOf = [&](const VectorPiece &piece, Value count) -> Value {
+    return vector::CreateMaskOp::create(
+        e.b, VectorType::get({piece.lanes}, e.b.getI1Type()), count);
+  };
+
+  SmallVector<Value> acc;
   for (int64_t c = 0; c < channels; ++c)
-    for (int64_t f = 0; f < filters;) {
-      Value at = sum(e.mul(e.add(row, c), conv.filters), e.add(filter, f));
-      ArrayRef<Value> sums = ArrayRef(acc).drop_front(c * filters + f);
-      if (f + 4 <= filters && e.lanes() >= 4) {
-        addTo(at, sumLanes(sums.take_front(4)));
-        f += 4;
-      } else {
-        addTo(at, vector::ReductionOp::create(e.b, vector::CombiningKind::ADD,
-                                              sums.front(),
-                                              arith::FastMathFlags::reassoc));
-        ++f;
+    for (const VectorPiece &piece : pieces) {
+      Value zero = e.zeroPiece(piece);
+      if (tiling.chunks == 1) {
+        acc.push_back(zero);
+        continue;
+      }
+      Value existing = arith::SelectOp::create(e.b, isFirst, e.index(0),
+                                               e.index(piece.existing));
+      acc.push_back(vector::MaskedLoadOp::create(
+          e.b, zero.getType(), du, placeOf(c, piece), maskOf(piece, existing),
+          zero));
+    }
+
+  int64_t steps = std::min<int64_t>(e.lanes(), 4), stride = panelStride(pieces);
+  acc = e.loop(e.index(0), end, steps, acc, [&](Value n, ValueRange before) {
+    SmallVector<Value> next(before);
+    Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
+    for (int64_t step = 0; step < steps; ++step) {
+      SmallVector<Value> ds;
+      for (const VectorPiece &piece : pieces)
+        ds.push_back(vector::LoadOp::create(
+            e.b, e.zeroPiece(piece).getType(), scratch,
+            ValueRange{e.task, e.add(fromD, step * stride + piece.start)}));
+      for (int64_t c = 0; c < channels; ++c) {
+        Value v = memref::LoadOp::create(
+            e.b, scratch,
+            ValueRange{e.task, e.add(fromV, c * tiling.columns + step)});
+        for (size_t f = 0; f < ds.size(); ++f) {
+          Value spread = vector::BroadcastOp::create(e.b, ds[f].getType(), v);
+          Value &sum = next[c * ds.size() + f];
+          sum = vector::FMAOp::create(e.b, spread, ds[f], sum);
+        }
       }
     }
-}
+    return next;
+  });
 
-/// The sums of the lanes of four vectors, as one vector of four.
-Value WinogradGradientNest::sumLanes(ArrayRef<Value> vectors) {
-  int64_t lanes = e.lanes();
-  auto fold = [&](Value x, Value y, ArrayRef<int64_t> left,
-                  ArrayRef<int64_t> right) -> Value {
-    return arith::AddFOp::create(e.b,
-                                 vector::ShuffleOp::create(e.b, x, y, left),
-                                 vector::ShuffleOp::create(e.b, x, y, right));
-  };
-  // In each four lanes: x0+x1 y0+y1 x2+x3 y2+y3; then the sums of all four of
-  // a, b, c, d.
-  SmallVector<int64_t> even, odd, low, high;
-  for (int64_t i = 0; i < lanes; i += 2) {
-    even.append({i, lanes + i});
-    odd.append({i + 1, lanes + i + 1});
-  }
-  for (int64_t i = 0; i < lanes; i += 4) {
-    low.append({i, i + 1, lanes + i, lanes + i + 1});
-    high.append({i + 2, i + 3, lanes + i + 2, lanes + i + 3});
-  }
-  Value ab = fold(vectors[0], vectors[1], even, odd);
-  Value cd = fold(vectors[2], vectors[3], even, odd);
-  Value sum = fold(ab, cd, low, high);
-  for (int64_t size = lanes; size > 4; size /= 2) {
-    SmallVector<int64_t> lower, upper;
-    for (int64_t i = 0; i < size / 2; ++i) {
-      lower.push_back(i);
-      upper.push_back(size / 2 + i);
+  for (int64_t c = 0; c < channels; ++c)
+    for (size_t f = 0; f < pieces.size(); ++f) {
+      Value sums = acc[c * pieces.size() + f], at = placeOf(c, pieces[f]);
+      if (pieces[f].existing == pieces[f].lanes)
+        vector::StoreOp::create(e.b, sums, du, at);
+      else
+        vector::MaskedStoreOp::create(
+            e.b, du, at, maskOf(pieces[f], e.index(pieces[f].existing)), sums);
     }
-    sum = fold(sum, sum, lower, upper);
-  }
-  return sum;
-}
-
-void WinogradGradientNest::addTo(Value at, Value sums) {
-  if (auto type = dyn_cast<VectorType>(sums.getType())) {
-    Value before = vector::LoadOp::create(e.b, type, du, at);
-    vector::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
-                            at);
-    return;
-  }
-  Value before = memref::LoadOp::create(e.b, du, at);
-  memref::StoreOp::create(e.b, arith::AddFOp::create(e.b, before, sums), du,
-                          at);
 }
 
 void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
-                                     Value filters) {
-  Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
-  e.loop(e.index(0), e.index(4 * conv.channels), 1, [&](Value c) {
-    Value row = sum(e.mul(tapRow, 4 * conv.channels), c);
-    Value from = sum(e.mul(row, conv.filters), firstFilter);
-    e.loop(e.index(0), filters, 1, [&](Value f) {
-      memref::StoreOp::create(e.b, zero, du, sum(from, f));
-    });
-  });
-
+                                     int64_t filters) {
   Rows image = imageRows(tapRow), result = resultRows(tapRow);
-  auto inParts = [&](int64_t total, int64_t size,
-                     llvm::function_ref<void(Value, int64_t)> body) {
-    int64_t whole = total / size * size;
-    if (whole > 0)
-      e.loop(e.index(0), e.index(whole), size,
-             [&](Value at) { body(at, size); });
-    if (whole < total)
-      e.scope([&] { body(e.index(whole), total - whole); });
-  };
-  auto overFilters = [&](llvm::function_ref<void(Value, int64_t)> body) {
-    if (tiling.filterParts * tiling.filters == conv.filters)
-      return inParts(tiling.filters, tile.filters, body);
-    // The last part is smaller: what is left of it goes one by one.
-    Value rest = arith::RemUIOp::create(e.b, filters, e.index(tile.filters));
-    Value whole = arith::SubIOp::create(e.b, filters, rest);
-    e.loop(e.index(0), whole, tile.filters,
-           [&](Value f) { body(f, tile.filters); });
-    e.loop(whole, filters, 1, [&](Value f) { body(f, 1); });
-  };
-
   e.loop(e.index(0), e.index(tiling.chunks), 1, [&](Value chunk) {
+    isFirst = equals(chunk, 0);
     firstTile = e.mul(chunk, tiling.chunk);
-    transform(dy, /*isResult=*/true, result, firstFilter, filters, e.index(0),
-              resultTapFloats());
-    inParts(conv.channels, tile.channels, [&](Value c, int64_t channels) {
-      transform(x, /*isResult=*/false, image, c, e.index(channels),
-                e.index(4 * resultTapFloats()), imageTapFloats());
+    transformResult(result, firstFilter, filters);
+    inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
+      transformImage(image, first, e.index(block));
       e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
-        overFilters([&](Value f, int64_t count) {
-          buildProduct(tapRow, tap, c, channels, f, sum(firstFilter, f), count);
+        overPanels(filters, [&](Value f, ArrayRef<VectorPiece> pieces) {
+          inParts(e, block, tile.rows, [&](Value c, int64_t channels) {
+            buildProduct(tapRow, tap, first, c, channels, firstFilter, f,
+                         pieces);
+          });
         });
       });
     });
@@ -372,11 +422,13 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
 }
 
 int64_t WinogradGradientNest::build() {
-  tile = chooseFilterTile(
-      e, op,
-      rankFilterTiles(conv.channels, tiling.filters, /*taps=*/1,
-                      WinogradGradientTiling::maxChannels, e.layout.target),
-      /*unitsOf=*/[](FilterTile) { return 1; }, /*enough=*/1);
+  int64_t widest = e.layout.widest;
+  tile = chooseTile(e, op,
+                    rankTiles(tiling.channels,
+                              (tiling.filters + widest - 1) / widest,
+                              {.steps = tiling.chunk * e.layout.padded(),
+                               .hasEpilogue = false},
+                              e.layout.target));
   vectors = arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
                                    e.index(e.lanes()));
   columns = e.mul(vectors, e.lanes());
@@ -387,8 +439,16 @@ int64_t WinogradGradientNest::build() {
     Value tapRow = arith::DivUIOp::create(e.b, unit, parts);
     Value part = arith::RemUIOp::create(e.b, unit, parts);
     Value firstFilter = e.mul(part, tiling.filters);
-    Value left = arith::SubIOp::create(e.b, e.index(conv.filters), firstFilter);
-    buildUnit(tapRow, firstFilter, least(e.index(tiling.filters), left));
+    int64_t last = conv.filters - (tiling.filterParts - 1) * tiling.filters;
+    if (last == tiling.filters)
+      return buildUnit(tapRow, firstFilter, last);
+    auto branch = scf::IfOp::create(e.b, equals(part, tiling.filterParts - 1),
+                                    /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildUnit(tapRow, firstFilter, last); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { buildUnit(tapRow, firstFilter, tiling.filters); });
   });
   return tiling.tasks;
 }

@@ -3,8 +3,6 @@
 #include "ir/Winograd.h"
 #include "ir/MatmulBlocks.h"
 
-#include "llvm/Support/MathExtras.h"
-
 #include <algorithm>
 #include <limits>
 
@@ -166,18 +164,19 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   int64_t samples = paddedBatch(batchBound);
   constexpr int64_t mostFilters = 64;
   cut(conv.filters, mostFilters, tiling.filters, tiling.filterParts);
-  // Even parts have code of their own size.
-  for (int64_t parts = tiling.filterParts; parts <= 2 * tiling.filterParts;
-       ++parts)
-    if (conv.filters % parts == 0) {
-      tiling.filters = conv.filters / parts;
-      tiling.filterParts = parts;
-      break;
-    }
-  // A chunk of these filters takes half of an L2 cache.
+  // Parts of whole vectors, but for the last.
+  if (tiling.filterParts > 1)
+    tiling.filters = tiling.paddedFilters();
+  // At least as many as a square of the transposition has.
+  constexpr int64_t mostChannels = 64;
+  int64_t blocks = (conv.channels + mostChannels - 1) / mostChannels;
+  tiling.channels =
+      std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);
+  // A chunk takes half of an L2 cache.
   constexpr int64_t cacheFloats = 512 * 1024 / 4;
-  cut(all, std::max<int64_t>(cacheFloats / (4 * tiling.filters * samples), 1),
-      tiling.chunk, tiling.chunks);
+  int64_t rows = 4 * (tiling.paddedFilters() + tiling.channels);
+  cut(all, std::max<int64_t>(cacheFloats / (rows * samples), 1), tiling.chunk,
+      tiling.chunks);
   tiling.columns = spread(tiling.chunk * samples);
 
   constexpr int64_t mostTasks = 8;

@@ -12,6 +12,8 @@
 
 #include "ir/Window.h"
 
+#include "llvm/Support/MathExtras.h"
+
 namespace sinter {
 
 /// Is `op` a convolution that Winograd's filtering can compute: 3 x 3 taps, no
@@ -67,17 +69,22 @@ bool fitsSampleWinograd(const Convolution &conv);
 /// sum crosses units. A unit goes through the tiles of all images in chunks.
 struct WinogradGradientTiling {
   int64_t tilesDown, tilesAcross;
-  int64_t chunk, chunks; // tiles at a time; how often
-  int64_t filters, filterParts;
+  int64_t chunk, chunks;        // tiles at a time; how often
+  int64_t filters, filterParts; // the last part may have fewer
+  int64_t channels;             // that are transformed at a time
   int64_t tasks;
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
-  /// Channels that are transformed at a time, at most.
-  static constexpr int64_t maxChannels = 8;
 
   int64_t units() const { return 4 * filterParts; }
-  /// For each tap filters; behind them, for each tap channels.
-  int64_t taskFloats() const { return 4 * (filters + maxChannels) * columns; }
+  int64_t paddedFilters() const {
+    return llvm::alignTo(filters, kLaneMultiple);
+  }
+  /// For each tap filters, in whole vectors; behind them, for each tap
+  /// channels.
+  int64_t taskFloats() const {
+    return 4 * (paddedFilters() + channels) * columns;
+  }
 };
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
                                 int64_t batchBound);

@@ -26,7 +26,7 @@ using namespace sinter::test;
 static const char *const pattern = R"(
 sinter.model @NAME batch_bound BOUND attributes {
     loss = {name = "mean_squared_error"},
-    optimizer = {name = "sgd", learning_rate = 0.05, momentum = 0.0, nesterov = false}} {
+    optimizer = {name = "sgd", learning_rate = 0.0001, momentum = 0.0, nesterov = false}} {
   sinter.state parameter @kernel : tensor<3x3xCHANNELSxFILTERSxf32> = uniform(-0.1, 0.1)
   sinter.state parameter @gamma : tensor<FILTERSxf32> = uniform(0.5, 1.5)
   sinter.state parameter @beta : tensor<FILTERSxf32> = uniform(-1.0, 1.0)
