@@ -105,6 +105,28 @@ SmallVector<WindowRun> sinter::windowRuns(const WindowAxis &axis, int64_t size,
   return runs;
 }
 
+std::pair<Value, Value>
+sinter::windowsUnder(KernelEmitter &e, const WindowAxis &axis, Value tap) {
+  auto most = [&](Value x) -> Value {
+    return arith::MaxSIOp::create(e.b, x, e.index(0));
+  };
+  auto ceilDivide = [&](Value value) -> Value {
+    return axis.stride == 1
+               ? value
+               : arith::DivUIOp::create(e.b, e.add(value, axis.stride - 1),
+                                        e.index(axis.stride))
+                     .getResult();
+  };
+  // 0 <= r stride + tap dilation - low < pixels
+  Value before =
+      arith::SubIOp::create(e.b, e.index(axis.low), e.mul(tap, axis.dilation));
+  Value room = e.add(before, axis.pixels);
+  Value low = ceilDivide(most(before));
+  Value high = arith::MinSIOp::create(e.b, e.index(axis.windows()),
+                                      ceilDivide(most(room)));
+  return {low, high};
+}
+
 Meetings sinter::meetingsOf(const WindowAxis &axis, const WindowRun &run) {
   Meetings meetings;
   for (int64_t w = 0; w < run.size; ++w)

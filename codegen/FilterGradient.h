@@ -1,5 +1,4 @@
-//===- LaneSums.h - the lanes of many vectors, each summed
-//-----------------===//
+//===- FilterGradient.h - what gradients of filters share ----------------===//
 //
 // Problem: a gradient of weights adds up over samples, which lie in the lanes.
 // A sum across one vector is a chain of shuffles and adds, each waiting for the
@@ -42,6 +41,11 @@ struct WindowRun {
 llvm::SmallVector<WindowRun> windowRuns(const WindowAxis &axis, int64_t size,
                                         int64_t firstTap, int64_t taps);
 
+/// The windows for which `tap`, known at run time, hits the image: from the
+/// first to behind the last.
+std::pair<mlir::Value, mlir::Value>
+windowsUnder(KernelEmitter &e, const WindowAxis &axis, mlir::Value tap);
+
 /// A window of a run, and a tap of it.
 struct Meeting {
   int64_t window, tap;
@@ -64,6 +68,8 @@ int64_t lowerDepthwise(KernelEmitter &e, mlir::Operation *op,
 /// in registers at once, LowerDepthwiseGradient.cpp.
 bool isDepthwiseGradient(const KernelEmitter &e, const Convolution &conv);
 int64_t lowerDepthwiseGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
+/// With filters in the lanes, LowerPanelGradient.cpp.
+int64_t lowerPanelGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
 
 } // namespace sinter
 

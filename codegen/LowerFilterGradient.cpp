@@ -24,7 +24,9 @@
 // is known here: no tap is multiplied by zero, or masked away.
 //
 // Every sum is complete in one unit and in one order: no partial results.
-// Depthwise filters have a nest of their own (LowerDepthwiseGradient.cpp).
+// This is for filters with few taps in all, where it would not pay to bring the
+// filters into the lanes, as LowerPanelGradient.cpp does. Depthwise filters
+// have a nest of their own, too (LowerDepthwiseGradient.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -85,8 +87,6 @@ private:
   /// may be smaller.
   void overTiles(Value low, Value high, int64_t size, int64_t total,
                  llvm::function_ref<void(Value first, int64_t count)> body);
-  /// Windows for which `tap` hits the image.
-  std::pair<Value, Value> windowsOf(const WindowAxis &axis, Value tap);
   /// Where (tapRow, tap, channel, filter) lies in dw.
   Value placeOf(Value tapRow, Value tap, Value channel, Value filter) {
     Value at = sum(e.mul(tapRow, conv.window[1].taps), tap);
@@ -104,24 +104,6 @@ private:
   int64_t fetchesOfFilters = 1;
 };
 } // namespace
-
-std::pair<Value, Value> FilterGradientNest::windowsOf(const WindowAxis &axis,
-                                                      Value tap) {
-  // 0 <= r stride + tap dilation - low < pixels
-  auto ceilDivide = [&](Value value) -> Value {
-    return axis.stride == 1
-               ? value
-               : arith::DivUIOp::create(e.b, e.add(value, axis.stride - 1),
-                                        e.index(axis.stride))
-                     .getResult();
-  };
-  Value before = sub(e.index(axis.low), e.mul(tap, axis.dilation));
-  Value room = e.add(before, axis.pixels);
-  Value low = ceilDivide(most(before, e.index(0)));
-  Value high =
-      least(e.index(axis.windows()), ceilDivide(most(room, e.index(0))));
-  return {low, high};
-}
 
 void FilterGradientNest::overTiles(
     Value low, Value high, int64_t size, int64_t total,
@@ -268,7 +250,7 @@ void FilterGradientNest::addToMemory(const Visit &visit, ArrayRef<Value> acc) {
 }
 
 void FilterGradientNest::buildVisit(const Visit &visit) {
-  auto [top, bottom] = windowsOf(conv.window[0], visit.tapRow);
+  auto [top, bottom] = windowsUnder(e, conv.window[0], visit.tapRow);
   Value low = most(top, visit.firstRow), high = least(bottom, visit.endRow);
   SmallVector<Value> acc(visit.channels * visit.taps * visit.filters,
                          e.vectorConstant(0));
@@ -364,7 +346,7 @@ void FilterGradientNest::buildBand(Value group, Value channelBand,
   int64_t windows = down.windows();
   e.loop(e.index(0), e.index(windows), rowsAtOnce, [&](Value row) {
     visit.firstRow = row;
-    visit.endRow = e.add(row, rowsAtOnce); // cut by windowsOf
+    visit.endRow = e.add(row, rowsAtOnce); // cut by windowsUnder
     e.loop(e.index(0), e.batch, samplesAtOnce, [&](Value sample) {
       visit.firstSample = sample;
       visit.endSample = least(e.add(sample, samplesAtOnce), e.batch);
@@ -476,5 +458,7 @@ FailureOr<int64_t> sinter::lowerFilterGradient(KernelEmitter &e) {
   Conv2dFilterGradientOp op = *ops.begin();
   if (isDepthwiseGradient(e, convolutionOf(op)))
     return lowerDepthwiseGradient(e, op);
+  if (hasScratch(e.kernel))
+    return lowerPanelGradient(e, op);
   return FilterGradientNest(e, op).build();
 }

@@ -14,19 +14,15 @@
 //           for n: acc[c][f] += broadcast V[c][n] * D[n][f..]
 //           du[tap][c..][f..] = acc
 //
-// Samples are contracted, so they may not lie in the lanes: sums would be
-// spread over them, and with two operands of vectors a step of C F
-// multiply-adds would read C + F vectors, more than an L2 cache gives. D is
-// therefore transposed as it is made, in registers; a step reads F vectors and
-// C floats.
+// FilterPanels.h says why filters are in the lanes.
 //
 // An element of B' x B at one tap is a sum of four pixels, of A dy A' of one to
 // four; which, and their signs, are numbers at run time, so one loop nest
-// serves all taps. Samples behind the last are 0; lanes behind the last filter
-// hold anything and are not stored.
+// serves all taps. Samples behind the last are 0.
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
 #include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
@@ -68,10 +64,6 @@ private:
                  llvm::function_ref<void(Value column, MakeTaps)> body);
   void transformImage(const Rows &rows, Value firstChannel, Value count);
   void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
-  void turnSquare(Value from, Value to, int64_t stride);
-  void
-  overPanels(int64_t filters,
-             llvm::function_ref<void(Value first, ArrayRef<VectorPiece>)> body);
   void buildProduct(Value tapRow, Value tap, Value firstChannel,
                     Value channelInBlock, int64_t channels, Value firstFilter,
                     Value filterInPart, ArrayRef<VectorPiece> pieces);
@@ -101,11 +93,6 @@ private:
   }
   int64_t imageTapFloats() const { return tiling.channels * tiling.columns; }
   int64_t imageAt() const { return 4 * resultTapFloats(); }
-  int64_t panelFilters() const { return tile.vectors * e.layout.widest; }
-  /// Floats from step to step; the last panel may be narrower.
-  int64_t panelStride(ArrayRef<VectorPiece> pieces) const {
-    return static_cast<int64_t>(pieces.size()) * e.layout.widest;
-  }
   /// `values[row]`.
   template <typename Make>
   Value choose(Value row, std::array<int64_t, 4> values, Make make) {
@@ -121,6 +108,7 @@ private:
   Convolution conv;
   WinogradGradientTiling tiling;
   Tile tile{1, 1}; // channels by vectors of filters
+  std::optional<FilterPanels> panels;
   VectorType vectorType;
   Value x, dy, du, scratch; // (features, lanes) twice, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
@@ -275,9 +263,9 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
   Operand result{dy, down.windows(), across.windows(), conv.filters, 2, true};
   int64_t square = e.lanes() * e.lanes();
   overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
-    overPanels(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
+    panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
       const VectorPiece &last = pieces.back();
-      int64_t stride = panelStride(pieces);
+      int64_t stride = panels->stride(pieces);
       inParts(e, last.start + last.existing, e.lanes(),
               [&](Value part, int64_t count) {
                 Value filter = sum(first, part);
@@ -290,41 +278,20 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
                 Value to = sum(e.mul(first, tiling.columns),
                                sum(e.mul(column, stride), part));
                 e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
-                  turnSquare(e.add(e.mul(tap, square), imageAt()),
-                             sum(to, e.mul(tap, resultTapFloats())), stride);
+                  Value from = e.add(e.mul(tap, square), imageAt());
+                  panels->turn(count, sum(to, e.mul(tap, resultTapFloats())),
+                               stride, [&](int64_t i) {
+                                 return load(e.add(from, i * e.lanes()));
+                               });
                 });
               });
     });
   });
 }
 
-/// Rows of the square at `from` become columns, `stride` apart, from `to` on.
-void WinogradGradientNest::turnSquare(Value from, Value to, int64_t stride) {
-  auto square = VectorType::get({e.lanes(), e.lanes()}, e.b.getF32Type());
-  Value matrix = arith::ConstantOp::create(e.b, e.b.getZeroAttr(square));
-  for (int64_t i = 0; i < e.lanes(); ++i)
-    matrix = vector::InsertOp::create(e.b, load(e.add(from, i * e.lanes())),
-                                      matrix, ArrayRef{i});
-  matrix = vector::TransposeOp::create(e.b, matrix, ArrayRef<int64_t>{1, 0});
-  for (int64_t i = 0; i < e.lanes(); ++i)
-    store(vector::ExtractOp::create(e.b, matrix, ArrayRef{i}),
-          e.add(to, i * stride));
-}
-
 //===----------------------------------------------------------------------===//
 // Products
 //===----------------------------------------------------------------------===//
-
-/// Panels of `filters`: from which on, and their vectors.
-void WinogradGradientNest::overPanels(
-    int64_t filters,
-    llvm::function_ref<void(Value, ArrayRef<VectorPiece>)> body) {
-  TargetShape target = e.layout.target;
-  target.lanes = e.layout.widest;
-  inParts(e, filters, panelFilters(), [&](Value first, int64_t count) {
-    body(first, splitInVectors(count, target));
-  });
-}
 
 /// du, `channels` by a panel of filters, at one tap.
 void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
@@ -342,62 +309,27 @@ void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
   Value row = sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels),
                   sum(firstChannel, channelInBlock));
   Value filter = sum(firstFilter, filterInPart);
-  auto placeOf = [&](int64_t c, const VectorPiece &piece) {
-    return e.add(sum(e.mul(e.add(row, c), conv.filters), filter), piece.start);
-  };
-  auto maskOf = [&](const VectorPiece &piece, Value count) -> Value {
-    return vector::CreateMaskOp::create(
-        e.b, VectorType::get({piece.lanes}, e.b.getI1Type()), count);
-  };
-
-  SmallVector<Value> acc;
+  SmallVector<Value> places;
   for (int64_t c = 0; c < channels; ++c)
-    for (const VectorPiece &piece : pieces) {
-      Value zero = e.zeroPiece(piece);
-      if (tiling.chunks == 1) {
-        acc.push_back(zero);
-        continue;
-      }
-      Value existing = arith::SelectOp::create(e.b, isFirst, e.index(0),
-                                               e.index(piece.existing));
-      acc.push_back(vector::MaskedLoadOp::create(
-          e.b, zero.getType(), du, placeOf(c, piece), maskOf(piece, existing),
-          zero));
-    }
-
-  int64_t steps = std::min<int64_t>(e.lanes(), 4), stride = panelStride(pieces);
-  acc = e.loop(e.index(0), end, steps, acc, [&](Value n, ValueRange before) {
+    places.push_back(sum(e.mul(e.add(row, c), conv.filters), filter));
+  SmallVector<Value> sums =
+      panels->begin(places, pieces, tiling.chunks > 1 ? isFirst : Value());
+  int64_t steps = std::min<int64_t>(e.lanes(), 4);
+  int64_t stride = panels->stride(pieces);
+  sums = e.loop(e.index(0), end, steps, sums, [&](Value n, ValueRange before) {
     SmallVector<Value> next(before);
     Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
     for (int64_t step = 0; step < steps; ++step) {
-      SmallVector<Value> ds;
-      for (const VectorPiece &piece : pieces)
-        ds.push_back(vector::LoadOp::create(
-            e.b, e.zeroPiece(piece).getType(), scratch,
-            ValueRange{e.task, e.add(fromD, step * stride + piece.start)}));
-      for (int64_t c = 0; c < channels; ++c) {
-        Value v = memref::LoadOp::create(
+      SmallVector<Value> floats;
+      for (int64_t c = 0; c < channels; ++c)
+        floats.push_back(memref::LoadOp::create(
             e.b, scratch,
-            ValueRange{e.task, e.add(fromV, c * tiling.columns + step)});
-        for (size_t f = 0; f < ds.size(); ++f) {
-          Value spread = vector::BroadcastOp::create(e.b, ds[f].getType(), v);
-          Value &sum = next[c * ds.size() + f];
-          sum = vector::FMAOp::create(e.b, spread, ds[f], sum);
-        }
-      }
+            ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
+      panels->step(next, e.add(fromD, step * stride), pieces, floats);
     }
     return next;
   });
-
-  for (int64_t c = 0; c < channels; ++c)
-    for (size_t f = 0; f < pieces.size(); ++f) {
-      Value sums = acc[c * pieces.size() + f], at = placeOf(c, pieces[f]);
-      if (pieces[f].existing == pieces[f].lanes)
-        vector::StoreOp::create(e.b, sums, du, at);
-      else
-        vector::MaskedStoreOp::create(
-            e.b, du, at, maskOf(pieces[f], e.index(pieces[f].existing)), sums);
-    }
+  panels->end(places, pieces, sums);
 }
 
 void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
@@ -410,7 +342,7 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
     inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
       transformImage(image, first, e.index(block));
       e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
-        overPanels(filters, [&](Value f, ArrayRef<VectorPiece> pieces) {
+        panels->over(filters, [&](Value f, ArrayRef<VectorPiece> pieces) {
           inParts(e, block, tile.rows, [&](Value c, int64_t channels) {
             buildProduct(tapRow, tap, first, c, channels, firstFilter, f,
                          pieces);
@@ -429,6 +361,7 @@ int64_t WinogradGradientNest::build() {
                               {.steps = tiling.chunk * e.layout.padded(),
                                .hasEpilogue = false},
                               e.layout.target));
+  panels.emplace(e, scratch, du, tile.vectors);
   vectors = arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
                                    e.index(e.lanes()));
   columns = e.mul(vectors, e.lanes());

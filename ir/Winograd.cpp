@@ -1,6 +1,7 @@
 //===- Winograd.cpp - how Winograd's kernels cut their work --------------===//
 
 #include "ir/Winograd.h"
+#include "ir/FilterPanels.h"
 #include "ir/MatmulBlocks.h"
 
 #include <algorithm>
@@ -200,6 +201,9 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
   }
   if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
     return make(tilingOf(gradient, batchBound));
+  if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op))
+    if (auto tiling = panelTilingOf(gradient, batchBound))
+      return make(*tiling);
   if (auto matmul = dyn_cast<MatmulOp>(op))
     if (auto blocks = blocksOf(matmul, batchBound))
       return RankedTensorType::get({blocks->tasks(), blocks->taskFloats()},
