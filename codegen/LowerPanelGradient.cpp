@@ -53,6 +53,7 @@ private:
   void buildUnit(Value filterPart, int64_t filters, Value channelPart,
                  int64_t channels);
   void turn(Value firstFilter, int64_t filters);
+  void fetch(Value feature, int64_t channels, Value sample);
   void buildVisit(const Visit &visit);
   SmallVector<Value> alongRow(const Visit &visit, Value row, ValueRange sums);
   SmallVector<Value> overSamples(const Visit &visit, const WindowRun &run,
@@ -128,6 +129,17 @@ void PanelGradientNest::turn(Value firstFilter, int64_t filters) {
   });
 }
 
+/// The pixel that comes next: at strides that are powers of two, the first
+/// cache holds few of them, and no processor guesses them.
+void PanelGradientNest::fetch(Value feature, int64_t channels, Value sample) {
+  constexpr int64_t line = 64 / sizeof(float);
+  int64_t ofLine = std::max<int64_t>(line / e.layout.padded(), 1);
+  for (int64_t c = 0; c < channels; c += ofLine)
+    memref::PrefetchOp::create(e.b, x, ValueRange{e.add(feature, c), sample},
+                               /*isWrite=*/false, /*localityHint=*/3,
+                               /*isDataCache=*/true);
+}
+
 /// One pixel of dy.
 SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
                                                   const WindowRun &run,
@@ -144,6 +156,11 @@ SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
   Value firstD = sum(visit.panel, e.mul(columnOf(row, column), stride));
   auto build = [&](Value sample, int64_t steps, ValueRange before) {
     SmallVector<Value> next(before);
+    if (run.turns > 1)
+      fetch(sum(firstX, e.index((across.stride - across.low +
+                                 visit.firstTap * across.dilation) *
+                                conv.channels)),
+            visit.channels, sample);
     Value d = sum(firstD, e.mul(sub(sample, firstSample), stride));
     for (int64_t step = 0; step < steps; ++step) {
       SmallVector<Value> floats;
