@@ -477,10 +477,16 @@ int64_t ConvNest::build() {
   int64_t vectors = e.layout.padded() / e.lanes();
   const WindowAxis &across = conv.window[1];
   auto [from, to] = inside(across);
+  // Loops over so few channels are unrolled, and what they load is then loaded
+  // long before it is used.
+  constexpr int64_t few = 8, loadedAhead = 4;
+  TargetShape target = e.layout.target;
+  if (inner < few)
+    target.registers -= loadedAhead;
   std::vector<KernelEmitter::Numbers> tiles;
   std::vector<ConvTile> ranked =
       rankConvTiles(rowsOfGroup, vectors, to - from,
-                    inner * conv.window[0].taps * across.taps, e.layout.target);
+                    inner * conv.window[0].taps * across.taps, target);
   std::stable_partition(ranked.begin(), ranked.end(),
                         [&](ConvTile tile) { return tile.rows <= mostRows(); });
   for (ConvTile tile : ranked)

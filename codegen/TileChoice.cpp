@@ -172,17 +172,23 @@ FilterTile sinter::chooseFilterTile(
 }
 
 /// A step of P pixels issues P R V multiply-adds, P V loads and R broadcasts.
-static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels) {
+static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels,
+                           double ofLoad) {
   constexpr int64_t latency = 8;
-  return std::max({rows * vectors * pixels, rows + vectors * pixels, latency}) +
-         0.5;
+  int64_t loads = rows + vectors * pixels;
+  return std::max({rows * vectors * pixels, loads, latency}) + 0.5 +
+         ofLoad * static_cast<double>(loads);
 }
 
 std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
                                             int64_t pixels, int64_t steps,
                                             const TargetShape &target) {
-  // First the best tile of one pixel. Pixels share broadcasts and hide latency
-  // where the tile alone is small.
+  // A core does two loads in a cycle, and two multiply-adds of narrower vectors
+  // or one of the widest: beside that one, loads are hidden.
+  constexpr int64_t widest = 16;
+  const double ofLoad = target.lanes < widest ? 0.5 : 0;
+  // Then the best tile of one pixel comes first. Pixels share broadcasts and
+  // hide latency where the tile alone is small.
   std::vector<Tile> ofPixel =
       rankTiles(rows, vectors, {.steps = steps, .dividing = true}, target);
   ConvTile first{ofPixel.front().rows, ofPixel.front().vectors, 1};
@@ -198,9 +204,12 @@ std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
     int64_t wholePixels = pixels / tile.pixels;
     int64_t restPixels = pixels % tile.pixels;
     auto row = [&](int64_t count) {
-      double sum = wholePixels * convTileCost(count, tile.vectors, tile.pixels);
+      auto costOf = [&](int64_t some) {
+        return convTileCost(count, tile.vectors, some, ofLoad);
+      };
+      double sum = wholePixels * costOf(tile.pixels);
       if (restPixels)
-        sum += convTileCost(count, tile.vectors, restPixels);
+        sum += costOf(restPixels);
       return sum;
     };
     double sum = wholeRows * row(tile.rows) + (restRows ? row(restRows) : 0);
@@ -208,11 +217,14 @@ std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
   };
   for (Tile tile : ofPixel)
     for (int64_t p = 1; p <= std::max<int64_t>(pixels, 1); ++p) {
-      if (tile.rows * tile.vectors * p + tile.vectors * p + 1 >
+      // Some are left for what is loaded ahead.
+      int64_t ahead = ofLoad > 0 && p > 1 ? 3 : 0;
+      if (tile.rows * tile.vectors * p + tile.vectors * p + 1 + ahead >
           target.registers)
         break;
       ConvTile conv{tile.rows, tile.vectors, p};
-      bool isFirst = conv.rows == first.rows && conv.vectors == first.vectors &&
+      bool isFirst = ofLoad == 0 && conv.rows == first.rows &&
+                     conv.vectors == first.vectors &&
                      conv.pixels == first.pixels;
       tiles.push_back({isFirst ? -1 : cost(conv), conv});
     }
