@@ -6,7 +6,7 @@
 //
 //   for unit in this task's part of rows of four taps x parts of the filters:
 //     for chunks of tiles, n = (tile, sample) in the chunk:
-//       scratch D[tap][panel of filters][n][f in the panel] = A dy A'
+//       scratch D[tap] = A dy A'
 //       for channels, a block at a time:
 //         scratch V[tap][c][n] = B' x B
 //         for taps, panels of F vectors of filters, C of the block's channels:
@@ -14,7 +14,12 @@
 //           for n: acc[c][f] += broadcast V[c][n] * D[n][f..]
 //           du[tap][c..][f..] = acc
 //
-// FilterPanels.h says why filters are in the lanes.
+// FilterPanels.h says why filters are in the lanes. Where they would leave
+// lanes empty, samples are, and each lane has sums of its own:
+//
+//         for taps, C channels, F filters:
+//           acc[C][F] = sum(n) V[c][n..] * D[f][n..]
+//           du[tap][c..][f..] += the sums of the lanes of acc
 //
 // An element of B' x B at one tap is a sum of four pixels, of A dy A' of one to
 // four; which, and their signs, are numbers at run time, so one loop nest
@@ -22,6 +27,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
 #include "codegen/WinogradTransforms.h"
@@ -64,9 +70,17 @@ private:
                  llvm::function_ref<void(Value column, MakeTaps)> body);
   void transformImage(const Rows &rows, Value firstChannel, Value count);
   void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
-  void buildProduct(Value tapRow, Value tap, Value firstChannel,
-                    Value channelInBlock, int64_t channels, Value firstFilter,
-                    Value filterInPart, ArrayRef<VectorPiece> pieces);
+  /// Some channels and filters at one tap: where they are in V, D and du.
+  struct Part {
+    Value tapRow, tap, firstChannel, channelInBlock, firstFilter, filterInPart;
+    int64_t channels;
+  };
+  Value imageOf(const Part &part);
+  Value resultOf(const Part &part);
+  Value placeOf(const Part &part, int64_t channel);
+  void buildPanel(const Part &part, ArrayRef<VectorPiece> pieces);
+  void buildDots(const Part &part, int64_t filters);
+  void clear(Value tapRow, Value firstFilter, int64_t filters);
   Rows imageRows(Value tapRow);
   Rows resultRows(Value tapRow);
 
@@ -76,6 +90,10 @@ private:
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, x, e.index(y));
   }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
+  /// That the batch's samples fill in this chunk.
+  Value chunkColumns() {
+    return product(arith::SubIOp::create(e.b, lastTile(), firstTile), columns);
+  }
   Value lastTile() {
     return least(e.index(tiling.tilesDown * tiling.tilesAcross),
                  e.add(firstTile, tiling.chunk));
@@ -107,7 +125,7 @@ private:
   WinogradFilterGradientOp op;
   Convolution conv;
   WinogradGradientTiling tiling;
-  Tile tile{1, 1}; // channels by vectors of filters
+  int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
   VectorType vectorType;
   Value x, dy, du, scratch; // (features, lanes) twice, flat, (tasks, floats)
@@ -261,6 +279,17 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
                                            int64_t filters) {
   const auto &[down, across] = conv.window;
   Operand result{dy, down.windows(), across.windows(), conv.filters, 2, true};
+  if (!tiling.inPanels) {
+    overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
+      e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
+        Taps taps = makeTaps(f);
+        Value first = sum(column, e.mul(f, tiling.columns));
+        for (int64_t tap = 0; tap < 4; ++tap)
+          store(taps[tap], e.add(first, tap * resultTapFloats()));
+      });
+    });
+    return;
+  }
   int64_t square = e.lanes() * e.lanes();
   overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
     panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
@@ -293,59 +322,119 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
 // Products
 //===----------------------------------------------------------------------===//
 
-/// du, `channels` by a panel of filters, at one tap.
-void WinogradGradientNest::buildProduct(Value tapRow, Value tap,
-                                        Value firstChannel,
-                                        Value channelInBlock, int64_t channels,
-                                        Value firstFilter, Value filterInPart,
-                                        ArrayRef<VectorPiece> pieces) {
-  Value count = arith::SubIOp::create(e.b, lastTile(), firstTile);
-  Value end = product(count, columns);
-  Value firstD =
-      sum(e.mul(tap, resultTapFloats()), e.mul(filterInPart, tiling.columns));
-  Value firstV = e.add(
-      sum(e.mul(tap, imageTapFloats()), e.mul(channelInBlock, tiling.columns)),
-      imageAt());
-  Value row = sum(e.mul(sum(e.mul(tapRow, 4), tap), conv.channels),
-                  sum(firstChannel, channelInBlock));
-  Value filter = sum(firstFilter, filterInPart);
+Value WinogradGradientNest::imageOf(const Part &part) {
+  Value tap = e.mul(part.tap, imageTapFloats());
+  return e.add(sum(tap, e.mul(part.channelInBlock, tiling.columns)), imageAt());
+}
+
+Value WinogradGradientNest::resultOf(const Part &part) {
+  return sum(e.mul(part.tap, resultTapFloats()),
+             e.mul(part.filterInPart, tiling.columns));
+}
+
+Value WinogradGradientNest::placeOf(const Part &part, int64_t channel) {
+  Value row = sum(e.mul(sum(e.mul(part.tapRow, 4), part.tap), conv.channels),
+                  sum(part.firstChannel, part.channelInBlock));
+  return sum(e.mul(e.add(row, channel), conv.filters),
+             sum(part.firstFilter, part.filterInPart));
+}
+
+void WinogradGradientNest::buildPanel(const Part &part,
+                                      ArrayRef<VectorPiece> pieces) {
+  Value firstD = resultOf(part), firstV = imageOf(part);
   SmallVector<Value> places;
-  for (int64_t c = 0; c < channels; ++c)
-    places.push_back(sum(e.mul(e.add(row, c), conv.filters), filter));
+  for (int64_t c = 0; c < part.channels; ++c)
+    places.push_back(placeOf(part, c));
   SmallVector<Value> sums =
       panels->begin(places, pieces, tiling.chunks > 1 ? isFirst : Value());
   int64_t steps = std::min<int64_t>(e.lanes(), 4);
   int64_t stride = panels->stride(pieces);
-  sums = e.loop(e.index(0), end, steps, sums, [&](Value n, ValueRange before) {
-    SmallVector<Value> next(before);
-    Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
-    for (int64_t step = 0; step < steps; ++step) {
-      SmallVector<Value> floats;
-      for (int64_t c = 0; c < channels; ++c)
-        floats.push_back(memref::LoadOp::create(
-            e.b, scratch,
-            ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
-      panels->step(next, e.add(fromD, step * stride), pieces, floats);
-    }
-    return next;
-  });
+  sums = e.loop(
+      e.index(0), chunkColumns(), steps, sums, [&](Value n, ValueRange before) {
+        SmallVector<Value> next(before);
+        Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
+        for (int64_t step = 0; step < steps; ++step) {
+          SmallVector<Value> floats;
+          for (int64_t c = 0; c < part.channels; ++c)
+            floats.push_back(memref::LoadOp::create(
+                e.b, scratch,
+                ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
+          panels->step(next, e.add(fromD, step * stride), pieces, floats);
+        }
+        return next;
+      });
   panels->end(places, pieces, sums);
+}
+
+void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
+  Value firstD = resultOf(part), firstV = imageOf(part);
+  SmallVector<Value> acc(part.channels * filters, e.vectorConstant(0));
+  acc = e.loop(e.index(0), chunkColumns(), e.lanes(), acc,
+               [&](Value n, ValueRange before) {
+                 SmallVector<Value> next(before), ds;
+                 Value fromD = sum(firstD, n), fromV = sum(firstV, n);
+                 for (int64_t f = 0; f < filters; ++f)
+                   ds.push_back(load(e.add(fromD, f * tiling.columns)));
+                 for (int64_t c = 0; c < part.channels; ++c) {
+                   Value v = load(e.add(fromV, c * tiling.columns));
+                   for (int64_t f = 0; f < filters; ++f) {
+                     Value &sum = next[c * filters + f];
+                     sum = vector::FMAOp::create(e.b, v, ds[f], sum);
+                   }
+                 }
+                 return next;
+               });
+  addLaneSums(e, acc, filters, du,
+              [&](int64_t channel) { return placeOf(part, channel); });
+}
+
+/// du = 0, for sums to be added.
+void WinogradGradientNest::clear(Value tapRow, Value firstFilter,
+                                 int64_t filters) {
+  Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
+  e.loop(e.index(0), e.index(4 * conv.channels), 1, [&](Value c) {
+    Value row = sum(e.mul(tapRow, 4 * conv.channels), c);
+    Value from = sum(e.mul(row, conv.filters), firstFilter);
+    e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
+      memref::StoreOp::create(e.b, zero, du, sum(from, f));
+    });
+  });
 }
 
 void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
                                      int64_t filters) {
   Rows image = imageRows(tapRow), result = resultRows(tapRow);
+  if (!tiling.inPanels)
+    clear(tapRow, firstFilter, filters);
+  Part part;
+  part.tapRow = tapRow;
+  part.firstFilter = firstFilter;
   e.loop(e.index(0), e.index(tiling.chunks), 1, [&](Value chunk) {
     isFirst = equals(chunk, 0);
     firstTile = e.mul(chunk, tiling.chunk);
     transformResult(result, firstFilter, filters);
     inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
       transformImage(image, first, e.index(block));
+      part.firstChannel = first;
       e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
-        panels->over(filters, [&](Value f, ArrayRef<VectorPiece> pieces) {
-          inParts(e, block, tile.rows, [&](Value c, int64_t channels) {
-            buildProduct(tapRow, tap, first, c, channels, firstFilter, f,
-                         pieces);
+        part.tap = tap;
+        auto overChannels = [&](llvm::function_ref<void()> body) {
+          inParts(e, block, channelsOfTile, [&](Value c, int64_t channels) {
+            part.channelInBlock = c;
+            part.channels = channels;
+            body();
+          });
+        };
+        if (tiling.inPanels)
+          return panels->over(filters,
+                              [&](Value f, ArrayRef<VectorPiece> pieces) {
+                                part.filterInPart = f;
+                                overChannels([&] { buildPanel(part, pieces); });
+                              });
+        overChannels([&] {
+          inParts(e, filters, filtersOfTile, [&](Value f, int64_t count) {
+            part.filterInPart = f;
+            buildDots(part, count);
           });
         });
       });
@@ -355,13 +444,24 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
 
 int64_t WinogradGradientNest::build() {
   int64_t widest = e.layout.widest;
-  tile = chooseTile(e, op,
-                    rankTiles(tiling.channels,
-                              (tiling.filters + widest - 1) / widest,
-                              {.steps = tiling.chunk * e.layout.padded(),
-                               .hasEpilogue = false},
-                              e.layout.target));
-  panels.emplace(e, scratch, du, tile.vectors);
+  if (tiling.inPanels) {
+    Tile tile = chooseTile(e, op,
+                           rankTiles(tiling.channels,
+                                     (tiling.filters + widest - 1) / widest,
+                                     {.steps = tiling.chunk * e.layout.padded(),
+                                      .hasEpilogue = false},
+                                     e.layout.target));
+    channelsOfTile = tile.rows;
+    panels.emplace(e, scratch, du, tile.vectors);
+  } else {
+    FilterTile tile = chooseFilterTile(
+        e, op,
+        rankFilterTiles(tiling.channels, tiling.filters, /*taps=*/1,
+                        tiling.channels, e.layout.target),
+        /*unitsOf=*/[](FilterTile) { return 1; }, /*enough=*/1);
+    channelsOfTile = tile.channels;
+    filtersOfTile = tile.filters;
+  }
   vectors = arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
                                    e.index(e.lanes()));
   columns = e.mul(vectors, e.lanes());

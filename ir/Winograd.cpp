@@ -168,8 +168,10 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   // Parts of whole vectors, but for the last.
   if (tiling.filterParts > 1)
     tiling.filters = tiling.paddedFilters();
-  // At least as many as a square of the transposition has.
-  constexpr int64_t mostChannels = 64;
+  // Panels of short runs of samples profit from long runs of channels. At least
+  // as many as a square of the transposition has.
+  tiling.inPanels = fillsFilterBlocks(conv.filters);
+  const int64_t mostChannels = tiling.inPanels ? 64 : kLaneMultiple;
   int64_t blocks = (conv.channels + mostChannels - 1) / mostChannels;
   tiling.channels =
       std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);

@@ -72,6 +72,9 @@ struct WinogradGradientTiling {
   int64_t chunk, chunks;        // tiles at a time; how often
   int64_t filters, filterParts; // the last part may have fewer
   int64_t channels;             // that are transformed at a time
+  /// Do filters fill vectors? Then they lie in the lanes
+  /// (codegen/FilterPanels.h), else samples do.
+  bool inPanels;
   int64_t tasks;
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
