@@ -17,6 +17,7 @@
 //
 // Weakness: scores are stored between product and softmax.
 #include "frontend/LayerParts.h"
+#include "frontend/Masks.h"
 
 #include "ir/Formula.h"
 
@@ -75,9 +76,27 @@ static V maskFuture(LayerEmitter &e, V scores) {
   return f.select(f.greater(column, row), f.number(-1e9), scores);
 }
 
-/// Weights of rows, with dropout in training.
+/// The mask of input `number`, or null.
+static V maskOf(LayerEmitter &e, size_t number) {
+  return number < e.masks.size() ? e.masks[number] : V();
+}
+
+/// scores (..., rows, columns) where a step of a sample is not masked;
+/// elsewhere as maskFuture(). The steps are `axis`: -1 columns, -2 rows.
+static V maskSteps(LayerEmitter &e, V scores, V mask, int64_t axis) {
+  if (!mask)
+    return scores;
+  Formula f(e.builder, e.loc);
+  Shape shape(featureShape(tensorTypeOf(scores)).size(), 1);
+  shape[shape.size() + axis] = featureShape(tensorTypeOf(mask))[0];
+  return f.select(reshaped(e, mask, shape), scores, f.number(-1e9));
+}
+
+/// Weights of rows, with dropout in training. Masked values, input 1 (or the
+/// only one), get none.
 static V attentionWeights(LayerEmitter &e, V scores) {
   const Config &config = e.layer.config;
+  scores = maskSteps(e, scores, maskOf(e, e.masks.size() > 1 ? 1 : 0), -1);
   if (config.flag("use_causal_mask"))
     scores = maskFuture(e, scores);
   V weights = SoftmaxOp::create(e.builder, e.loc, scores);
@@ -262,6 +281,13 @@ static V pairs(LayerEmitter &e, V query, V key, V scale) {
   return TanhOp::create(e.builder, e.loc, scale ? f.mul(sum, scale) : sum);
 }
 
+/// The rows of masked queries are 0.
+static V withoutMaskedRows(LayerEmitter &e, V result) {
+  V mask = maskOf(e, 0);
+  return mask ? Formula(e.builder, e.loc).mul(result, maskOver(e, mask, result))
+              : result;
+}
+
 static V emitAttention(LayerEmitter &e, ValueRange inputs) {
   Formula f(e.builder, e.loc);
   V query = inputs[0], value = inputs[1], key = inputs.back();
@@ -274,7 +300,7 @@ static V emitAttention(LayerEmitter &e, ValueRange inputs) {
     scores = f.mul(f.sum(pairs(e, query, key, scale), {3}),
                    e.read(hasScale ? 1 : 0));
   }
-  return product(e, attentionWeights(e, scores), value);
+  return withoutMaskedRows(e, product(e, attentionWeights(e, scores), value));
 }
 
 static V emitAdditiveAttention(LayerEmitter &e, ValueRange inputs) {
@@ -282,7 +308,8 @@ static V emitAdditiveAttention(LayerEmitter &e, ValueRange inputs) {
   V all = pairs(e, inputs[0], inputs.back(), {});
   if (e.layer.config.flag("use_scale"))
     all = f.mul(all, e.read(0));
-  return product(e, attentionWeights(e, f.sum(all, {3})), inputs[1]);
+  return withoutMaskedRows(
+      e, product(e, attentionWeights(e, f.sum(all, {3})), inputs[1]));
 }
 
 // ---- multi_head_attention ---------------------------------------------------
@@ -387,6 +414,8 @@ static V emitMultiHeadAttention(LayerEmitter &e, ValueRange inputs) {
   V value = heads(projected(e, valueIn, 2 * step, h.value.back()),
                   places(h.value), h.valueDim);
   V scores = product(e, query, key, /*transposeB=*/true);
+  scores = maskSteps(e, scores, maskOf(e, 0), -2);
+  scores = maskSteps(e, scores, maskOf(e, 2), -1);
   V sums = product(e, attentionWeights(e, scores), value);
   V joined = transposed(e, sums, {0, 2, 1, 3});
   return reshapeToResult(e,

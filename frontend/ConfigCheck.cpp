@@ -83,6 +83,13 @@ static bool isOneLine(StringRef text) {
   });
 }
 
+llvm::StringRef sinter::frontend::insteadOf(const ArgInfo &arg) {
+  return arg.name == "stateful"
+             ? "; instead, take out what the last step leaves with `state` "
+               "layers (return_state: true) and give it back as an input"
+             : "";
+}
+
 // ---- One argument -----------------------------------------------------------
 
 namespace {
@@ -350,11 +357,12 @@ private:
       known.loc = value.loc;
       return known;
     }
-    diagnostics.error(
-        value.loc, formatv("{0}: '{1}' is not supported yet; expected its "
-                           "default {2}, got {3}",
-                           subject, arg.name, arg.defaultText, value.describe())
-                       .str());
+    diagnostics.error(value.loc,
+                      formatv("{0}: '{1}' is not supported yet; expected its "
+                              "default {2}, got {3}{4}",
+                              subject, arg.name, arg.defaultText,
+                              value.describe(), insteadOf(arg))
+                          .str());
     return std::nullopt;
   }
 

@@ -16,6 +16,9 @@ namespace sinter::frontend {
 /// `config` is as it was and not `complete`.
 bool completeConfig(Config &config, Kind kind, Diagnostics &diagnostics);
 
+/// What to do in place of an argument that is `fixed`: "; instead, ...", or "".
+llvm::StringRef insteadOf(const ArgInfo &arg);
+
 /// A plain YAML scalar: null, true, false, an integer, a number, else text.
 /// Numbers that fit neither int64 nor double are text.
 Value parseScalar(llvm::StringRef text);

@@ -12,6 +12,7 @@
 #include "frontend/Catalog.h"
 #include "frontend/Initializer.h"
 #include "frontend/Layers.h"
+#include "frontend/Masks.h"
 
 #include "ir/SinterDialect.h"
 #include "passes/Names.h"
@@ -132,8 +133,12 @@ void GraphEmitter::emitForward(mlir::Location loc) {
   builder.setInsertionPointToEnd(body);
 
   std::vector<mlir::Value> results;
+  std::vector<llvm::SmallVector<mlir::Value>> states; // of each layer
+  std::vector<mlir::Value> masks;                     // null: none
   llvm::SmallVector<llvm::StringRef> inputNames;
   for (const LayerRecord &layer : model.layers()) {
+    states.emplace_back();
+    masks.emplace_back();
     if (layer.config.name == "input") {
       inputNames.push_back(layer.name);
       results.push_back(body->addArgument(emitterOf(layer).typeOf(layer.shape),
@@ -143,9 +148,17 @@ void GraphEmitter::emitForward(mlir::Location loc) {
     llvm::SmallVector<mlir::Value> inputs;
     for (Tensor tensor : layer.inputs)
       inputs.push_back(results[tensor.layer()]);
+    if (layer.config.name == "state")
+      llvm::append_range(inputs, states[layer.inputs[0].layer()]);
     const LayerRecord called = model.withParameters(layer);
     LayerEmitter emitter = emitterOf(called);
+    if (llvm::any_of(layer.inputs, [&](Tensor x) { return masks[x.layer()]; }))
+      for (Tensor tensor : layer.inputs)
+        emitter.masks.push_back(masks[tensor.layer()]);
     results.push_back(findLayerRule(layer.config.name)->emit(emitter, inputs));
+    if (layer.masked)
+      masks.back() = emitMask(emitter, inputs);
+    states.back() = std::move(emitter.states);
   }
   llvm::SmallVector<mlir::Value> outputs;
   llvm::SmallVector<llvm::StringRef> outputNames;

@@ -7,6 +7,7 @@
 // strides fit, an odd missing pixel is added below and to the right.
 // Known weakness: zero_padding2d before a convolution stays an op of its own.
 #include "frontend/LayerParts.h"
+#include "frontend/Masks.h"
 
 #include "ir/Moments.h"
 
@@ -438,6 +439,12 @@ static mlir::Value emitGlobalMax(LayerEmitter &e, ValueRange inputs) {
 
 static mlir::Value emitGlobalAverage(LayerEmitter &e, ValueRange inputs) {
   Formula f(e.builder, e.loc);
+  if (!e.masks.empty() && e.layer.config.name == "global_average_pooling1d") {
+    mlir::Value mask = maskOver(e, e.masks[0], inputs[0]);
+    const bool keeps = e.layer.config.flag("keepdims");
+    return f.div(f.sum(f.mul(inputs[0], mask), {1}, keeps),
+                 f.sum(mask, {1}, keeps));
+  }
   double pixels = 1;
   for (int64_t size : featureShape(tensorTypeOf(inputs[0])).drop_back())
     pixels *= static_cast<double>(size);

@@ -4,6 +4,7 @@
 // completed configs, so arguments are there and in range. Layers of images are
 // in ImageLayers.cpp.
 #include "frontend/LayerParts.h"
+#include "frontend/Masks.h"
 
 #include "ir/Formula.h"
 
@@ -265,6 +266,21 @@ static mlir::Value emitEmbedding(LayerEmitter &e, ValueRange inputs) {
   return EmbeddingOp::create(e.builder, e.loc, inputs[0], e.read(0));
 }
 
+// ---- Masking ----------------------------------------------------------------
+
+static std::string inferMasking(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  if (inputs[0].size() != 2)
+    return "expected an input of shape (steps, features), got " +
+           toText(inputs[0]);
+  return inferSame(layer, inputs);
+}
+
+/// Masked steps are 0, whatever mask_value is.
+static mlir::Value emitMasking(LayerEmitter &e, ValueRange inputs) {
+  return Formula(e.builder, e.loc)
+      .mul(inputs[0], maskOver(e, emitMask(e, inputs), inputs[0]));
+}
+
 // ---- Parameters ----
 
 static std::string inferParameter(LayerRecord &layer, ArrayRef<Shape>) {
@@ -390,6 +406,7 @@ const LayerRule *sinter::frontend::findLayerRule(StringRef name) {
       {"dense", Arity::One, inferDense, emitDense},
       {"parameter", Arity::None, inferParameter, emitParameter},
       {"embedding", Arity::One, inferEmbedding, emitEmbedding},
+      {"masking", Arity::One, inferMasking, emitMasking},
       {"rescaling", Arity::One, inferSame, emitRescaling},
       {"activation", Arity::One, inferSame, emitActivationLayer},
       {"relu", Arity::One, inferSame, emitNamedActivation},

@@ -18,6 +18,11 @@ struct LayerEmitter {
   const LayerRecord &layer;
   /// Numbers the random ops of the model.
   int64_t &nextStream;
+  /// Of each input: 1 for steps that count, 0 for others (samples, steps), or
+  /// null where all do; or empty, where no input has any.
+  llvm::SmallVector<mlir::Value> masks = {};
+  /// Left by the rule: the values of LayerRecord::states.
+  llvm::SmallVector<mlir::Value> states = {};
 
   /// The value of the layer's i-th parameter.
   mlir::Value read(size_t parameter) const;

@@ -9,6 +9,7 @@
 
 #include "frontend/ConfigCheck.h"
 #include "frontend/Layers.h"
+#include "frontend/Masks.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -164,6 +165,21 @@ static std::string inferLayer(LayerRecord &record,
   return "";
 }
 
+/// Fills in all that follows from the config and the inputs; what is wrong, or
+/// "".
+std::string ModelBuilder::infer(LayerRecord &record) const {
+  std::vector<Shape> shapes;
+  llvm::SmallVector<bool> masked;
+  for (Tensor input : record.inputs) {
+    shapes.push_back(records[input.layer()].shape);
+    masked.push_back(records[input.layer()].masked);
+  }
+  if (record.config.name == "state" && record.inputs.size() == 1)
+    llvm::append_range(shapes, records[record.inputs[0].layer()].states);
+  std::string wrong = inferLayer(record, shapes);
+  return wrong.empty() ? inferMask(record, shapes, masked) : wrong;
+}
+
 Tensor ModelBuilder::layer(Config config, llvm::ArrayRef<Tensor> inputs) {
   Tensor result = tryLayer(std::move(config), inputs);
   broken |= !result;
@@ -182,13 +198,9 @@ Tensor ModelBuilder::tryLayer(Config config, llvm::ArrayRef<Tensor> inputs) {
     return {};
   }
   LayerRecord record{std::move(config), std::move(name), inputs};
-  std::vector<Shape> shapes;
-  for (Tensor input : inputs) {
-    if (!input)
-      return {}; // its maker has reported
-    shapes.push_back(records[input.layer()].shape);
-  }
-  if (std::string wrong = inferLayer(record, shapes); !wrong.empty()) {
+  if (llvm::any_of(inputs, [](Tensor input) { return !input; }))
+    return {}; // its maker has reported
+  if (std::string wrong = infer(record); !wrong.empty()) {
     reports->error(record.config.loc, record.name + ": " + wrong);
     return {};
   }
@@ -211,6 +223,9 @@ Tensor ModelBuilder::reuse(Tensor x, llvm::ArrayRef<Tensor> inputs,
   if (original.config.name == "input")
     return fail("reuse: expected a layer, got the input '" + original.name +
                 "'");
+  if (original.config.name == "state")
+    return fail("reuse: expected a layer that computes, got the state '" +
+                original.name + "'; a second `state` takes it out");
   if (name.empty())
     name = namer.again(original.name);
   else if (!namer.claim(name))
@@ -220,10 +235,7 @@ Tensor ModelBuilder::reuse(Tensor x, llvm::ArrayRef<Tensor> inputs,
   for (Argument &argument : record.config.args)
     if (argument.name == "name")
       argument.value = Value(record.name);
-  std::vector<Shape> shapes;
-  for (Tensor input : inputs)
-    shapes.push_back(records[input.layer()].shape);
-  if (std::string wrong = inferLayer(record, shapes); !wrong.empty())
+  if (std::string wrong = infer(record); !wrong.empty())
     return fail(record.name + ": " + wrong);
   for (const auto &[own, shared] :
        llvm::zip_equal(record.parameters, original.parameters))
@@ -317,6 +329,7 @@ bool ModelBuilder::check() {
     if (loss || !losses.empty()) {
       checkOutputs();
       checkShared();
+      checkMasks();
       checkMetrics();
       checkClassWeights();
     }
@@ -402,6 +415,29 @@ void ModelBuilder::checkShared() {
                              "in a model that trains, got another call of the "
                              "batch_normalization '{1}'",
                              layer.name, records[*layer.sharedWith].name));
+}
+
+/// Losses, metrics and statistics of a batch would count steps that are none.
+void ModelBuilder::checkMasks() {
+  for (Tensor tensor : outputs()) {
+    const LayerRecord &output = records[tensor.layer()];
+    if (output.masked)
+      reports->error(output.config.loc,
+                     formatv("{0}: expected an output without masked steps in "
+                             "a model that trains, since losses do not leave "
+                             "steps out; give the last step alone "
+                             "(return_sequences: false), or, to count all "
+                             "steps, put a reshape behind it, which ends the "
+                             "mask",
+                             output.name));
+  }
+  for (const LayerRecord &layer : records)
+    if (layer.masked && layer.config.name == "batch_normalization")
+      reports->error(layer.config.loc,
+                     formatv("{0}: expected an input without masked steps in a "
+                             "model that trains, since its statistics do not "
+                             "leave steps out",
+                             layer.name));
 }
 
 /// The activation that ends a layer, or "".

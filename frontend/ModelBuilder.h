@@ -69,6 +69,10 @@ struct LayerRecord {
   std::vector<Tensor> inputs;
   Shape shape = {}; // of the result
   std::vector<Parameter> parameters = {};
+  /// What it gives besides, to layers `state`: for each its shape.
+  std::vector<Shape> states = {};
+  /// Whether some of the result's steps may stand for nothing (see Masks.h).
+  bool masked = false;
   /// The layer whose parameters it works with; then it has none of its own.
   std::optional<size_t> sharedWith = std::nullopt;
 };
@@ -176,12 +180,14 @@ private:
   friend class GraphEmitter;
 
   Tensor tryLayer(Config config, llvm::ArrayRef<Tensor> inputs);
+  std::string infer(LayerRecord &record) const;
   /// The output of that name, or null.
   const LayerRecord *findOutput(llvm::StringRef name) const;
   void addMetric(Config metric, const Reference *output);
   void checkUses();
   void checkOutputs();
   void checkShared();
+  void checkMasks();
   void checkLoss(const Config &loss, const LayerRecord &output);
   void checkMetric(MetricRecord &metric, const Config &loss,
                    const LayerRecord &output);

@@ -15,6 +15,9 @@
 //               n = a(x W + b + r (h U + d)) if reset_after, its own bias d,
 //                   else a(x W + b + (r h) U)   h' = z h + (1 - z) n
 //
+// A masked step (see Masks.h) leaves h and c as they are, and gives what the
+// step before gave, 0 at the start.
+//
 // Hochreiter and Schmidhuber, "Long Short-Term Memory", 1997; Gers and
 // Schmidhuber, "Recurrent Nets that Time and Count", 2000 (peepholes); Cho et
 // al., "Learning Phrase Representations using RNN Encoder-Decoder", 2014.
@@ -124,13 +127,22 @@ namespace {
 /// Emits one walk along a sequence.
 class Walk {
 public:
-  Walk(LayerEmitter &e, const Config &cell, size_t firstParameter)
+  /// `zeroOutput`: what masked steps give is 0, instead of the result before.
+  Walk(LayerEmitter &e, const Config &cell, size_t firstParameter,
+       bool zeroOutput)
       : e(e), f(e.builder, e.loc), cell(cell), at(cell, firstParameter),
-        units(cell.integer("units")), width(gatesOf(cell) * units) {}
+        units(cell.integer("units")), width(gatesOf(cell) * units),
+        zeroOutput(zeroOutput),
+        mask(e.masks.empty() ? mlir::Value() : e.masks[0]) {}
 
   /// What each step gives, in the order of processing. `states` of the first
   /// step: h, and c of an lstm; none for zeros.
   SmallVector<mlir::Value> emit(mlir::Value x, ValueRange states);
+  /// After emit(): what the last step leaves, h, and c of an lstm.
+  SmallVector<mlir::Value> states() const {
+    return c && cell.name == "lstm" ? SmallVector<mlir::Value>{h, c}
+                                    : SmallVector<mlir::Value>{h};
+  }
 
 private:
   mlir::Value slice(mlir::Value x, int64_t start, int64_t size) {
@@ -151,7 +163,14 @@ private:
                             /*transpose_b=*/false);
   }
 
+  /// The state times the recurrent kernel, in training with some of the state
+  /// dropped.
+  mlir::Value recur(mlir::Value state) {
+    return matmul(kept ? f.mul(state, kept) : state, recurrent);
+  }
+
   mlir::Value drop(mlir::Value x);
+  mlir::Value keptStates();
   mlir::Value project(mlir::Value x);
   mlir::Value rowOf(mlir::Value parameter, int64_t row);
 
@@ -164,9 +183,12 @@ private:
   const Config &cell;
   const CellParameters at;
   const int64_t units, width;
-  mlir::Value h, c; // null: zeros
+  const bool zeroOutput;
+  const mlir::Value mask; // of the input's steps; null: none
+  mlir::Value h, c;       // null: zeros
   // What steps share.
   mlir::Value recurrent, ownBias, peepholes[4]; // of gates i, f, (none,) o
+  mlir::Value kept; // factors on the state, see recur(); null: none
 };
 
 } // namespace
@@ -179,6 +201,19 @@ mlir::Value Walk::drop(mlir::Value x) {
   return SpatialDropoutOp::create(e.builder, e.loc, x,
                                   llvm::APFloat(static_cast<float>(rate)),
                                   e.nextStream++);
+}
+
+/// In training, 0 for units that are dropped and 1 / (1 - rate) for others, the
+/// same for all steps and gates; or null.
+mlir::Value Walk::keptStates() {
+  const double rate = cell.number("recurrent_dropout");
+  if (rate == 0)
+    return {};
+  mlir::Value ones =
+      BroadcastOp::create(e.builder, e.loc, e.typeOf({units}), f.one());
+  return DropoutOp::create(e.builder, e.loc, ones,
+                           llvm::APFloat(static_cast<float>(rate)),
+                           e.nextStream++);
 }
 
 /// Elements of an unbatched parameter as samples, which have slices.
@@ -214,12 +249,12 @@ mlir::Value Walk::project(mlir::Value x) {
 }
 
 void Walk::stepSimple(mlir::Value in) {
-  h = activate(h ? f.add(matmul(h, recurrent), in) : in);
+  h = activate(h ? f.add(recur(h), in) : in);
 }
 
 void Walk::stepLstm(mlir::Value in) {
   if (h)
-    in = f.add(matmul(h, recurrent), in);
+    in = f.add(recur(h), in);
   auto peep = [&](mlir::Value x, int64_t gate, mlir::Value state) {
     return peepholes[gate] && state ? f.add(x, f.mul(state, peepholes[gate]))
                                     : x;
@@ -233,7 +268,7 @@ void Walk::stepLstm(mlir::Value in) {
 }
 
 void Walk::stepGru(mlir::Value in) {
-  mlir::Value product = h ? matmul(h, recurrent) : mlir::Value();
+  mlir::Value product = h ? recur(h) : mlir::Value();
   auto sum = [&](mlir::Value from, int64_t part) {
     return from ? f.add(gate(from, part), gate(in, part)) : gate(in, part);
   };
@@ -245,7 +280,7 @@ void Walk::stepGru(mlir::Value in) {
     if (ownBias)
       n = f.add(n, f.mul(f.sub(r, f.one()), ownBias));
   } else {
-    n = sum(h ? matmul(f.mul(r, h), recurrent) : mlir::Value(), 2);
+    n = sum(h ? recur(f.mul(r, h)) : mlir::Value(), 2);
   }
   n = activate(n);
   // z h + (1 - z) n
@@ -264,20 +299,31 @@ SmallVector<mlir::Value> Walk::emit(mlir::Value x, ValueRange states) {
     h = c = BroadcastOp::create(e.builder, e.loc, e.typeOf({units}), f.zero());
   mlir::Value inputs = project(drop(x));
   recurrent = e.read(at.recurrent);
+  kept = keptStates();
   if (hasPeepholes(cell))
     for (auto [row, gate] : {std::pair(0, 0), std::pair(1, 1), std::pair(2, 3)})
       peepholes[gate] = rowOf(e.read(at.peephole), row);
   SmallVector<mlir::Value> results;
+  mlir::Value output; // null: zeros
   for (int64_t step = 0; step < steps; ++step) {
     const int64_t t = cell.flag("go_backwards") ? steps - 1 - step : step;
-    mlir::Value in = slice(inputs, t * width, width);
+    mlir::Value in = slice(inputs, t * width, width), oldH = h, oldC = c;
     if (cell.name == "lstm")
       stepLstm(in);
     else if (cell.name == "gru")
       stepGru(in);
     else
       stepSimple(in);
-    results.push_back(h);
+    if (mask) {
+      mlir::Value counts = slice(mask, t, 1);
+      auto unlessMasked = [&](mlir::Value now, mlir::Value before) {
+        return f.select(counts, now, before ? before : f.zero());
+      };
+      output = unlessMasked(h, zeroOutput ? mlir::Value() : output);
+      h = unlessMasked(h, oldH);
+      c = c ? unlessMasked(c, oldC) : c;
+    }
+    results.push_back(mask ? output : h);
   }
   return results;
 }
@@ -315,6 +361,14 @@ static Shape resultOf(const Config &cell, int64_t steps, int64_t features) {
                                        : Shape{features};
 }
 
+/// What `walks` cells leave behind, where it is asked for.
+static std::vector<Shape> statesAfter(const Config &cell, int64_t walks) {
+  return cell.flag("return_state")
+             ? std::vector<Shape>(statesOf(cell) * walks,
+                                  Shape{cell.integer("units")})
+             : std::vector<Shape>();
+}
+
 /// The steps one after the other.
 static mlir::Value joinSteps(LayerEmitter &e, ArrayRef<mlir::Value> steps) {
   mlir::Value all = steps.size() == 1 ? steps[0]
@@ -330,13 +384,16 @@ static std::string inferRecurrent(LayerRecord &layer, ArrayRef<Shape> inputs) {
   if (std::string wrong = expectSequence(inputs, cell, 1); !wrong.empty())
     return wrong;
   layer.shape = resultOf(cell, inputs[0][0], cell.integer("units"));
+  layer.states = statesAfter(cell, 1);
   return addCell(layer, cell, "", inputs[0][1]);
 }
 
 static mlir::Value emitRecurrent(LayerEmitter &e, ValueRange inputs) {
   const Config &cell = e.layer.config;
-  SmallVector<mlir::Value> steps =
-      Walk(e, cell, 0).emit(inputs[0], inputs.drop_front());
+  Walk walk(e, cell, 0, cell.flag("zero_output_for_mask"));
+  SmallVector<mlir::Value> steps = walk.emit(inputs[0], inputs.drop_front());
+  if (cell.flag("return_state"))
+    e.states = walk.states();
   return cell.flag("return_sequences") ? joinSteps(e, steps) : steps.back();
 }
 
@@ -365,6 +422,8 @@ static std::string inferBidirectional(LayerRecord &layer,
     return "expected 'backward_layer' to have the states of 'layer'";
   if (forward.flag("return_sequences") != backward.flag("return_sequences"))
     return "expected 'backward_layer' to have the return_sequences of 'layer'";
+  if (forward.flag("return_state") != backward.flag("return_state"))
+    return "expected 'backward_layer' to have the return_state of 'layer'";
   if (forward.flag("go_backwards") == backward.flag("go_backwards"))
     return "expected one of 'layer' and 'backward_layer' to have go_backwards";
   if (std::string wrong = expectSequence(inputs, forward, 2); !wrong.empty())
@@ -372,6 +431,7 @@ static std::string inferBidirectional(LayerRecord &layer,
   const bool joins = layer.config.text("merge_mode") == "concat";
   layer.shape = resultOf(forward, inputs[0][0],
                          forward.integer("units") * (joins ? 2 : 1));
+  layer.states = statesAfter(forward, 2);
   for (auto [cell, prefix] :
        {std::pair(&forward, "forward_"), std::pair(&backward, "backward_")})
     if (std::string wrong = addCell(layer, *cell, prefix, inputs[0][1]);
@@ -398,16 +458,45 @@ static mlir::Value emitBidirectional(LayerEmitter &e, ValueRange inputs) {
   const Config backward = backwardLayer(e.layer.config);
   ValueRange states = inputs.drop_front();
   const size_t half = states.size() / 2;
+  // As Keras has it, whatever its layers say.
+  const bool zeroOutput = forward.flag("return_sequences");
+  Walk ahead(e, forward, 0, zeroOutput),
+      behind(e, backward, CellParameters(forward).end, zeroOutput);
   SmallVector<mlir::Value> there =
-      Walk(e, forward, 0).emit(inputs[0], states.take_front(half));
-  SmallVector<mlir::Value> back = Walk(e, backward, CellParameters(forward).end)
-                                      .emit(inputs[0], states.drop_front(half));
+      ahead.emit(inputs[0], states.take_front(half));
+  SmallVector<mlir::Value> back =
+      behind.emit(inputs[0], states.drop_front(half));
+  if (forward.flag("return_state")) {
+    e.states = ahead.states();
+    llvm::append_range(e.states, behind.states());
+  }
   if (!forward.flag("return_sequences"))
     return merge(e, there.back(), back.back());
   SmallVector<mlir::Value> steps;
   for (auto [x, y] : llvm::zip_equal(there, llvm::reverse(back)))
     steps.push_back(merge(e, x, y));
   return joinSteps(e, steps);
+}
+
+// ---- States -----------------------------------------------------------------
+
+/// Of the layer's result and its states.
+static std::string inferState(LayerRecord &layer, ArrayRef<Shape> inputs) {
+  const int64_t index = layer.config.integer("index"),
+                count = static_cast<int64_t>(inputs.size()) - 1;
+  if (count == 0)
+    return "expected to read lstm, gru or simple_rnn with return_state: true, "
+           "or a bidirectional of such";
+  if (index >= count)
+    return formatv("expected 'index' to be at most {0}, since the layer has "
+                   "{1} state{2}, got {3}",
+                   count - 1, count, count == 1 ? "" : "s", index);
+  layer.shape = inputs[1 + index];
+  return "";
+}
+
+static mlir::Value emitState(LayerEmitter &e, ValueRange inputs) {
+  return inputs[1 + e.layer.config.integer("index")];
 }
 
 // ---- Sequences of anything --------------------------------------------------
@@ -517,6 +606,7 @@ ArrayRef<LayerRule> sinter::frontend::recurrentLayerRules() {
       {"gru", Arity::Some, inferRecurrent, emitRecurrent},
       {"simple_rnn", Arity::Some, inferRecurrent, emitRecurrent},
       {"bidirectional", Arity::Some, inferBidirectional, emitBidirectional},
+      {"state", Arity::Some, inferState, emitState},
       {"repeat_vector", Arity::One, inferRepeatVector, emitRepeatVector},
       {"time_distributed", Arity::One, inferTimeDistributed,
        emitTimeDistributed},

@@ -118,8 +118,7 @@ static bool isIrrelevant(StringRef className, StringRef arg) {
                                          "steps_per_execution",
                                          "sparse",
                                          "ragged",
-                                         "use_cudnn",
-                                         "zero_output_for_mask"};
+                                         "use_cudnn"};
   if (llvm::is_contained(everywhere, arg))
     return true;
   // Written by the base class, used by nobody.
@@ -188,7 +187,7 @@ void KerasConfigReader::fixedArgument(const ArgInfo &info, const Json &value) {
              "model with data_format='channels_last')");
   else
     complain("'" + info.name.str() + "' = " + describe(value) +
-             " is not supported yet");
+             " is not supported yet" + insteadOf(info).str());
 }
 
 void KerasConfigReader::nullArgument(const ArgInfo &info, Config &result) {
@@ -462,7 +461,8 @@ std::optional<Config> KerasConfigReader::layer(const std::string &className,
   const auto &entries = tableOf(Kind::Layer).entries;
   auto it = llvm::find_if(
       entries, [&](const EntryInfo &entry) { return entry.className == name; });
-  if (it == entries.end() || it->name == "input" || it->name == "parameter") {
+  if (it == entries.end() || it->name == "input" || it->name == "parameter" ||
+      it->name == "state") {
     const bool isKeras =
         llvm::is_contained(tableOf(Kind::Layer).notYet, toSnakeCase(name)) ||
         name == "PReLU" || name == "RNN" || name.starts_with("ConvLSTM");

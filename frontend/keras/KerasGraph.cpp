@@ -24,6 +24,7 @@
 #include "frontend/LayerNamer.h"
 
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/ADT/StringSet.h"
 
@@ -45,6 +46,8 @@ struct Call {
   std::string wrong;
   std::vector<std::string> flags = {}; // arguments that are true
   bool attends = false;                // the layer is a kind of attention
+  bool recurs = false;                 // it takes first states
+  std::vector<Result> masks = {};      // of its inputs
 };
 
 struct Node {
@@ -53,6 +56,11 @@ struct Node {
   std::vector<Call> calls;
   std::string byClass, wrong;
 
+  /// A function of keras.ops, as masks are made with.
+  bool isFunction = false;
+
+  /// How many results of a layer there are besides the first.
+  size_t numStates() const;
   bool isInput() const { return className == "InputLayer"; }
   bool isModel() const {
     const Json *layers = config->is_array() ? config : member(config, "layers");
@@ -88,7 +96,9 @@ private:
   void readCalls(Node &node);
   void readKeras2Call(const Json &json, Call &call);
   void readKeras3Call(const Json &json, Call &call);
-  void addInput(const Json &history, Call &call);
+  void readFunctionCall(const Json &json, Call &call);
+  void addInput(const Json &history, std::vector<Result> &inputs, Call &call);
+  bool takeMasks(Level &level);
   bool checkResults(Level &level);
   bool sortCalls(const Level &level,
                  std::vector<std::pair<size_t, size_t>> &order);
@@ -117,10 +127,34 @@ private:
   KerasGraph &graph;
   std::string &wrong;
   size_t models = 0;                       // that were expanded
+  llvm::StringMap<KerasLayer> states;      // nobody has read yet, by key
   llvm::StringMap<std::string> firstCalls; // keys, by place without numbers
 };
 
 } // namespace
+
+static bool isRecurrentClass(StringRef name) {
+  return llvm::is_contained(
+      {"LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "Bidirectional"},
+      name);
+}
+
+size_t Node::numStates() const {
+  const Json *own = config;
+  StringRef cell = className;
+  size_t walks = 1;
+  std::string inner;
+  if (cell == "Bidirectional") {
+    const Json *layer = member(config, "layer");
+    own = member(layer, "config");
+    cell = inner = textMember(layer, "class_name");
+    walks = 2;
+  }
+  const Json *given = member(own, "return_state");
+  if (!isRecurrentClass(cell) || !given || *given != true)
+    return 0;
+  return cell.ends_with("LSTM") ? 2 * walks : walks;
+}
 
 bool GraphReader::readLevel(const Json &model, Level &level) {
   const std::string className = textMember(model, "class_name");
@@ -158,6 +192,9 @@ bool GraphReader::readNode(const Json &json, size_t number, Node &node) {
   node.name = textMember(node.config, "name");
   if (node.name.empty())
     node.name = textMember(json, "name");
+  node.isFunction =
+      StringRef(textMember(json, "module")).starts_with("keras.src.ops") ||
+      StringRef(textMember(json, "module")).starts_with("keras.ops");
   return true;
 }
 
@@ -253,34 +290,54 @@ static bool readResult(const Json &history, Result &result) {
   return call >= 0 && index >= 0;
 }
 
-void GraphReader::addInput(const Json &history, Call &call) {
+void GraphReader::addInput(const Json &history, std::vector<Result> &inputs,
+                           Call &call) {
   Result result;
   if (readResult(history, result))
-    call.inputs.push_back(std::move(result));
+    inputs.push_back(std::move(result));
   else
     call.wrong =
         "its inputs are written in an unknown way: " + describe(history);
 }
 
-/// Arguments of a call that say something: tensors that a layer which attends
-/// gets by name, in the order of its inputs, go to `tensors`, and what is an
-/// argument of the layer here, to `call.flags`.
+/// One tensor as either version writes it, or a list of them with gaps.
+static void listTensors(const Json &json, std::vector<const Json *> &tensors) {
+  const bool isList =
+      json.is_array() && !(json.size() >= 3 && json[0].is_string());
+  if (!isList && !json.is_null())
+    tensors.push_back(&json);
+  else if (isList)
+    for (const Json &one : json)
+      if (!one.is_null())
+        tensors.push_back(&one);
+}
+
+/// Arguments of a call that say something: tensors that a layer gets by name,
+/// in the order of its inputs, go to `tensors`, masks to `masks`, and what is
+/// an argument of the layer here, to `call.flags`.
 static void takeKwargs(const Json *kwargs, Call &call,
-                       std::vector<const Json *> &tensors) {
+                       std::vector<const Json *> &tensors,
+                       std::vector<const Json *> &masks) {
   if (!kwargs || !kwargs->is_object())
     return;
-  const bool attends = call.attends;
-  for (const char *name : {"query", "value", "key"})
-    if (const Json *tensor = attends ? member(*kwargs, name) : nullptr;
-        tensor && !tensor->is_null())
-      tensors.push_back(tensor);
+  static const StringRef attending[] = {"query", "value", "key"};
+  if (call.attends)
+    for (StringRef name : attending)
+      if (const Json *tensor = member(*kwargs, name.data()))
+        listTensors(*tensor, tensors);
   for (const auto &item : kwargs->items()) {
     const std::string &key = item.key();
     if (item.value().is_null() || item.value() == false ||
-        (attends && (key == "query" || key == "value" || key == "key")))
+        (call.attends && llvm::is_contained(attending, key)))
       continue;
-    if (attends && key == "use_causal_mask")
+    if (call.attends && key == "use_causal_mask")
       call.flags.push_back(key);
+    else if (call.recurs && key == "initial_state")
+      listTensors(item.value(), tensors);
+    else if (key == "mask" ||
+             (call.attends && (key == "query_mask" || key == "value_mask" ||
+                               key == "key_mask")))
+      listTensors(item.value(), masks);
     else
       call.wrong = "it is called with '" + printable(key) +
                    "', which is not supported yet";
@@ -296,20 +353,24 @@ void GraphReader::readKeras2Call(const Json &json, Call &call) {
   else
     for (const Json &tensor : json)
       tensors.push_back(&tensor);
-  std::vector<const Json *> named;
+  std::vector<const Json *> named, masks;
   for (const Json *tensor : tensors) {
-    addInput(*tensor, call);
+    addInput(*tensor, call.inputs, call);
     if (tensor->is_array() && tensor->size() >= 4)
-      takeKwargs(&(*tensor)[3], call, named);
+      takeKwargs(&(*tensor)[3], call, named, masks);
   }
   for (const Json *tensor : named)
-    addInput(*tensor, call);
+    addInput(*tensor, call.inputs, call);
+  for (const Json *mask : masks)
+    addInput(*mask, call.masks, call);
 }
 
 void GraphReader::readKeras3Call(const Json &json, Call &call) {
   const Json *args = member(json, "args");
   std::vector<const Json *> tensors;
-  if (!args || !args->is_array() || (args->size() != 1 && !call.attends)) {
+  const size_t most = call.attends ? 3 : call.recurs ? 2 : 1;
+  if (!args || !args->is_array() ||
+      ((args->size() == 0 || args->size() > most) && !call.attends)) {
     call.wrong =
         "it is called with more than tensors, which is not supported yet";
     return;
@@ -318,17 +379,44 @@ void GraphReader::readKeras3Call(const Json &json, Call &call) {
     if (argument.is_array())
       for (const Json &tensor : argument)
         tensors.push_back(&tensor);
-    else
+    else if (!(argument.is_null() && (call.attends || call.recurs)))
       tensors.push_back(&argument);
-  takeKwargs(member(json, "kwargs"), call, tensors);
-  for (const Json *tensor : tensors) {
+  std::vector<const Json *> masks;
+  takeKwargs(member(json, "kwargs"), call, tensors, masks);
+  auto add = [&](const Json *tensor, std::vector<Result> &to) {
     const Json *history = member(member(tensor, "config"), "keras_history");
     if (textMember(tensor, "class_name") == "__keras_tensor__" && history)
-      addInput(*history, call);
+      addInput(*history, to, call);
     else
       call.wrong =
           "it reads something that is no layer's result: " + describe(*tensor);
-  }
+  };
+  for (const Json *tensor : tensors)
+    add(tensor, call.inputs);
+  for (const Json *mask : masks)
+    add(mask, call.masks);
+}
+
+/// Tensors among the arguments of a function.
+static void listFunctionInputs(const Json &json,
+                               std::vector<const Json *> &all) {
+  if (textMember(json, "class_name") == "__keras_tensor__")
+    all.push_back(&json);
+  else if (json.is_array() || json.is_object())
+    for (const Json &one : json)
+      listFunctionInputs(one, all);
+}
+
+/// A function's arguments may be numbers, too: they are read where the function
+/// is known.
+void GraphReader::readFunctionCall(const Json &json, Call &call) {
+  std::vector<const Json *> tensors;
+  for (const char *part : {"args", "kwargs"})
+    if (const Json *arguments = member(json, part))
+      listFunctionInputs(*arguments, tensors);
+  for (const Json *tensor : tensors)
+    if (const Json *history = member(member(tensor, "config"), "keras_history"))
+      addInput(*history, call.inputs, call);
 }
 
 void GraphReader::readCalls(Node &node) {
@@ -340,7 +428,10 @@ void GraphReader::readCalls(Node &node) {
   for (const Json &json : *calls) {
     Call call;
     call.attends = StringRef(node.className).ends_with("Attention");
-    if (json.is_object())
+    call.recurs = isRecurrentClass(node.className);
+    if (json.is_object() && node.isFunction)
+      readFunctionCall(json, call);
+    else if (json.is_object())
       readKeras3Call(json, call);
     else if (json.is_array() && !json.empty())
       readKeras2Call(json, call);
@@ -369,7 +460,71 @@ bool GraphReader::readFunctional(const Json &model, const Json &layers,
       readCalls(node);
     level.nodes.push_back(std::move(node));
   }
-  return readEnds(model, level) && checkResults(level);
+  return readEnds(model, level) && takeMasks(level) && checkResults(level);
+}
+
+/// Keras 3 writes the functions that make masks as layers, and gives their
+/// results to the layers that heed masks. Here masks go along with what they
+/// are of, so such functions go, where nobody else reads them. A mask has to
+/// begin where one of its reader's inputs came by: at the input of an Embedding
+/// or Masking before it.
+bool GraphReader::takeMasks(Level &level) {
+  llvm::StringMap<const Node *> byName;
+  for (const Node &node : level.nodes)
+    byName[node.name] = &node;
+  // What functions and masks lead back to, and all layers before a reader.
+  auto collect =
+      [&](std::vector<Result> todo, bool throughFunctions,
+          llvm::function_ref<void(const Result &, const Node &)> see) {
+        llvm::StringSet<> seen;
+        while (!todo.empty()) {
+          const Result result = std::move(todo.back());
+          todo.pop_back();
+          const Node *node = byName.lookup(result.layer);
+          if (!node || !seen.insert(result.layer).second)
+            continue;
+          see(result, *node);
+          if (throughFunctions && !node->isFunction)
+            continue;
+          for (const Call &call : node->calls)
+            llvm::append_range(todo, call.inputs);
+        }
+      };
+  llvm::StringSet<> readAsMasks;
+  for (Node &node : level.nodes)
+    for (Call &call : node.calls) {
+      std::vector<std::string> sources;
+      collect(call.masks, true, [&](const Result &result, const Node &from) {
+        if (from.isFunction)
+          readAsMasks.insert(from.name);
+        else
+          sources.push_back(result.layer);
+      });
+      size_t found = 0;
+      if (!sources.empty())
+        collect(call.inputs, false, [&](const Result &, const Node &from) {
+          if (from.className == "Embedding" || from.className == "Masking")
+            for (const Call &made : from.calls)
+              found += made.inputs.size() == 1 &&
+                       llvm::is_contained(sources, made.inputs[0].layer);
+        });
+      if (!call.masks.empty() && found == 0 && call.wrong.empty())
+        call.wrong = "it is called with a 'mask' of its own, which is not "
+                     "supported yet; expected the one of its input";
+    }
+  // Functions whose results are data as well stay, and are refused.
+  for (bool again = true; std::exchange(again, false);)
+    for (const Node &node : level.nodes)
+      for (const Call &call : node.calls)
+        if (!readAsMasks.contains(node.name))
+          for (const Result &input : call.inputs)
+            again |= readAsMasks.erase(input.layer);
+  for (const Result &output : level.outputs)
+    readAsMasks.erase(output.layer);
+  llvm::erase_if(level.nodes, [&](const Node &node) {
+    return readAsMasks.contains(node.name);
+  });
+  return true;
 }
 
 /// "input_layers" or "output_layers": ["a", 0, 0], a list of such, or a map.
@@ -443,9 +598,11 @@ bool GraphReader::checkResults(Level &level) {
       return fail(reader + " reads call " + std::to_string(result.call + 1) +
                   " of the layer '" + printable(result.layer) +
                   "', which is called " + std::to_string(calls) + " times");
-    if (result.index > 0 && !node->isModel())
-      return fail(reader + " reads the second result of the layer '" +
-                  printable(result.layer) + "', which has one");
+    if (result.index > node->numStates() && !node->isModel())
+      return fail(reader + " reads result number " +
+                  std::to_string(result.index + 1) + " of the layer '" +
+                  printable(result.layer) + "', which has " +
+                  std::to_string(node->numStates() + 1));
     return true;
   };
   for (Node &node : level.nodes)
@@ -519,6 +676,7 @@ void GraphReader::addCall(const Node &node, const Call &call, size_t index,
   layer.config = node.config;
   layer.inputs = std::move(inputs);
   layer.flags = call.flags;
+  layer.isMasked = !call.masks.empty();
   layer.wrong = node.wrong.empty() ? call.wrong : node.wrong;
   layer.path = place.path;
   layer.path.push_back(
@@ -560,6 +718,10 @@ bool GraphReader::expand(const Level &level, const Place &place,
                   std::to_string(known.size()) + " results, but number " +
                   std::to_string(result.index + 1) + " is read");
     key = known[result.index];
+    if (auto state = states.find(key); state != states.end()) {
+      graph.layers.push_back(std::move(state->second));
+      states.erase(state);
+    }
     return true;
   };
   std::vector<std::pair<size_t, size_t>> order;
@@ -583,6 +745,18 @@ bool GraphReader::expand(const Level &level, const Place &place,
     if (!node.isModel()) {
       own = {key};
       addCall(node, call, index, place, key, std::move(read));
+      for (size_t i = 0; i < node.numStates(); ++i) {
+        KerasLayer state = graph.layers.back();
+        state.name += i == 0 ? "_state" : "_state_" + std::to_string(i);
+        state.className = "State";
+        state.inputs = {key};
+        state.reuses = state.wrong = "";
+        state.flags.clear();
+        state.isMasked = false;
+        state.state = i;
+        state.key = own.emplace_back(key + ":" + std::to_string(i + 1));
+        states[state.key] = std::move(state);
+      }
       continue;
     }
     Level inner;

@@ -9,6 +9,7 @@
 
 #include "frontend/JsonText.h"
 
+#include <optional>
 #include <vector>
 
 namespace sinter::frontend {
@@ -26,6 +27,11 @@ struct KerasLayer {
   std::vector<std::string> inputs;     // keys of inputs and calls before it
   std::string reuses;                  // the key of the first call, or ""
   std::vector<std::string> flags = {}; // arguments of the call that are true
+  /// In place of a layer: the further result of this number of the layer that
+  /// is read, counted from 0 (see `state` of the catalog).
+  std::optional<size_t> state = std::nullopt;
+  /// Whether the file says that an input has a mask.
+  bool isMasked = false;
   std::string wrong; // why this layer's place in the graph is not supported
   std::vector<KerasStep> path; // from the whole model to the layer
   std::vector<size_t> place; // in the file, where order may differ: each step's

@@ -214,10 +214,6 @@ OrderedJson JsonWriter::wrapped(const Config &config) {
 
 OrderedJson JsonWriter::layer(const LayerRecord &record) {
   layerName = record.name;
-  if ((isRecurrent(record.config) || record.config.name == "bidirectional") &&
-      record.inputs.size() > 1)
-    refused.push_back("layer '" + record.name +
-                      "': first states as inputs cannot be written yet");
   if (record.config.name == "input")
     return inputLayer(record);
   const EntryInfo &entry = *tableOf(Kind::Layer).find(record.config.name);
@@ -244,6 +240,11 @@ OrderedJson JsonWriter::layer(const LayerRecord &record) {
 /// Where a result comes from: the layer, which of its calls, which result.
 OrderedJson JsonWriter::history(const ModelBuilder &model, size_t layer) {
   const LayerRecord &record = model.layers()[layer];
+  if (record.config.name == "state") {
+    OrderedJson json = history(model, record.inputs[0].layer());
+    json[2] = record.config.integer("index") + 1;
+    return json;
+  }
   if (!record.sharedWith)
     return {record.name, 0, 0};
   int64_t call = 1;
@@ -265,8 +266,13 @@ OrderedJson JsonWriter::call(const ModelBuilder &model,
     tensors.push_back(
         {{"class_name", "__keras_tensor__"}, {"config", std::move(config)}});
   }
-  OrderedJson args = OrderedJson::array();
-  if (record.config.name == "multi_head_attention") {
+  OrderedJson args = OrderedJson::array(), kwargs = OrderedJson::object();
+  const bool recurs =
+      isRecurrent(record.config) || record.config.name == "bidirectional";
+  if (recurs && tensors.size() > 1) {
+    kwargs["initial_state"] = OrderedJson(tensors.begin() + 1, tensors.end());
+    args.push_back(tensors[0]);
+  } else if (record.config.name == "multi_head_attention") {
     args = tensors; // query, value, key, not as a list
     if (args.size() == 1)
       args.push_back(tensors[0]);
@@ -275,7 +281,7 @@ OrderedJson JsonWriter::call(const ModelBuilder &model,
   }
   OrderedJson json;
   json["args"] = std::move(args);
-  json["kwargs"] = OrderedJson::object();
+  json["kwargs"] = std::move(kwargs);
   if (record.config.find("use_causal_mask") &&
       record.config.flag("use_causal_mask"))
     json["kwargs"]["use_causal_mask"] = true;
@@ -286,7 +292,8 @@ bool sinter::frontend::isSequential(const ModelBuilder &model) {
   for (const auto &[index, record] : llvm::enumerate(model.layers()))
     if (index > 0 &&
         (record.inputs.size() != 1 || record.inputs[0].layer() != index - 1 ||
-         record.sharedWith || record.config.name == "multi_head_attention"))
+         record.sharedWith || record.config.name == "state" ||
+         record.config.name == "multi_head_attention"))
       return false;
   const std::vector<Tensor> outputs = model.outputs();
   return outputs.size() == 1 && outputs[0].layer() + 1 == model.layers().size();
@@ -296,8 +303,8 @@ OrderedJson JsonWriter::model(const ModelBuilder &model) {
   const bool sequential = isSequential(model);
   OrderedJson layers = OrderedJson::array(), inputs = layers, outputs = layers;
   for (const auto &[index, record] : llvm::enumerate(model.layers())) {
-    if (record.sharedWith)
-      continue; // among the calls of that one
+    if (record.sharedWith || record.config.name == "state")
+      continue; // among the calls of that one, or a result of its layer
     OrderedJson json = layer(record);
     if (!sequential) {
       json["name"] = record.name;

@@ -242,6 +242,11 @@ void KerasReader::convertLayers(KerasConfigReader &configs) {
         offend(layer.wrong);
       continue;
     }
+    if (layer.state) {
+      result.layers.push_back(
+          Config("state", {{"index", static_cast<int64_t>(*layer.state)}}));
+      continue;
+    }
     std::optional<Config> config =
         configs.layer(layer.className, withChannelsLast(layer));
     for (std::string &complaint : configs.takeComplaints())
@@ -381,6 +386,13 @@ static void shorten(Config &layer, size_t rank) {
 void KerasReader::checkAttention(llvm::ArrayRef<LayerRecord> records) {
   for (const auto &[layer, record] :
        llvm::zip_equal(graph.layers, records.drop_front(graph.inputs.size()))) {
+    if (layer.isMasked && llvm::none_of(record.inputs, [&](Tensor input) {
+          return records[input.layer()].masked;
+        }))
+      offenders.push_back({layer.name, layer.className,
+                           "the file gives it a mask, but none gets to its "
+                           "inputs: this is not supported yet",
+                           ""});
     const Json *axes = layer.className == "MultiHeadAttention"
                            ? member(*layer.config, "attention_axes")
                            : nullptr;

@@ -121,7 +121,7 @@ std::string OnnxEmitter::convert(const std::string &name, StringRef op,
     operands.push_back(name + "/shape");
     graph.addConstant(operands.back(), list);
   }
-  graph.addNode(name, op, operands, name, attributes);
+  graph.addNode(name, op, operands, {name}, attributes);
   return lastResult = name;
 }
 
@@ -160,13 +160,14 @@ void OnnxEmitter::repeat(Value &value) {
     return;
   const std::string sizes = value.base + "/sizes", batch = value.base + "/N",
                     shape = value.base + "/shape";
-  graph.addNode(batch, "Shape", {model.layers().front().name}, batch,
+  graph.addNode(batch, "Shape", {model.layers().front().name}, {batch},
                 {{"start", int64_t(0)}, {"end", int64_t(1)}});
   graph.addConstant(sizes, value.shape);
-  graph.addNode(shape, "Concat", {batch, sizes}, shape, {{"axis", int64_t(0)}});
+  graph.addNode(shape, "Concat", {batch, sizes}, {shape},
+                {{"axis", int64_t(0)}});
   const std::string one = oneSample(value, {});
   lastResult = value.base + "/repeated";
-  graph.addNode(lastResult, "Expand", {one, shape}, lastResult, {},
+  graph.addNode(lastResult, "Expand", {one, shape}, {lastResult}, {},
                 "parameter");
   value.last = lastResult;
 }
@@ -300,7 +301,7 @@ void OnnxEmitter::emitOutputs() {
       if (name == lastResult && outputs.size() == 1)
         graph.renameLastResult(output.name); // nobody has read it yet
       else
-        graph.addNode(output.name, "Identity", {name}, output.name, {});
+        graph.addNode(output.name, "Identity", {name}, {output.name}, {});
     }
     graph.addOutput(output.name, output.shape);
   }
@@ -375,17 +376,22 @@ std::string OnnxEmitter::integers(StringRef name, ArrayRef<int64_t> values) {
 std::string OnnxEmitter::node(StringRef op, ArrayRef<std::string> operands,
                               const Attributes &attributes) {
   lastResult = fresh(op.str());
-  graph.addNode(lastResult, op, operands, lastResult, attributes,
+  graph.addNode(lastResult, op, operands, {lastResult}, attributes,
                 current->config.name);
   return lastResult;
 }
 
-std::string OnnxEmitter::node(StringRef op, ArrayRef<std::string> operands,
-                              const Attributes &attributes, size_t place) {
-  lastResult = fresh(op.str());
-  graph.addNode(lastResult, op, operands, lastResult, attributes,
-                current->config.name, place);
-  return lastResult;
+std::vector<std::string> OnnxEmitter::node(StringRef op,
+                                           ArrayRef<std::string> operands,
+                                           const Attributes &attributes,
+                                           ArrayRef<bool> wanted) {
+  const std::string name = fresh(op.str());
+  std::vector<std::string> names;
+  for (bool isWanted : wanted)
+    names.push_back(!isWanted ? "" : names.empty() ? name : fresh(op.str()));
+  lastResult = names.back();
+  graph.addNode(name, op, operands, names, attributes, current->config.name);
+  return names;
 }
 
 void OnnxEmitter::refuse(std::string why) {
@@ -414,6 +420,18 @@ void OnnxEmitter::setResult(OnnxOperand result) {
   valueOfLayer.push_back(results.size());
   results.push_back({current->name, current->shape, result.image,
                      first ? "" : result.name, first ? result.name : ""});
+}
+
+void OnnxEmitter::setStates(std::vector<std::string> names) {
+  states[index] = std::move(names);
+}
+
+void OnnxEmitter::setState(size_t number) {
+  const std::vector<std::string> &names = states[current->inputs[0].layer()];
+  if (number < names.size()) // else the layer has been refused
+    setResult({names[number]});
+  else
+    passInput();
 }
 
 void OnnxEmitter::passInput() {

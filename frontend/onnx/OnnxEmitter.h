@@ -92,9 +92,16 @@ public:
                    const Attributes &attributes = {});
   /// The layer's result: what node() returned last, or an operand.
   void setResult(OnnxOperand result);
-  /// The same for a node whose result number `place` is wanted, alone.
-  std::string node(llvm::StringRef op, llvm::ArrayRef<std::string> operands,
-                   const Attributes &attributes, size_t place);
+  /// The same for a node of several results; those that are not `wanted`, but
+  /// for the last, are "".
+  std::vector<std::string> node(llvm::StringRef op,
+                                llvm::ArrayRef<std::string> operands,
+                                const Attributes &attributes,
+                                llvm::ArrayRef<bool> wanted);
+  /// What layers `state` that read this one give, as setState() says.
+  void setStates(std::vector<std::string> names);
+  /// The result is state `number` of the layer that is read.
+  void setState(size_t number);
   /// The layer has no form in ONNX; its result is then its input.
   void refuse(std::string why);
   /// Emits `record` in the layer's place, with its inputs and parameters.
@@ -140,7 +147,8 @@ private:
   std::map<std::string, std::pair<Shape, uint64_t>> written;
   std::vector<Value> results;
   std::vector<size_t> valueOfLayer;
-  size_t index = 0;   // of the current layer
+  std::map<size_t, std::vector<std::string>> states; // of layers that have some
+  size_t index = 0;                                  // of the current layer
   LayerRecord called; // it with its parameters, where it shares them
   const LayerRecord *current = nullptr;
   std::vector<std::string> taken;  // names within the layer

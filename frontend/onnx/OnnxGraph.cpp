@@ -120,17 +120,17 @@ static void setValue(onnx::AttributeProto &proto,
 }
 
 void OnnxGraph::addNode(StringRef name, StringRef op,
-                        ArrayRef<std::string> operands, StringRef result,
+                        ArrayRef<std::string> operands,
+                        ArrayRef<std::string> results,
                         ArrayRef<OnnxAttribute> attributes,
-                        StringRef description, size_t place) {
+                        StringRef description) {
   onnx::NodeProto &node = *model->graph.add_node();
   node.set_name(name.str());
   node.set_op_type(op.str());
   for (const std::string &operand : operands)
     node.add_input(operand);
-  for (size_t i = 0; i < place; ++i)
-    node.add_output("");
-  node.add_output(result.str());
+  for (const std::string &result : results)
+    node.add_output(result);
   if (!description.empty())
     node.set_doc_string(description.str());
   for (const OnnxAttribute &attribute : attributes) {

@@ -9,7 +9,7 @@
 //   OnnxGraph graph("xor", "0.1.0");
 //   graph.addInput("input", OnnxGraph::Float, {2});
 //   graph.addConstant("out/kernel", {2, 1}, values);
-//   graph.addNode("out", "MatMul", {"input", "out/kernel"}, "out", {});
+//   graph.addNode("out", "MatMul", {"input", "out/kernel"}, {"out"}, {});
 //   graph.addOutput("out", {1});
 //
 // Known weakness: the model is in memory twice while it is written.
@@ -52,12 +52,13 @@ public:
   void addConstant(llvm::StringRef name, llvm::ArrayRef<int64_t> shape,
                    llvm::ArrayRef<float> values);
   void addConstant(llvm::StringRef name, llvm::ArrayRef<int64_t> values);
-  /// Operands have to be there already, "" is one left out, as are the results
-  /// before number `place`.
+  /// Operands have to be there already; "" is one left out, or a result that
+  /// nobody wants.
   void addNode(llvm::StringRef name, llvm::StringRef op,
-               llvm::ArrayRef<std::string> operands, llvm::StringRef result,
+               llvm::ArrayRef<std::string> operands,
+               llvm::ArrayRef<std::string> results,
                llvm::ArrayRef<OnnxAttribute> attributes,
-               llvm::StringRef description = "", size_t place = 0);
+               llvm::StringRef description = "");
   /// Another name for the result of the last node.
   void renameLastResult(llvm::StringRef name);
 

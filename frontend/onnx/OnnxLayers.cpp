@@ -289,6 +289,19 @@ static void emitEmbedding(OnnxEmitter &e) {
   e.setResult({e.node("Gather", {e.weight(0), x}, {{"axis", int64_t(0)}})});
 }
 
+/// Steps of which an element is not mask_value, others 0.
+static void emitMasking(OnnxEmitter &e) {
+  static constexpr int64_t kFloat = 1; // TensorProto's
+  const std::string x = e.operand(0, Layout::Last);
+  const std::string same = e.node(
+      "Equal", {x, e.constant("value", e.config().number("mask_value"))});
+  const std::string differs =
+      e.node("Cast", {e.node("Not", {same})}, {{"to", kFloat}});
+  const std::string counts =
+      e.node("ReduceMax", {differs}, {{"axes", std::vector<int64_t>{-1}}});
+  e.setResult({e.node("Mul", {x, counts})});
+}
+
 static void emitParameter(OnnxEmitter &e) { e.setParameter(); }
 
 static void emitRescaling(OnnxEmitter &e) {
@@ -346,16 +359,27 @@ static void emitConcatenate(OnnxEmitter &e) {
 
 const OnnxRule *sinter::frontend::findOnnxRule(StringRef layer) {
   static const OnnxRule rules[] = {
-      {"flatten", emitFlatten},         {"reshape", emitReshape},
-      {"permute", emitPermute},         {"dense", emitDense},
-      {"parameter", emitParameter},     {"embedding", emitEmbedding},
-      {"rescaling", emitRescaling},     {"activation", emitActivationLayer},
-      {"relu", emitNamedActivation},    {"leaky_relu", emitNamedActivation},
-      {"elu", emitNamedActivation},     {"softmax", emitNamedActivation},
-      {"dropout", passInput},           {"gaussian_noise", passInput},
-      {"add", emitBinary<kAdd>},        {"multiply", emitBinary<kMul>},
-      {"subtract", emitBinary<kSub>},   {"average", emitMany<kMean>},
-      {"maximum", emitMany<kMax>},      {"minimum", emitMany<kMin>},
+      {"flatten", emitFlatten},
+      {"reshape", emitReshape},
+      {"permute", emitPermute},
+      {"dense", emitDense},
+      {"parameter", emitParameter},
+      {"embedding", emitEmbedding},
+      {"masking", emitMasking},
+      {"rescaling", emitRescaling},
+      {"activation", emitActivationLayer},
+      {"relu", emitNamedActivation},
+      {"leaky_relu", emitNamedActivation},
+      {"elu", emitNamedActivation},
+      {"softmax", emitNamedActivation},
+      {"dropout", passInput},
+      {"gaussian_noise", passInput},
+      {"add", emitBinary<kAdd>},
+      {"multiply", emitBinary<kMul>},
+      {"subtract", emitBinary<kSub>},
+      {"average", emitMany<kMean>},
+      {"maximum", emitMany<kMax>},
+      {"minimum", emitMany<kMin>},
       {"concatenate", emitConcatenate},
   };
   for (ArrayRef<OnnxRule> table :

@@ -5,8 +5,8 @@
 // both biases added where Keras has one. Where all steps are asked for and the
 // last one, too, that is taken out of all.
 //
-// Known weakness: the memory c after the last step (Y_c), limits on what gates
-// see (clip), and activations that Keras does not have are refused.
+// Known weakness: limits on what gates see (clip), sequences of several lengths
+// in one batch, and activations that Keras does not have are refused.
 #include "frontend/onnx/OnnxConstants.h"
 #include "frontend/onnx/OnnxRuleParts.h"
 
@@ -54,6 +54,8 @@ private:
   void addWeights(int64_t direction, std::vector<LayerWeight> &weights) const;
   void giveSteps(Tensor y);
   void giveLast(Tensor y, bool sequences);
+  void giveMemory(Tensor y);
+  bool leavesMemory() const { return isLstm && n.isUsed(2); }
   void give(Tensor y, int64_t batchAt, size_t index);
 
   NodeReader &n;
@@ -336,6 +338,7 @@ Config RecurrentReader::cellOf(int64_t direction, bool sequences) const {
                {"activation", activations[direction]},
                {"use_bias", n.hasInput(3)},
                {"return_sequences", sequences},
+               {"return_state", leavesMemory()},
                {"go_backwards", isReverse || direction == 1}});
   if (isLstm || isGru)
     cell.args.push_back({"recurrent_activation", gateActivations[direction]});
@@ -420,10 +423,23 @@ void RecurrentReader::giveLast(Tensor y, bool sequences) {
     give(reshaped(n, y, {directions, units}), batchFirst ? 0 : 1, 1);
 }
 
+/// c of each direction after its last step: Y_c.
+void RecurrentReader::giveMemory(Tensor y) {
+  std::vector<Tensor> memories;
+  for (int64_t direction = 0; direction < directions; ++direction) {
+    Tensor c = n.layer(Config("state", {{"index", 2 * direction + 1}}), {y});
+    if (!c)
+      return;
+    memories.push_back(reshaped(n, c, {1, units}));
+  }
+  Tensor all = directions == 1
+                   ? memories[0]
+                   : n.layer(Config("concatenate", {{"axis", 1}}), memories);
+  if (all)
+    give(all, batchFirst ? 0 : 1, 2);
+}
+
 void RecurrentReader::read() {
-  if (isLstm && n.isUsed(2))
-    return n.refuse("its third result (Y_c, the memory after the last step) is "
-                    "used, which is not supported");
   if (!readSizes() || !readActivations() || !readLengths() || !readStates())
     return;
   Tensor x = n.tensor(0);
@@ -446,6 +462,8 @@ void RecurrentReader::read() {
     return;
   if (n.isUsed(1))
     giveLast(y, sequences);
+  if (leavesMemory())
+    giveMemory(y);
   if (sequences)
     giveSteps(y);
 }

@@ -12,6 +12,7 @@
 
 using namespace sinter::frontend;
 using llvm::ArrayRef;
+using llvm::SmallVector;
 using llvm::StringRef;
 
 namespace {
@@ -32,6 +33,7 @@ private:
   std::string firstStates(size_t state);
   std::string samplesFirst(const std::string &y);
   std::string direction(const std::string &y, size_t index);
+  void giveStates(ArrayRef<std::string> results);
 
   const Config &cell() const { return *cells[0]; }
   int64_t gates() const { return isLstm ? 4 : isGru ? 3 : 1; }
@@ -187,6 +189,22 @@ std::string RecurrentWriter::direction(const std::string &y, size_t index) {
   return e.node("Reshape", {one, e.integers("shape", shape)});
 }
 
+/// Of the op's results Y_h and Y_c, (directions, samples, units), each
+/// direction's by Keras's count.
+void RecurrentWriter::giveStates(ArrayRef<std::string> results) {
+  std::vector<std::string> states;
+  for (size_t d = 0; d < cells.size(); ++d)
+    for (std::string one : results.drop_front()) {
+      const int64_t place = static_cast<int64_t>(keras[d]);
+      if (cells.size() > 1)
+        one = e.node("Slice",
+                     {one, e.integers("start", {place}),
+                      e.integers("end", {place + 1}), e.integers("axis", {0})});
+      states.push_back(e.node("Squeeze", {one, e.integers("axes", {0})}));
+    }
+  e.setStates(std::move(states));
+}
+
 std::string RecurrentWriter::write(StringRef mergeMode) {
   if (!checkCells())
     return "";
@@ -235,10 +253,19 @@ std::string RecurrentWriter::write(StringRef mergeMode) {
   if (isGru)
     attributes.push_back(
         {"linear_before_reset", int64_t(cell().flag("reset_after"))});
-  std::string y = samplesFirst(e.node(isLstm  ? "LSTM"
-                                      : isGru ? "GRU"
-                                              : "RNN",
-                                      operands, attributes, sequences ? 0 : 1));
+  const bool leaves = cell().flag("return_state");
+  SmallVector<bool, 3> wanted = {sequences};
+  if (leaves || !sequences)
+    wanted.push_back(true);
+  if (leaves && isLstm)
+    wanted.push_back(true);
+  const std::vector<std::string> made = e.node(isLstm  ? "LSTM"
+                                               : isGru ? "GRU"
+                                                       : "RNN",
+                                               operands, attributes, wanted);
+  if (leaves)
+    giveStates(made);
+  std::string y = samplesFirst(made[sequences ? 0 : 1]);
   const int64_t width = mergeMode == "concat"
                             ? units * static_cast<int64_t>(cells.size())
                             : units;
@@ -282,6 +309,10 @@ static void emitBidirectional(OnnxEmitter &e) {
     e.setResult({y});
 }
 
+static void emitState(OnnxEmitter &e) {
+  e.setState(static_cast<size_t>(e.config().integer("index")));
+}
+
 static void emitRepeatVector(OnnxEmitter &e) {
   const Shape &shape = e.layer().shape;
   std::string row = e.node("Reshape", {e.operand(0, Layout::Last),
@@ -305,6 +336,7 @@ ArrayRef<OnnxRule> sinter::frontend::onnxRecurrentRules() {
       {"gru", emitRecurrent},
       {"simple_rnn", emitRecurrent},
       {"bidirectional", emitBidirectional},
+      {"state", emitState},
       {"repeat_vector", emitRepeatVector},
       {"time_distributed", emitTimeDistributed},
   };

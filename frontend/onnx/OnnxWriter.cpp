@@ -2,9 +2,11 @@
 #include "frontend/onnx/OnnxWriter.h"
 
 #include "frontend/Layers.h"
+#include "frontend/Masks.h"
 #include "frontend/ModelExport.h"
 #include "frontend/onnx/OnnxRules.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -87,7 +89,13 @@ std::optional<std::string> sinter::frontend::writeOnnx(
   }
   for (; next < model.layers().size(); ++next) {
     emitter.beginLayer(next);
-    findOnnxRule(model.layers()[next].config.name)->emit(emitter);
+    const LayerRecord &layer = model.layers()[next];
+    if (heedsMasks(layer.config) && llvm::any_of(layer.inputs, [&](Tensor x) {
+          return model.layers()[x.layer()].masked;
+        }))
+      emitter.refuse("ONNX has no masks of steps, which it reads");
+    else
+      findOnnxRule(layer.config.name)->emit(emitter);
   }
   for (const std::string &refusal : emitter.refusals())
     diagnostics.error({}, refusal);
