@@ -407,13 +407,17 @@ static void listFunctionInputs(const Json &json,
       listFunctionInputs(one, all);
 }
 
-/// A function's arguments may be numbers, too: they are read where the function
-/// is known.
+/// A function's arguments may be numbers, too. That is refused, but such a
+/// function may only make a mask, which goes (see takeMasks()).
 void GraphReader::readFunctionCall(const Json &json, Call &call) {
+  readKeras3Call(json, call);
+  if (call.wrong.empty())
+    return;
   std::vector<const Json *> tensors;
   for (const char *part : {"args", "kwargs"})
     if (const Json *arguments = member(json, part))
       listFunctionInputs(*arguments, tensors);
+  call.inputs.clear();
   for (const Json *tensor : tensors)
     if (const Json *history = member(member(tensor, "config"), "keras_history"))
       addInput(*history, call.inputs, call);

@@ -1156,8 +1156,8 @@ class Faults(unittest.TestCase):
                     "layer 'b' reads call 3 of the layer 'a', which is called "
                     "2 times")
         self.refuse(model(("a", [call("x")]), ("b", [[["a", 0, 1, {}]]])),
-                    "layer 'b' reads the second result of the layer 'a', "
-                    "which has one")
+                    "layer 'b' reads result number 2 of the layer 'a', which "
+                    "has 1")
         self.refuse(model(("a", [call("x")]), ("b", [call("gone")])),
                     "reads the layer 'gone', which the file does not have")
         self.refuse(model(("a", [call("x")]), ("b", [call("a")]),

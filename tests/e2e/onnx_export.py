@@ -114,6 +114,29 @@ CASES = {
         - dense: {units: 5, activation: tanh, name: h}
         - dense: {units: 5, name: c, inputs: flat}
         - lstm: {units: 5, inputs: [input, h, c]}"""),
+    "lstm_states": ([7, 3], """
+        - lstm: {units: 5, return_state: true, go_backwards: true, name: one}
+        - state: {index: 1, inputs: one, name: c}
+        - lstm: {units: 5, return_state: true, return_sequences: true,
+                 inputs: [input, one, c], name: two}
+        - state: {inputs: two, name: h}
+        - state: {index: 1, inputs: two, name: d}
+        - flatten: {inputs: two, name: steps}
+        - concatenate: {inputs: [h, d, steps]}"""),
+    "states_both_ways": ([7, 3], """
+        - bidirectional: {layer: {lstm: {units: 4, return_state: true,
+                                         go_backwards: true}}, name: one}
+        - state: {index: 3, inputs: one, name: last}
+        - state: {index: 0, inputs: one, name: first}
+        - gru: {units: 4, return_state: true, inputs: [input, last], name: two}
+        - state: {inputs: two, name: h}
+        - concatenate: {inputs: [h, first, one]}"""),
+    "masking": ([7, 3], """
+        - relu
+        - rescaling: {scale: 1.0, offset: 1.0}
+        - masking: {mask_value: 1.0}
+        - dense: 4
+        - flatten"""),
     "gru": ([7, 3], "gru: 5"),
     "gru_reset_first": ([7, 3], """
         - gru: {units: 5, return_sequences: true, reset_after: false}

@@ -376,12 +376,12 @@ data:
   train: {images: x.npy, labels: y.npy}
 train: {epochs: 40, batch_size: 1}
 """, "dropped")
-        losses = trainer.train(folder)["loss"]
+        saved = e2e.scratch("dropped.safetensors")
+        losses = trainer.train(folder, save=saved)["loss"]
         self.assertEqual({round(loss ** 0.5, 3) for loss in losses}, {1, 63})
-        e2e.run(trainer.path, "predict", "--input", folder + "/x.npy",
-                "--output", trainer.path + ".npy")
         # Nothing is dropped then.
-        self.assertEqual(list(e2e.read_npy(trainer.path + ".npy")[1]), [6])
+        self.assertEqual(
+            list(trainer.predict(saved, folder + "/x.npy")[1]), [6])
 
 
 # ---- Files -------------------------------------------------------------------
@@ -520,7 +520,7 @@ input: {shape: [5]}
 layers:
   - embedding: {input_dim: 9, output_dim: 4, mask_zero: true}
   - lstm: {units: 3, return_sequences: true, zero_output_for_mask: true}
-  - masking: {mask_value: 0.5}
+  - masking: 0.5
   - global_average_pooling1d
 """
         spec = e2e.write("words.yaml", text)
@@ -578,7 +578,7 @@ class ByHand(unittest.TestCase):
                           status=status)
         spec, _ = import_model(path, name)
         return [line.strip() for line in spec.split("\n")
-                if not line.startswith("#")]
+                if line.startswith("  - ")]
 
     def test_masks_of_keras_3(self):
         """Masks are functions there, and arguments of the calls that heed
@@ -613,10 +613,10 @@ class ByHand(unittest.TestCase):
         got = self.imported("masks", [*inputs, words, *numbers, zero, encoder,
                                       decoder, attention, mean],
                             ["ids", "x"], [["mean", 0, 0]])
-        self.assertEqual(got[got.index("layers:") + 1:-1], [
+        self.assertEqual(got, [
             "- embedding: {input_dim: 9, output_dim: 4, mask_zero: true, "
             "name: words, inputs: [ids]}",
-            "- masking: {mask_value: 2.0, name: gaps, inputs: [x]}",
+            "- masking: {mask_value: 2, name: gaps, inputs: [x]}",
             "- lstm: {units: 4, return_state: true, name: encoder, inputs: "
             "[words]}",
             "- state: {name: encoder_state}",
@@ -636,7 +636,8 @@ class ByHand(unittest.TestCase):
             self.imported("other", [*inputs, words, *numbers, zero, other],
                           ["ids", "x"], [["encoder", 0, 0]], status=1))
         self.assertIn(
-            "layer 'not_equal' (NotEqual)",
+            "layer 'not_equal' (NotEqual): it is called with more than "
+            "tensors, which is not supported yet",
             self.imported("data", [inputs[0], words, zero, layer(
                 "sum", "Dense", call(mask), units=2)], ["ids"],
                 [["sum", 0, 0]], status=1))
@@ -661,7 +662,7 @@ class ByHand(unittest.TestCase):
             decoder = layer("decoder", "GRU", calls, units=3, reset_after=True)
             got = self.imported("states", [*ends, encoder, decoder],
                                 ["a", "b"], [["decoder", 0, 0]])
-            self.assertEqual(got[got.index("layers:") + 1:-1], [
+            self.assertEqual(got, [
                 "- gru: {units: 3, return_state: true, name: encoder, "
                 "inputs: [a]}",
                 "- state: {name: encoder_state}",
