@@ -60,11 +60,19 @@ OpFoldResult SubOp::fold(FoldAdaptor adaptor) {
                      std::minus<float>());
 }
 
+/// A constant, or one for each sample, as dropped units are in inference.
+static bool isOnes(Value x, Attribute known) {
+  auto broadcast = x.getDefiningOp<BroadcastOp>();
+  if (broadcast)
+    matchPattern(broadcast.getOperand(), m_Constant(&known));
+  return isSplat(known, 1.0f);
+}
+
 OpFoldResult MulOp::fold(FoldAdaptor adaptor) {
-  if (isSplat(adaptor.getRhs(), 1.0f))
+  if (isOnes(getRhs(), adaptor.getRhs()))
     if (OpFoldResult same = ifSameType(*this, getLhs()))
       return same;
-  if (isSplat(adaptor.getLhs(), 1.0f))
+  if (isOnes(getLhs(), adaptor.getLhs()))
     if (OpFoldResult same = ifSameType(*this, getRhs()))
       return same;
   return foldScalars(*this, adaptor.getLhs(), adaptor.getRhs(),

@@ -292,7 +292,7 @@ bool sinter::frontend::isSequential(const ModelBuilder &model) {
   for (const auto &[index, record] : llvm::enumerate(model.layers()))
     if (index > 0 &&
         (record.inputs.size() != 1 || record.inputs[0].layer() != index - 1 ||
-         record.sharedWith || record.config.name == "state" ||
+         record.sharedWith || !record.states.empty() ||
          record.config.name == "multi_head_attention"))
       return false;
   const std::vector<Tensor> outputs = model.outputs();
