@@ -648,7 +648,9 @@ class Layers(unittest.TestCase):
                # gamma and beta that the layer did not have
                "batch_normalization_vectors", "layer_normalization",
                # ONNX's first direction walks forward
-               "bidirectional", "bidirectional_last",
+               "bidirectional", "bidirectional_last", "states_both_ways",
+               # a value to compare with
+               "masking",
                # layers of their parts
                "dot", "attention", "additive_attention",
                "multi_head_attention", "multi_head_attention_causal",
