@@ -110,12 +110,24 @@ std::string checkCifar10(const Config &config) {
   return "";
 }
 
+/// One file may be called anything.
+std::string checkLabelFiles(const Config &config) {
+  const std::vector<std::string> files = config.texts("labels");
+  for (const std::string &file : files)
+    if (files.size() > 1 && StringRef(file).contains(','))
+      return "expected file names without commas";
+  return "";
+}
+
 std::string checkInputFiles(const Config &config) {
   for (const std::string &file : config.texts("inputs"))
     if (StringRef(file).contains(','))
       return "expected file names without commas";
-  return "";
+  return checkLabelFiles(config);
 }
+
+constexpr const char *kLabelsDoc =
+    "targets: idx, idx.gz or npy; of several outputs {kind: FILE, size: FILE}";
 
 Table dataSources() {
   return {
@@ -126,13 +138,16 @@ Table dataSources() {
            "",
            "two files, one of inputs and one of targets",
            {{"images", Type::Text, kRequired, "inputs: idx, idx.gz or npy"},
-            {"labels", Type::Text, kRequired, "targets: idx, idx.gz or npy"}}},
+            {"labels", Type::Texts, kRequired, kLabelsDoc}},
+           {},
+           checkLabelFiles},
           {"csv",
            "",
            "one table of numbers",
            {{"csv", Type::Text, kRequired, "file, may be .gz"},
             {"label", Type::Texts, kRequired,
-             "target columns: names, or positions from 0 (-1 is the last)"},
+             "target columns: names, or positions from 0 (-1 is the last); of "
+             "several outputs {kind: COLUMNS, size: COLUMNS}"},
             {"skip_rows", Type::Integer, "0", "lines before the table",
              within(0, 2147483647)},
             {"separator", Type::Text, ",", "between fields"}},
@@ -145,14 +160,16 @@ Table dataSources() {
             {"x", Type::Text, "null",
              "array of the only input; those of several are called as the "
              "inputs are"},
-            {"y", Type::Text, kRequired, "array of targets"}}},
+            {"y", Type::Text, "null",
+             "array of targets of the only output; those of several are called "
+             "as the outputs are"}}},
           {"inputs",
            "",
            "a file for each of several inputs ({image: FILE, meta: FILE}), and "
            "one of targets",
            {{"inputs", Type::Texts, kRequired,
              "idx, idx.gz, npy or csv; here NAME=FILE"},
-            {"labels", Type::Text, kRequired, "targets: idx, idx.gz or npy"}},
+            {"labels", Type::Texts, kRequired, kLabelsDoc}},
            {},
            checkInputFiles},
           {"cifar10",

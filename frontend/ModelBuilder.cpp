@@ -272,6 +272,17 @@ void ModelBuilder::setLosses(std::vector<OutputLoss> given) {
     losses = std::move(given);
 }
 
+std::vector<Target> ModelBuilder::targets() const {
+  if (loss)
+    return {targetOf(*loss, output().shape)};
+  std::vector<Target> targets;
+  for (Tensor output : outputs())
+    for (const OutputLoss &one : losses)
+      if (one.output.name == records[output.layer()].name)
+        targets.push_back(targetOf(one.loss, records[output.layer()].shape));
+  return targets;
+}
+
 void ModelBuilder::setOptimizer(Config config) {
   if (completeConfig(config, Kind::Optimizer, *reports))
     optimizer = std::move(config);
@@ -547,7 +558,7 @@ void ModelBuilder::checkClassWeights() {
   if (!loss)
     return reports->error(classWeightsLoc,
                           "class_weight: expected a model of one output");
-  const Target wanted = target();
+  const Target wanted = targetOf(*loss, output().shape);
   int64_t classes = wanted.classes;
   if (wanted.kind == Target::Kind::Values)
     classes = loss->name == "binary_crossentropy" && output().shape == Shape{1}

@@ -170,10 +170,9 @@ public:
     return outputTensors.empty() ? std::vector{Tensor(records.size() - 1)}
                                  : outputTensors;
   }
-  /// What the loss compares the output with; plain values without a loss.
-  Target target() const {
-    return loss ? targetOf(*loss, output().shape) : Target();
-  }
+  /// What the losses compare the outputs with, in the outputs' order; empty
+  /// without a loss.
+  std::vector<Target> targets() const;
   Diagnostics &diagnostics() const { return *reports; }
 
 private:

@@ -45,7 +45,7 @@ static std::string toText(const Value &value) {
 }
 
 std::string sinter::frontend::writeRecipe(const Spec &spec,
-                                          const Target &target) {
+                                          llvm::ArrayRef<Target> targets) {
   std::string recipe;
   auto line = [&](const llvm::Twine &key, const std::string &value) {
     recipe += (key + "=" + value + "\n").str();
@@ -63,10 +63,16 @@ std::string sinter::frontend::writeRecipe(const Spec &spec,
                                     return toText(input.get("scale"));
                                   }),
                   ","));
-  static const char *const kinds[] = {"sparse", "one_hot", "values"};
-  line("target.kind", kinds[static_cast<size_t>(target.kind)]);
-  if (target.kind != Target::Kind::Values)
-    line("target.classes", std::to_string(target.classes));
+  std::vector<std::string> kinds, classes;
+  for (const Target &target : targets) {
+    static const char *const names[] = {"sparse", "one_hot", "values"};
+    kinds.push_back(names[static_cast<size_t>(target.kind)]);
+    classes.push_back(std::to_string(target.classes));
+  }
+  if (!targets.empty()) {
+    line("target.kind", llvm::join(kinds, ","));
+    line("target.classes", llvm::join(classes, ","));
+  }
 
   lines("data.train", spec.data.train);
   lines("data.validation", spec.data.validation);

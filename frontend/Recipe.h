@@ -23,8 +23,8 @@ struct Target {
 /// sample).
 Target targetOf(const Config &loss, llvm::ArrayRef<int64_t> outputShape);
 
-/// `spec` must have been read without errors.
-std::string writeRecipe(const Spec &spec, const Target &target);
+/// `spec` must have been read without errors; `targets` as its outputs.
+std::string writeRecipe(const Spec &spec, llvm::ArrayRef<Target> targets);
 
 } // namespace sinter::frontend
 

@@ -230,8 +230,7 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
 }
 
 std::string Session::recipe() {
-  // A model file may come without a loss; then there are no targets.
-  const Target target = spec->spec().loss ? spec->model().target() : Target{};
-  return writeRecipe(spec->spec(), target) + summaryRecipe(spec->model()) +
+  return writeRecipe(spec->spec(), spec->model().targets()) +
+         summaryRecipe(spec->model()) +
          llvm::formatv("model.fingerprint={0:x-16}\n", fingerprint).str();
 }

@@ -1,6 +1,7 @@
 // TrainingCheck.cpp - see TrainingCheck.h.
 //
-// The names of figures are the trainer's: loss, the metrics, each of them again
+// The names of figures are the trainer's: loss, of several outputs each one's
+// loss, the metrics, each of them again
 // with "val_" where there is validation data, and learning_rate where a
 // callback changes it.
 #include "frontend/TrainingCheck.h"
@@ -24,10 +25,18 @@ static bool hasValidation(const Spec &spec) {
   return spec.data.validation || spec.data.validationSplit;
 }
 
+static std::string titleOf(const OutputMetric &metric) {
+  return metric.output.name + "_" + metricTitle(metric.metric);
+}
+
 static std::vector<std::string> figuresOf(const Spec &spec) {
   std::vector<std::string> names = {"loss"};
+  for (const OutputLoss &loss : spec.outputLosses)
+    names.push_back(loss.output.name + "_loss");
   for (const Config &metric : spec.metrics)
     names.push_back(metricTitle(metric));
+  for (const OutputMetric &metric : spec.outputMetrics)
+    names.push_back(titleOf(metric));
   const size_t count = names.size();
   for (size_t i = 0; i < count && hasValidation(spec); ++i)
     names.push_back("val_" + names[i]);
@@ -82,8 +91,13 @@ void sinter::frontend::checkTraining(const Spec &spec,
                   kPlateau, spec.optimizer->config("learning_rate").name)
               .str());
   }
-  if (spec.data.autoClasses && spec.loss && !builder.layers().empty() &&
-      builder.target().kind == Target::Kind::Values)
+  const std::vector<Target> targets = builder.targets();
+  if (spec.data.autoClasses && targets.size() > 1)
+    diagnostics.error(*spec.data.autoClasses,
+                      "classes: expected a model of one output; give class "
+                      "numbers to models of several");
+  else if (spec.data.autoClasses && targets.size() == 1 &&
+           targets[0].kind == Target::Kind::Values)
     diagnostics.error(*spec.data.autoClasses,
                       "classes: expected a loss with class numbers, got '" +
                           spec.loss->name + "'");
@@ -99,6 +113,9 @@ Config sinter::frontend::withMode(const Spec &spec, Config callback) {
   for (const Config &metric : spec.metrics)
     if (figure == metricTitle(metric))
       isLess = StringRef(metric.name).ends_with("_error");
+  for (const OutputMetric &metric : spec.outputMetrics)
+    if (figure == titleOf(metric))
+      isLess = StringRef(metric.metric.name).ends_with("_error");
   for (Argument &argument : callback.args)
     if (argument.name == "mode")
       argument.value = Value(isLess ? "min" : "max");

@@ -19,11 +19,13 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/Path.h"
 
 #include <cmath>
 
 using namespace sinter::frontend;
+using llvm::formatv;
 using llvm::StringRef;
 
 namespace {
@@ -52,11 +54,14 @@ private:
   /// `model: FILE`: network, weights, and what else the file has.
   void readModelFile(const YamlEntry &entry, const YamlNode &root);
   void readScale(Config &input, const YamlNode &node, StringRef key);
-  void checkOutputs(const YamlNode &root);
+  void checkOutputs();
   void readClasses(const YamlEntry &entry);
   void addLayer(Config layer, bool isFirst);
   std::optional<Config> readDataSource(const YamlNode &node);
   void checkSource(const Config &source);
+  void checkTargets(const Config &source);
+  void checkNamed(const Config &source, StringRef key, StringRef kind,
+                  llvm::ArrayRef<StringRef> names);
 
   /// A completed config, or nothing after errors.
   std::optional<Config> toConfig(const YamlNode &node, Kind kind);
@@ -142,7 +147,7 @@ Spec SpecReader::read(const YamlNode &root) {
           "unknown key '" + printable(entry.key) + "'" +
               (hint.empty() ? "; expected one of " + joinNames(keys) : hint));
   }
-  checkOutputs(root);
+  checkOutputs();
   if (file && spec.layers.empty())
     return std::move(spec); // the file could not be read; that is enough
   // A spec without loss and optimizer is of a network that predicts only.
@@ -386,8 +391,9 @@ void SpecReader::readLossWeights(const YamlEntry &entry) {
   }
 }
 
-/// Puts the weights to the losses, and says what several outputs exclude.
-void SpecReader::checkOutputs(const YamlNode &root) {
+/// Puts the weights to the losses, and holds the data against inputs and
+/// outputs.
+void SpecReader::checkOutputs() {
   std::vector<StringRef> known;
   for (const OutputLoss &loss : spec.outputLosses)
     known.push_back(loss.output.name);
@@ -407,14 +413,10 @@ void SpecReader::checkOutputs(const YamlNode &root) {
   }
   for (const std::optional<Config> *source :
        {&spec.data.train, &spec.data.validation, &spec.data.test})
-    if (*source)
+    if (*source) {
       checkSource(**source);
-  const YamlNode *data = root.find("data");
-  const bool isSeveral = hasSeveralOutputs || spec.outputs.size() > 1;
-  if (data && isSeveral)
-    error(data->loc, "data: a program trains models of one output; a library "
-                     "(--emit lib) trains models of several, with the "
-                     "caller's data");
+      checkTargets(**source);
+    }
 }
 
 void SpecReader::readOptimizer(const YamlEntry &entry) {
@@ -501,16 +503,21 @@ void SpecReader::readData(const YamlEntry &entry) {
           "expected 'validation' or 'validation_split', got both");
 }
 
-/// A map from names to files as a list of NAME=FILE.
-static Value toFiles(const YamlNode &map) {
-  Value::List files;
+/// A map from names to files or columns as a list of NAME=FILE.
+static Value toNamed(const YamlNode &map) {
+  Value::List list;
   for (const YamlEntry &part : map.entries) {
-    Value file(part.value.isScalar() ? part.key + "=" + part.value.text
-                                     : part.key);
-    file.loc = part.keyLoc;
-    files.push_back(std::move(file));
+    llvm::ArrayRef<YamlNode> items = part.value; // one needs no list
+    if (part.value.isList() && !part.value.items.empty())
+      items = part.value.items;
+    for (const YamlNode &item : items) {
+      Value named(item.isScalar() && !item.isNull() ? part.key + "=" + item.text
+                                                    : part.key);
+      named.loc = part.keyLoc;
+      list.push_back(std::move(named));
+    }
   }
-  Value value(std::move(files));
+  Value value(std::move(list));
   value.loc = map.loc;
   return value;
 }
@@ -532,31 +539,88 @@ void SpecReader::checkSource(const Config &source) {
     return;
   }
   if (source.name != "inputs") {
-    if (!isOne)
-      error(source.loc, "data: expected 'inputs' (a file for each) or 'npz' "
-                        "with a model of several inputs, got '" +
+    if (!isOne && source.name != "synthetic")
+      error(source.loc, "data: expected 'inputs' (a file for each), 'npz' or "
+                        "'synthetic' with a model of several inputs, got '" +
                             source.name + "'");
     return;
   }
+  checkNamed(source, "inputs", "input", names);
+}
+
+/// Whether an argument that is a list of NAME=FILE has one for each of `names`,
+/// the model's inputs or outputs.
+void SpecReader::checkNamed(const Config &source, StringRef key, StringRef kind,
+                            llvm::ArrayRef<StringRef> names) {
+  const char *what = key == "label" ? "column" : "file";
   std::vector<StringRef> given;
-  for (const Value &file : *source.get("inputs").getIf<Value::List>()) {
+  for (const Value &file : *source.get(key).getIf<Value::List>()) {
     auto [name, path] = StringRef(*file.getIf<std::string>()).split('=');
+    const bool isTwice = key != "label" && llvm::is_contained(given, name);
     given.push_back(name);
-    if (path.empty()) {
-      error(file.loc, "inputs: expected a file for '" + printable(name) + "'");
+    if (path.empty() || isTwice) {
+      error(file.loc, formatv("{0}: expected a {1} for '{2}'", key, what,
+                              printable(name)));
     } else if (!llvm::is_contained(names, name)) {
       std::string hint = didYouMean(name, names);
-      error(
-          file.loc,
-          "inputs: the model has no input '" + printable(name) + "'" +
-              (hint.empty() ? "; expected one of " + joinNames(names) : hint));
+      error(file.loc,
+            formatv("{0}: the model has no {1} '{2}'{3}", key, kind,
+                    printable(name),
+                    hint.empty() ? "; expected one of " + joinNames(names)
+                                 : hint));
     }
   }
   for (StringRef name : names)
     if (!llvm::is_contained(given, name) && given.size() < names.size())
       error(source.loc,
-            "inputs: expected a file for each input, got none for '" +
-                name.str() + "'");
+            formatv("{0}: expected a {1} for each {2}, got none for '{3}'", key,
+                    what, kind, name));
+}
+
+/// Whether a source has what the model's outputs are compared with.
+void SpecReader::checkTargets(const Config &source) {
+  std::vector<StringRef> names;
+  for (const Reference &output : spec.outputs)
+    names.push_back(output.name);
+  const bool isOne = names.size() < 2;
+  if (source.name == "npz") {
+    if (isOne == source.isNull("y"))
+      error(source.loc, isOne
+                            ? "npz: missing argument 'y' (array of targets)"
+                            : "npz: expected no 'y': with several outputs the "
+                              "arrays are called as these are: " +
+                                  joinNames(names));
+    return;
+  }
+  const StringRef key = source.name == "csv" ? "label" : "labels";
+  if (isOne) {
+    if (key == "labels" && source.find(key) && source.texts(key).size() != 1)
+      error(source.get(key).loc, "labels: expected one file, since the model "
+                                 "has one output");
+    return;
+  }
+  if (!source.find(key)) {
+    if (source.name != "synthetic")
+      error(source.loc, "data: expected a source with targets for each of the "
+                        "outputs (" +
+                            joinNames(names) + "), got '" + source.name + "'");
+    return;
+  }
+  checkNamed(source, key, "output", names);
+}
+
+static std::string expectedNamed(StringRef key, bool isInputs, bool isSeveral) {
+  if (isInputs)
+    return "expected 'inputs' to be a map from inputs to files ({image: FILE, "
+           "meta: FILE})";
+  const StringRef what = key == "label" ? "columns" : "file";
+  if (!isSeveral)
+    return formatv("expected '{0}' to be the {1} of the only output", key,
+                   what);
+  return formatv("expected '{0}' to be a map from outputs to {1} ({{kind: "
+                 "{2}, size: {2}})",
+                 key, key == "label" ? "columns" : "files",
+                 key == "label" ? "COLUMN" : "FILE");
 }
 
 std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
@@ -564,16 +628,26 @@ std::optional<Config> SpecReader::readDataSource(const YamlNode &node) {
   for (const EntryInfo &form : tableOf(Kind::DataSource).entries)
     if (node.find(form.name)) {
       std::vector<Argument> arguments = toArguments(node, &form);
-      const YamlNode *inputs = node.find("inputs");
-      if (form.name == "inputs" && !inputs->isMap()) {
-        error(inputs->loc, "expected 'inputs' to be a map from inputs to files "
-                           "({image: FILE, meta: FILE}), got " +
-                               inputs->describe());
-        return std::nullopt;
+      bool ok = true;
+      for (Argument &argument : arguments) {
+        const YamlNode *part = node.find(argument.name);
+        const bool isInputs =
+            form.name == "inputs" && argument.name == "inputs";
+        const bool isLabels =
+            argument.name == (form.name == "csv" ? "label" : "labels");
+        if (!part || !(isInputs || isLabels))
+          continue;
+        if (part->isMap() != (isInputs || hasSeveralOutputs)) {
+          error(part->loc,
+                expectedNamed(argument.name, isInputs, hasSeveralOutputs) +
+                    ", got " + part->describe());
+          ok = false;
+        } else if (part->isMap()) {
+          argument.value = toNamed(*part);
+        }
       }
-      for (Argument &argument : arguments)
-        if (form.name == "inputs" && argument.name == "inputs")
-          argument.value = toFiles(*inputs);
+      if (!ok)
+        return std::nullopt;
       return complete(Config(form.name.str(), std::move(arguments), node.loc),
                       Kind::DataSource);
     }

@@ -58,12 +58,17 @@ Dataset randomDataset(const Recipe &recipe, const ModelShape &model,
   dataset.others.resize(model.others.size());
   for (size_t i = 0; i < model.others.size(); ++i)
     fill(dataset.others[i], model.others[i]);
-  if (recipe.targetKind == TargetKind::Values)
-    fill(dataset.targets, model.target);
-  else
-    for (int64_t i = 0; i < samples; ++i)
-      dataset.classes.push_back(
-          static_cast<int32_t>(i % std::max<int64_t>(recipe.classes, 1)));
+  dataset.targets.resize(model.targets.size());
+  for (size_t output = 0; output < model.targets.size(); ++output) {
+    const auto &[kind, classes] = recipe.targets[output];
+    Targets &targets = dataset.targets[output];
+    if (kind == TargetKind::Values)
+      fill(targets.values, model.targets[output]);
+    else
+      for (int64_t i = 0; i < samples; ++i)
+        targets.classes.push_back(
+            static_cast<int32_t>(i % std::max<int64_t>(classes, 1)));
+  }
   return dataset;
 }
 
@@ -208,10 +213,6 @@ Error runBenchmark(const sinter_model &model, const Options &options) {
   if (Error error =
           chooseFunction(model, options.function, measured.function, chosen))
     return error;
-  if (chosen->num_inputs > model.predict.num_inputs + 1)
-    return wrongInput("benchmark: expected a function of one target, got %s of "
-                      "several; try --function predict",
-                      measured.function);
   // As those who call predict get it.
   if (chosen == &model.predict)
     chosen = sinter_predict_for(&model, measured.batch);

@@ -21,14 +21,15 @@ static bool hasAccuracy(const sinter_function_info &function) {
 }
 
 size_t countClasses(const sinter_model &model, const Recipe &recipe) {
-  if (!model.predict.run)
+  if (!model.predict.run || model.predict.num_outputs > 1)
     return 0;
   const sinter_tensor_info &output = model.predict.outputs[0];
   if (output.rank != 2)
     return 0;
   const int64_t width = output.shape[1];
-  if (recipe.targetKind != TargetKind::Values)
-    return width == recipe.classes ? static_cast<size_t>(width) : 0;
+  const TargetForm &target = recipe.targets[0];
+  if (target.kind != TargetKind::Values)
+    return width == target.classes ? static_cast<size_t>(width) : 0;
   return width == 1 && model.eval_step.run && hasAccuracy(model.eval_step) ? 2
                                                                            : 0;
 }
@@ -65,15 +66,16 @@ Prediction classify(const float *row, size_t width) {
 }
 
 static uint32_t actualClass(const Dataset &dataset, uint32_t sample) {
-  if (!dataset.classes.empty())
-    return static_cast<uint32_t>(dataset.classes[sample]);
-  const int64_t width = dataset.targets.recordElements();
+  const auto &[values, classes] = dataset.targets[0];
+  if (!classes.empty())
+    return static_cast<uint32_t>(classes[sample]);
+  const int64_t width = values.recordElements();
   const int64_t first = width * sample;
   if (width == 1)
-    return dataset.targets.at(first) > 0.5f;
+    return values.at(first) > 0.5f;
   int64_t most = 0;
   for (int64_t i = 1; i < width; ++i)
-    if (dataset.targets.at(first + i) > dataset.targets.at(first + most))
+    if (values.at(first + i) > values.at(first + most))
       most = i;
   return static_cast<uint32_t>(most);
 }

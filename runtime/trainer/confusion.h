@@ -19,7 +19,8 @@ struct Prediction {
 };
 
 /// How many classes the model tells apart: recipe's, 2 for one number with an
-/// accuracy (split at 0.5, as Keras's does), 0 when it is no classifier.
+/// accuracy (split at 0.5, as Keras's does), 0 when it is no classifier or has
+/// several outputs.
 size_t countClasses(const sinter_model &model, const Recipe &recipe);
 
 /// The class that a row of `predict` names, and its probability; a single

@@ -8,11 +8,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 namespace sinter::trainer {
 
 static Shape sampleShape(const sinter_tensor_info &tensor) {
   return {tensor.shape + 1, tensor.shape + tensor.rank};
+}
+
+static bool endsWith(const std::string &text, const char *ending) {
+  const std::string tail = ending;
+  return text.size() >= tail.size() &&
+         text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
+}
+
+static std::string withoutEnding(const std::string &text, const char *ending) {
+  return endsWith(text, ending)
+             ? text.substr(0, text.size() - std::strlen(ending))
+             : text;
 }
 
 ModelShape modelShape(const sinter_model &model,
@@ -24,8 +37,10 @@ ModelShape modelShape(const sinter_model &model,
     shape.others.push_back(sampleShape(function.inputs[i]));
   for (int64_t i = 0; i < inputs; ++i)
     shape.names.push_back(function.inputs[i].name);
-  if (function.num_inputs > inputs)
-    shape.target = sampleShape(function.inputs[inputs]);
+  for (int64_t i = inputs; i < function.num_inputs; ++i) {
+    shape.targets.push_back(sampleShape(function.inputs[i]));
+    shape.outputs.push_back(withoutEnding(function.inputs[i].name, "_target"));
+  }
   return shape;
 }
 
@@ -37,10 +52,45 @@ static std::string join(const std::string &directory, const std::string &path) {
   return directory + "/" + path;
 }
 
-/// Where the two halves of a data set came from, for messages.
-struct Names {
-  std::string inputs, labels;
+namespace {
+
+/// What the targets of one output are made of, and where it came from, for
+/// messages.
+struct Labels {
+  Array array;
+  std::string name;
 };
+
+/// Where the inputs and the targets of all outputs come to lie.
+struct Halves {
+  Dataset &dataset;
+  std::vector<Labels> labels;
+  std::string inputsName;
+
+  /// All of them in one file.
+  void setNames(const std::string &file) {
+    inputsName = file;
+    for (Labels &one : labels)
+      one.name = file;
+  }
+};
+
+} // namespace
+
+/// The parts of `text`, a list of OUTPUT=VALUE with commas, that belong to
+/// `output`.
+static std::vector<std::string> valuesOf(const std::string &text,
+                                         const std::string &output) {
+  std::vector<std::string> values;
+  for (size_t begin = 0; begin <= text.size();) {
+    const size_t end = std::min(text.find(',', begin), text.size());
+    const size_t equals = text.find('=', begin);
+    if (equals < end && text.compare(begin, equals - begin, output) == 0)
+      values.push_back(text.substr(equals + 1, end - equals - 1));
+    begin = end + 1;
+  }
+  return values;
+}
 
 /// Without a map the folders' own order decides.
 static Error readFolders(const Recipe &recipe, const std::string &path,
@@ -51,9 +101,10 @@ static Error readFolders(const Recipe &recipe, const std::string &path,
   if (Error error =
           readPictureFolders(path, model.input, classes, inputs, labels))
     return error;
-  const bool areClasses = recipe.targetKind != TargetKind::Values;
+  const TargetForm &form = recipe.targets[0];
+  const bool areClasses = form.kind != TargetKind::Values;
   const int64_t expected =
-      areClasses ? recipe.classes : shapeElements(model.target) + 1;
+      areClasses ? form.classes : shapeElements(model.targets[0]) + 1;
   if (static_cast<int64_t>(classes.size()) == expected &&
       (areClasses || expected == 2))
     return {};
@@ -62,46 +113,150 @@ static Error readFolders(const Recipe &recipe, const std::string &path,
   if (!areClasses && expected != 2)
     return wrongInput("%s: expected a model of classes for folders of "
                       "pictures, got one with targets of shape %s",
-                      path.c_str(), shapeText(model.target).c_str());
+                      path.c_str(), shapeText(model.targets[0]).c_str());
   return wrongInput("%s: expected %lld folders, one for each class of the "
                     "model, got %lld",
                     path.c_str(), static_cast<long long>(expected), found);
 }
 
+/// A file for each output.
+static Error readLabels(const std::string &text, const std::string &directory,
+                        const ModelShape &model, Halves &halves) {
+  for (size_t i = 0; i < halves.labels.size(); ++i) {
+    Labels &labels = halves.labels[i];
+    labels.name = text;
+    if (halves.labels.size() > 1) {
+      const std::vector<std::string> files = valuesOf(text, model.outputs[i]);
+      if (files.size() != 1)
+        return wrongInput("data: expected a file of labels for the output '%s'",
+                          model.outputs[i].c_str());
+      labels.name = files[0];
+    }
+    labels.name = join(directory, labels.name);
+    if (Error error = readArray(labels.name, labels.array))
+      return error;
+  }
+  return {};
+}
+
+/// The archive's arrays: `y`, or those that are called as the outputs are.
+static Error readNpzLabels(const std::string &path, const std::string &y,
+                           const ModelShape &model, Halves &halves) {
+  for (size_t i = 0; i < halves.labels.size(); ++i) {
+    Labels &labels = halves.labels[i];
+    const std::string name = halves.labels.size() > 1 ? model.outputs[i] : y;
+    labels.name = path + ": " + name;
+    if (Error error = readNpz(path, name, labels.array))
+      return error;
+  }
+  return {};
+}
+
+/// The columns of `labels` that the outputs have, one group behind the other.
+static void splitColumns(const Array &labels, std::vector<size_t> widths,
+                         std::vector<Labels> &parts) {
+  const auto columns = static_cast<size_t>(labels.recordElements());
+  size_t first = 0;
+  for (size_t part = 0; part < parts.size(); ++part) {
+    Array &array = parts[part].array;
+    const size_t width = widths[part];
+    array.shape = {labels.records(), static_cast<int64_t>(width)};
+    array.bytes.resize(static_cast<size_t>(labels.records()) * width *
+                       sizeof(float));
+    for (size_t i = 0; i < static_cast<size_t>(labels.records()); ++i)
+      std::copy_n(labels.floats() + i * columns + first, width,
+                  array.floats() + i * width);
+    first += width;
+  }
+}
+
+static Error readTable(const DataSource &source, const std::string &path,
+                       const ModelShape &model, Halves &halves) {
+  halves.setNames(path);
+  Array &inputs = halves.dataset.inputs;
+  if (halves.labels.size() == 1)
+    return readCsv(path, source.csvFormat, inputs, halves.labels[0].array);
+  std::string all;
+  for (const std::string &label : source.csvFormat.labels)
+    all += (all.empty() ? "" : ",") + label;
+  CsvFormat format = source.csvFormat;
+  format.labels.clear();
+  std::vector<size_t> widths;
+  for (size_t i = 0; i < halves.labels.size(); ++i) {
+    const std::vector<std::string> columns = valuesOf(all, model.outputs[i]);
+    widths.push_back(columns.size());
+    format.labels.insert(format.labels.end(), columns.begin(), columns.end());
+    halves.labels[i].name += ": '" + model.outputs[i] + "'";
+  }
+  Array labels;
+  if (Error error = readCsv(path, format, inputs, labels))
+    return error;
+  splitColumns(labels, widths, halves.labels);
+  return {};
+}
+
+/// The inputs of a model that has several, and the labels.
+static Error readSeveral(const DataSource &source, const std::string &directory,
+                         const ModelShape &model, Halves &halves) {
+  if (!source.npz.empty()) {
+    halves.inputsName = join(directory, source.npz);
+    if (Error error = loadInputs({halves.inputsName}, model, halves.dataset))
+      return error;
+    return readNpzLabels(halves.inputsName, source.y, model, halves);
+  }
+  std::vector<std::string> paths;
+  for (const std::string &input : source.inputs) {
+    const size_t equals = input.find('=');
+    paths.push_back(input.substr(0, equals + 1) +
+                    join(directory, input.substr(equals + 1)));
+  }
+  halves.inputsName = "the inputs";
+  if (Error error = loadInputs(paths, model, halves.dataset))
+    return error;
+  return readLabels(source.labels, directory, model, halves);
+}
+
 static Error readSource(const Recipe &recipe, const DataSource &source,
                         const std::string &directory, const ModelShape &model,
-                        ClassMap *map, Array &inputs, Array &labels,
-                        Names &names) {
+                        ClassMap *map, Halves &halves) {
+  Array &inputs = halves.dataset.inputs;
   if (source.synthetic.samples > 0) {
-    names.inputs = names.labels = "synthetic";
-    return makeSynthetic(recipe, source.synthetic, model, inputs, labels);
+    std::vector<Array> targets;
+    halves.setNames("synthetic");
+    if (Error error = makeSynthetic(recipe, source.synthetic, model,
+                                    halves.dataset, targets))
+      return error;
+    for (size_t i = 0; i < targets.size(); ++i)
+      halves.labels[i].array = std::move(targets[i]);
+    return {};
   }
-  if (!source.csv.empty()) {
-    names.inputs = names.labels = join(directory, source.csv);
-    return readCsv(names.inputs, source.csvFormat, inputs, labels);
-  }
+  if (!model.others.empty())
+    return readSeveral(source, directory, model, halves);
+  if (!source.csv.empty())
+    return readTable(source, join(directory, source.csv), model, halves);
   if (!source.npz.empty()) {
-    std::string path = join(directory, source.npz);
-    names = {path + ": " + source.x, path + ": " + source.y};
+    const std::string path = join(directory, source.npz);
+    halves.inputsName = path + ": " + source.x;
     if (Error error = readNpz(path, source.x, inputs))
       return error;
-    return readNpz(path, source.y, labels);
+    return readNpzLabels(path, source.y, model, halves);
   }
   if (!source.cifar10.empty()) {
     std::vector<std::string> paths;
     for (const std::string &path : source.cifar10)
       paths.push_back(join(directory, path));
-    names.inputs = names.labels = paths.front();
-    return readCifar10(paths, inputs, labels);
+    halves.setNames(paths.front());
+    return readCifar10(paths, inputs, halves.labels[0].array);
   }
   if (!source.directory.empty()) {
-    names.inputs = names.labels = join(directory, source.directory);
-    return readFolders(recipe, names.inputs, model, map, inputs, labels);
+    halves.setNames(join(directory, source.directory));
+    return readFolders(recipe, halves.inputsName, model, map, inputs,
+                       halves.labels[0].array);
   }
-  names = {join(directory, source.images), join(directory, source.labels)};
-  if (Error error = readArray(names.inputs, inputs))
+  halves.inputsName = join(directory, source.images);
+  if (Error error = readArray(halves.inputsName, inputs))
     return error;
-  return readArray(names.labels, labels);
+  return readLabels(source.labels, directory, model, halves);
 }
 
 // ---- Checks -----------------------------------------------------------------
@@ -166,31 +321,30 @@ static Error mapClasses(const std::string &file, const Array &labels,
   return {};
 }
 
-static Error setMappedTargets(const Recipe &recipe, const std::string &file,
-                              const Array &labels, ClassMap &map,
-                              Dataset &dataset) {
-  if (labels.recordElements() != 1)
+static Error setMappedTargets(int64_t classes, const Labels &labels,
+                              ClassMap &map, Targets &targets) {
+  const Array &array = labels.array;
+  if (array.recordElements() != 1)
     return wrongInput("%s: expected one label in each record, got shape %s",
-                      file.c_str(), shapeText(labels.recordShape()).c_str());
+                      labels.name.c_str(),
+                      shapeText(array.recordShape()).c_str());
   if (!map.isGiven())
-    if (Error error = map.learn(file, labels, recipe.classes))
+    if (Error error = map.learn(labels.name, array, classes))
       return error;
-  return mapClasses(file, labels, map, dataset.classes);
+  return mapClasses(labels.name, array, map, targets.classes);
 }
 
-static Error setTargets(const Recipe &recipe, const std::string &file,
-                        Array labels, const ModelShape &model, ClassMap *map,
-                        Dataset &dataset) {
-  if (recipe.mapsClasses && map)
-    return setMappedTargets(recipe, file, labels, *map, dataset);
-  bool areClasses = recipe.targetKind == TargetKind::Sparse ||
-                    (recipe.targetKind == TargetKind::OneHot &&
-                     labels.recordElements() != recipe.classes);
+static Error setTargets(const TargetForm &form, Labels &labels,
+                        const Shape &shape, Targets &targets) {
+  const bool areClasses = form.kind == TargetKind::Sparse ||
+                          (form.kind == TargetKind::OneHot &&
+                           labels.array.recordElements() != form.classes);
   if (areClasses)
-    return convertClasses(file, labels, recipe.classes, dataset.classes);
-  if (Error error = checkShape(file, "targets", labels, model.target))
+    return convertClasses(labels.name, labels.array, form.classes,
+                          targets.classes);
+  if (Error error = checkShape(labels.name, "targets", labels.array, shape))
     return error;
-  dataset.targets = std::move(labels);
+  targets.values = std::move(labels.array);
   return {};
 }
 
@@ -205,71 +359,46 @@ static Error checkInputs(const std::string &file, const Array &inputs,
   return checkShape(file, "inputs", inputs, model.input);
 }
 
-/// The inputs of a model that has several, and the labels.
-static Error readSeveral(const DataSource &source, const std::string &directory,
-                         const ModelShape &model, Dataset &dataset,
-                         Array &labels, Names &names) {
-  if (!source.npz.empty()) {
-    const std::string path = join(directory, source.npz);
-    names = {path, path + ": " + source.y};
-    if (Error error = loadInputs({path}, model, dataset))
-      return error;
-    return readNpz(path, source.y, labels);
-  }
-  std::vector<std::string> paths;
-  for (const std::string &input : source.inputs) {
-    const size_t equals = input.find('=');
-    paths.push_back(input.substr(0, equals + 1) +
-                    join(directory, input.substr(equals + 1)));
-  }
-  names = {"the inputs", join(directory, source.labels)};
-  if (Error error = loadInputs(paths, model, dataset))
-    return error;
-  return readArray(names.labels, labels);
-}
-
 Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const char *set, const std::string &directory,
                   const ModelShape &model, Dataset &dataset, ClassMap *map) {
   if (!source.isGiven())
     return wrongInput("expected data.%s in the model's spec, got none", set);
-  Array labels;
-  Names names;
-  if (!model.others.empty()) {
+  Halves halves = {dataset, std::vector<Labels>(model.targets.size()), ""};
+  if (Error error = readSource(recipe, source, directory, model, map, halves))
+    return error;
+  if (Error error = checkInputs(halves.inputsName, dataset.inputs, model))
+    return error;
+  dataset.targets.assign(model.targets.size(), {});
+  for (size_t i = 0; i < halves.labels.size(); ++i) {
+    Labels &labels = halves.labels[i];
+    const TargetForm &form = recipe.targets[i];
+    Targets &targets = dataset.targets[i];
+    if (labels.array.records() != dataset.samples())
+      return wrongInput(
+          "%s: expected %lld records as in %s, got %lld", labels.name.c_str(),
+          static_cast<long long>(dataset.samples()), halves.inputsName.c_str(),
+          static_cast<long long>(labels.array.records()));
     if (Error error =
-            readSeveral(source, directory, model, dataset, labels, names))
+            recipe.mapsClasses && map
+                ? setMappedTargets(form.classes, labels, *map, targets)
+                : setTargets(form, labels, model.targets[i], targets))
       return error;
-  } else if (Error error = readSource(recipe, source, directory, model, map,
-                                      dataset.inputs, labels, names)) {
-    return error;
   }
-  if (Error error = checkInputs(names.inputs, dataset.inputs, model))
-    return error;
-  if (labels.records() != dataset.samples())
-    return wrongInput(
-        "%s: expected %lld records as in %s, got %lld", names.labels.c_str(),
-        static_cast<long long>(dataset.samples()), names.inputs.c_str(),
-        static_cast<long long>(labels.records()));
-  return setTargets(recipe, names.labels, std::move(labels), model, map,
-                    dataset);
+  return {};
 }
 
 Error settleClasses(const Recipe &recipe, const std::string &weights,
                     ClassMap &map) {
   if (!recipe.mapsClasses)
     map.forgetLabels();
-  if (!recipe.mapsClasses || map.classes() == recipe.classes)
+  const int64_t classes = recipe.targets[0].classes;
+  if (!recipe.mapsClasses || map.classes() == classes)
     return {};
   return wrongInput("%s: expected the labels of %lld classes (`classes` in the "
                     "metadata, as training saves it), got %lld",
-                    weights.c_str(), static_cast<long long>(recipe.classes),
+                    weights.c_str(), static_cast<long long>(classes),
                     static_cast<long long>(map.classes()));
-}
-
-static bool endsWith(const std::string &text, const char *ending) {
-  const std::string tail = ending;
-  return text.size() >= tail.size() &&
-         text.compare(text.size() - tail.size(), tail.size(), tail) == 0;
 }
 
 Error loadInputs(const std::string &path, const std::string &name,
@@ -313,7 +442,7 @@ Error loadInputs(const std::vector<std::string> &paths, const ModelShape &model,
   dataset.others.resize(model.others.size());
   std::string first, source;
   for (size_t i = 0; i <= model.others.size(); ++i) {
-    const ModelShape own{i ? model.others[i - 1] : model.input, {}, {}, {}};
+    const ModelShape own{i ? model.others[i - 1] : model.input};
     Array &array = i ? dataset.others[i - 1] : dataset.inputs;
     if (Error error =
             loadInput(paths, model.names[i], own, array, i ? source : first))

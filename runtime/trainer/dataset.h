@@ -14,20 +14,27 @@ namespace sinter::trainer {
 
 /// Per-sample shapes of what the model takes.
 struct ModelShape {
-  Shape input, target;
-  std::vector<Shape> others = {};      // inputs behind the first
-  std::vector<std::string> names = {}; // of all inputs
+  Shape input;
+  std::vector<Shape> targets = {};       // one for each output; none: no loss
+  std::vector<Shape> others = {};        // inputs behind the first
+  std::vector<std::string> names = {};   // of all inputs
+  std::vector<std::string> outputs = {}; // whose the targets are
 };
 
 /// Of `train_step`, `eval_step` or `predict` (without target) of `model`.
 ModelShape modelShape(const sinter_model &model,
                       const sinter_function_info &function);
 
+/// What the results of one output are compared with.
+struct Targets {
+  Array values;                 // Values, or rows for OneHot
+  std::vector<int32_t> classes; // Sparse, or OneHot from class numbers
+};
+
 struct Dataset {
-  Array inputs;                   // of the model's first input
-  Array targets;                  // Values, or rows for OneHot
-  std::vector<int32_t> classes;   // Sparse, or OneHot from class numbers
-  std::vector<Array> others = {}; // of the inputs behind the first
+  Array inputs;                    // of the model's first input
+  std::vector<Targets> targets{1}; // of each output
+  std::vector<Array> others = {};  // of the inputs behind the first
 
   int64_t samples() const { return inputs.records(); }
 };

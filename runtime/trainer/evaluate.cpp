@@ -57,6 +57,10 @@ static Error checkConfusion(const sinter_model &model, const Recipe &recipe) {
     return error;
   if (countClasses(model, recipe))
     return {};
+  if (model.predict.num_outputs > 1)
+    return wrongInput("--confusion: expected a model of one output, got one of "
+                      "%lld",
+                      static_cast<long long>(model.predict.num_outputs));
   return wrongInput("--confusion: expected a model that tells classes apart (a "
                     "categorical crossentropy, or one output with an "
                     "accuracy), got one of values");

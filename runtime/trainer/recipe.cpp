@@ -63,6 +63,26 @@ bool setKind(TargetKind &field, const std::string &value) {
   return true;
 }
 
+bool setKinds(Recipe &recipe, const std::string &value) {
+  std::vector<std::string> kinds;
+  setList(kinds, value);
+  recipe.targets.assign(kinds.size(), {});
+  bool good = true;
+  for (size_t i = 0; i < kinds.size(); ++i)
+    good &= setKind(recipe.targets[i].kind, kinds[i]);
+  return good;
+}
+
+/// Behind the kinds.
+bool setClasses(Recipe &recipe, const std::string &value) {
+  std::vector<std::string> numbers;
+  setList(numbers, value);
+  bool good = numbers.size() == recipe.targets.size();
+  for (size_t i = 0; good && i < numbers.size(); ++i)
+    good = setInteger(recipe.targets[i].classes, numbers[i]);
+  return good;
+}
+
 bool setSeparator(char &field, const std::string &value) {
   field = value == "\\t" ? '\t' : value[0];
   return value.size() == 1 || value == "\\t";
@@ -137,9 +157,9 @@ bool set(Recipe &recipe, const std::string &key, const std::string &value) {
   if (key == "input.scale")
     return setScales(recipe, value);
   if (key == "target.kind")
-    return setKind(recipe.targetKind, value);
+    return setKinds(recipe, value);
   if (key == "target.classes")
-    return setInteger(recipe.classes, value);
+    return setClasses(recipe, value);
   if (key == "data.validation_split")
     return parseDouble(value.c_str(), recipe.validationSplit);
   if (key == "data.validation_split_shuffle")
@@ -217,34 +237,42 @@ Error parseRecipe(const char *text, Recipe &recipe) {
   return {};
 }
 
-static bool takesTarget(const sinter_function_info &function,
-                        const Recipe &recipe) {
-  const auto inputs = static_cast<int64_t>(recipe.otherScales.size()) + 1;
-  if (!function.run || function.num_inputs <= inputs)
-    return true;
-  // Several targets are a library's business: no data come with them.
-  if (function.num_inputs > inputs + 1)
-    return true;
-  const sinter_tensor_info &target = function.inputs[inputs];
+static bool takesTarget(const sinter_tensor_info &target,
+                        const TargetForm &form) {
   int64_t rowElements = 1;
   for (int i = 1; i < target.rank; ++i)
     rowElements *= target.shape[i];
-  switch (recipe.targetKind) {
+  switch (form.kind) {
   case TargetKind::Sparse:
-    return target.dtype == SINTER_I32 && rowElements == 1 && recipe.classes > 0;
+    return target.dtype == SINTER_I32 && rowElements == 1 && form.classes > 0;
   case TargetKind::OneHot:
-    return target.dtype == SINTER_F32 && rowElements == recipe.classes;
+    return target.dtype == SINTER_F32 && rowElements == form.classes;
   case TargetKind::Values:
     return target.dtype == SINTER_F32;
   }
   return false;
 }
 
+static bool takesTargets(const sinter_function_info &function,
+                         const Recipe &recipe) {
+  const auto inputs = static_cast<int64_t>(recipe.otherScales.size()) + 1;
+  if (!function.run || function.num_inputs <= inputs)
+    return true;
+  if (function.num_inputs !=
+      inputs + static_cast<int64_t>(recipe.targets.size()))
+    return false;
+  for (size_t i = 0; i < recipe.targets.size(); ++i)
+    if (!takesTarget(function.inputs[inputs + static_cast<int64_t>(i)],
+                     recipe.targets[i]))
+      return false;
+  return true;
+}
+
 Error readRecipe(const sinter_model &model, Recipe &recipe) {
   if (Error error = parseRecipe(model.recipe, recipe))
     return error;
-  if (takesTarget(model.train_step, recipe) &&
-      takesTarget(model.eval_step, recipe))
+  if (takesTargets(model.train_step, recipe) &&
+      takesTargets(model.eval_step, recipe))
     return {};
   return runFailed("the trainer's recipe: expected the target.kind that model "
                    "'%s' takes; compile the model again",

@@ -5,11 +5,15 @@
 //   input.scale=0.0039...          factor on the input while it is read; of
 //                                  several inputs the factors, with commas
 //   target.kind=sparse             sparse | one_hot | values
-//   target.classes=10              for sparse and one_hot
-//   data.SET.images= .labels=      idx or npy, plain or gzipped
+//   target.classes=10              for sparse and one_hot, else 0; of several
+//                                  outputs both lines are lists, with commas
+//   data.SET.images= .labels=      idx or npy, plain or gzipped; of several
+//                                  outputs `labels` is a list of OUTPUT=FILE
 //   data.SET.csv= .label= .skip_rows= .separator=
+//                                  `label`, too, a list of OUTPUT=COLUMN
 //   data.SET.npz= .x= .y=          SET is train, validation or test; without
-//                                  x, arrays are called as the inputs are
+//                                  x, arrays are called as the inputs are;
+//                                  without y, as the outputs are
 //   data.SET.inputs=               NAME=FILE for each of several inputs, with
 //                                  commas between; and .labels=
 //   data.SET.cifar10=              files of records, separated by commas
@@ -40,6 +44,12 @@ enum class TargetKind {
   Sparse, // i32 class numbers
   OneHot, // f32 rows of `classes`; made from class numbers where needed
   Values, // f32 as stored
+};
+
+/// The form in which the loss of an output wants its targets.
+struct TargetForm {
+  TargetKind kind = TargetKind::Values;
+  int64_t classes = 0; // of Sparse and OneHot
 };
 
 /// Samples that are made up; see synthetic.h.
@@ -85,9 +95,8 @@ struct CallbackRecipe {
 
 struct Recipe {
   float inputScale = 1;
-  std::vector<float> otherScales; // of the inputs behind the first
-  TargetKind targetKind = TargetKind::Values;
-  int64_t classes = 0;
+  std::vector<float> otherScales;     // of the inputs behind the first
+  std::vector<TargetForm> targets{1}; // one for each output that is trained
   DataSource train, validation, test;
   double validationSplit = 0;
   bool shuffleBeforeSplit = false;

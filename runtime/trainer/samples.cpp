@@ -45,8 +45,7 @@ Error split(const Recipe &recipe, Order &training, Order &validation) {
 }
 
 Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
-    : scales{recipe.inputScale}, kind(recipe.targetKind),
-      targetSize(static_cast<size_t>(shapeElements(model.target))) {
+    : scales{recipe.inputScale} {
   auto addInput = [&](const Shape &shape) {
     inputs.emplace_back(static_cast<size_t>(capacity * shapeElements(shape)));
     pointers.push_back(inputs.back().data());
@@ -57,17 +56,18 @@ Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
   scales.insert(scales.end(), recipe.otherScales.begin(),
                 recipe.otherScales.end());
   scales.resize(inputs.size(), 1);
-  if (kind == TargetKind::Sparse)
-    classes.resize(static_cast<size_t>(capacity));
-  else
-    values.resize(static_cast<size_t>(capacity) * targetSize);
-  pointers.push_back(target());
-}
-
-const void *Batch::target() const {
-  if (kind == TargetKind::Sparse)
-    return classes.data();
-  return values.data();
+  for (size_t i = 0; i < model.targets.size(); ++i) {
+    const auto size = static_cast<size_t>(shapeElements(model.targets[i]));
+    targets.push_back({recipe.targets[i].kind, size, {}, {}});
+    TargetBuffer &buffer = targets.back();
+    if (buffer.kind == TargetKind::Sparse) {
+      buffer.classes.resize(static_cast<size_t>(capacity));
+      pointers.push_back(buffer.classes.data());
+    } else {
+      buffer.values.resize(static_cast<size_t>(capacity) * size);
+      pointers.push_back(buffer.values.data());
+    }
+  }
 }
 
 template <typename T>
@@ -172,24 +172,29 @@ void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
   sinter_parallel_for(&call, gatherPart, static_cast<int64_t>(job.parts));
 }
 
-void Batch::gatherTargets(const Dataset &dataset, const Order &order,
-                          size_t first) {
-  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    const size_t sample = order[first + i];
-    if (kind == TargetKind::Sparse)
-      classes[i] = dataset.classes[sample];
-    else
-      gatherTarget(dataset, sample, values.data() + i * targetSize);
-  }
-}
-
-void Batch::gatherTarget(const Dataset &dataset, size_t sample, float *row) {
-  if (dataset.classes.empty()) {
-    gatherRow(dataset.targets, sample, 0, targetSize, 1, row);
+static void gatherTarget(const Targets &targets, size_t sample, size_t size,
+                         float *row) {
+  if (targets.classes.empty()) {
+    gatherRow(targets.values, sample, 0, size, 1, row);
     return;
   }
-  std::fill_n(row, targetSize, 0.0f);
-  row[dataset.classes[sample]] = 1;
+  std::fill_n(row, size, 0.0f);
+  row[targets.classes[sample]] = 1;
+}
+
+void Batch::gatherTargets(const Dataset &dataset, const Order &order,
+                          size_t first) {
+  for (size_t output = 0; output < targets.size(); ++output) {
+    const Targets &from = dataset.targets[output];
+    TargetBuffer &to = targets[output];
+    for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+      const size_t sample = order[first + i];
+      if (to.kind == TargetKind::Sparse)
+        to.classes[i] = from.classes[sample];
+      else
+        gatherTarget(from, sample, to.size, to.values.data() + i * to.size);
+    }
+  }
 }
 
 void Batch::gatherInputs(const Dataset &dataset, int64_t first, int64_t count) {

@@ -43,8 +43,11 @@ public:
   int64_t size() const { return count; }
   /// The first input.
   float *input() { return inputs[0].data(); }
-  const void *target() const;
-  /// What a function is called with: the inputs, then the target, which
+  /// Of an output: classes (i32) or values (f32).
+  const void *target(size_t output = 0) const {
+    return pointers[inputs.size() + output];
+  }
+  /// What a function is called with: the inputs, then the targets, which
   /// prediction leaves unread.
   const void *const *arguments() const { return pointers.data(); }
 
@@ -53,16 +56,20 @@ private:
   static void gatherPart(const sinter_call *call, int64_t part);
   void gatherColumns(const Gathering &job, size_t input, size_t part);
   void gatherTargets(const Dataset &dataset, const Order &order, size_t first);
-  void gatherTarget(const Dataset &dataset, size_t sample, float *row);
+
+  /// Of one output.
+  struct TargetBuffer {
+    TargetKind kind;
+    size_t size;                  // numbers a sample
+    std::vector<float> values;    // OneHot, Values
+    std::vector<int32_t> classes; // Sparse
+  };
 
   std::vector<float> scales; // of the inputs
-  const TargetKind kind;
-  const size_t targetSize; // numbers a sample
   int64_t count = 0;
   std::vector<std::vector<float>> inputs;
+  std::vector<TargetBuffer> targets;
   std::vector<const void *> pointers;
-  std::vector<float> values;    // OneHot, Values
-  std::vector<int32_t> classes; // Sparse
 };
 
 } // namespace sinter::trainer

@@ -85,7 +85,9 @@ Training::Training(const Run &run, const TrainingData &data, Instance &instance,
                    const Options &options, bool inFold)
     : plan(run), data(data), instance(instance), options(options),
       isQuiet(options.quiet || options.json), inFold(inFold), order(data.order),
-      batch(run.recipe, modelShape(instance.model(), instance.model().train_step), run.batchSize),
+      batch(run.recipe,
+            modelShape(instance.model(), instance.model().train_step),
+            run.batchSize),
       training(instance.model().train_step),
       validation(instance.model().eval_step),
       history(training, data.hasValidation() ? &validation : nullptr,
@@ -284,10 +286,11 @@ static uint32_t checksum(uint32_t crc, const Dataset &dataset) {
   crc = checksum(crc, dataset.inputs.bytes.data(), dataset.inputs.bytes.size());
   for (const Array &other : dataset.others)
     crc = checksum(crc, other.bytes.data(), other.bytes.size());
-  crc =
-      checksum(crc, dataset.targets.bytes.data(), dataset.targets.bytes.size());
-  return checksum(crc, dataset.classes.data(),
-                  dataset.classes.size() * sizeof(int32_t));
+  for (const auto &[values, classes] : dataset.targets) {
+    crc = checksum(crc, values.bytes.data(), values.bytes.size());
+    crc = checksum(crc, classes.data(), classes.size() * sizeof(int32_t));
+  }
+  return crc;
 }
 
 /// Of the recipe without what flags may change, which is compared by itself.

@@ -299,6 +299,193 @@ int main() {
             self.assertNotIn("training steps", file.read())
 
 
+class SeveralOutputs(Case):
+    """A program trains a model of several outputs from files."""
+    COUNT = 40
+
+    def setUp(self):
+        super().setUp()
+        self.folder = e2e.scratch("pair-data")
+        os.makedirs(self.folder, exist_ok=True)
+        self.arrays = {
+            "left": self.source.uniform(-1, 1, (self.COUNT, 6)).astype("f4"),
+            "right": self.source.uniform(-1, 1, (self.COUNT, 6)).astype("f4"),
+            "kind": self.source.integers(0, 3, self.COUNT).astype("i4"),
+            "size": self.source.uniform(-1, 1, (self.COUNT, 2)).astype("f4")}
+        numpy.savez(os.path.join(self.folder, "all.npz"), **self.arrays)
+        for name, values in self.arrays.items():
+            numpy.save(os.path.join(self.folder, name + ".npy"), values)
+
+    def spec(self, name, train, rest="", text=SPEC.replace(", scale: 1/2", "")):
+        return e2e.write(
+            name + ".yaml", text +
+            TRAINING.replace("{batch_size: 8}",
+                             "{batch_size: 8, epochs: 3, shuffle: false}") +
+            f"data:\n  train: {train}\n  test: {train}\n" + rest)
+
+    def test_figures(self):
+        """History, log, printed figures and weights are those of NumPy."""
+        w = {name: values.copy() for name, values in self.weights.items()}
+        want = {name: [] for name in (
+            "loss", "kind_loss", "size_loss", "kind_accuracy")}
+        for _ in range(3):
+            rows = [step(w, *(a[i:i + 8] for a in self.arrays.values()))
+                    for i in range(0, self.COUNT, 8)]
+            for values, mean in zip(want.values(), numpy.mean(rows, 0)):
+                values.append(mean)
+        start = save("pair-start.safetensors", self.weights)
+        log = e2e.scratch("logs/deeper/pair.csv")
+        saved = []
+        for name, source in [
+                ("npz", "{npz: all.npz}"),
+                ("files", "{inputs: {left: left.npy, right: right.npy}, "
+                          "labels: {size: size.npy, kind: kind.npy}}")]:
+            spec = self.spec("pair_" + name, source, "  validation: " + source +
+                             "\ncallbacks:\n  - csv_logger: " + log +
+                             "\n  - early_stopping: {monitor: "
+                             "val_kind_accuracy, patience: 9}\n  - "
+                             "model_checkpoint: {path: '" +
+                             e2e.scratch("best-{val_size_loss:.3f}") +
+                             ".safetensors', monitor: size_loss, "
+                             "save_best_only: true}\n")
+            path = self.program(spec, "pair_" + name)
+            for threads in "1", "2":
+                saved.append(e2e.scratch(f"pair-{name}{threads}.safetensors"))
+                history = e2e.scratch("pair.json")
+                text = e2e.run(
+                    path, "train", "--data", self.folder, "--init", start,
+                    "--save", saved[-1], "--history", history, "--threads",
+                    threads, "--report", e2e.scratch("pair.html"))
+                self.assertRegex(
+                    text, r"epoch 3/3  loss \S+  kind_loss \S+  size_loss \S+  "
+                    r"kind_accuracy \S+  val_loss \S+  val_kind_loss \S+  "
+                    r"val_size_loss \S+  val_kind_accuracy \S+  ")
+                with open(history) as file:
+                    got = json.load(file)["history"]
+                for key, values in want.items():
+                    self.assertNear(numpy.array(got[key]),
+                                    numpy.array(values), 1e-5)
+                self.assertEqual(list(got), [
+                    *want, *("val_" + key for key in want), "epoch_seconds"])
+            with open(log) as file:
+                self.assertEqual(file.readline(), "epoch," + ",".join(sorted(
+                    [*want, *("val_" + key for key in want)])) + "\n")
+        contents = set()
+        for one in saved:
+            with open(one, "rb") as file:
+                contents.add(file.read())
+        self.assertEqual(len(contents), 1, "forms of data, threads")
+        for name, (shape, values) in e2e.read_safetensors(saved[0]).items():
+            self.assertNear(numpy.array(values).reshape(shape), w[name])
+        arrays = self.arrays
+        kind, size = forward(w, arrays["left"], arrays["right"])[:2]
+        kind_loss = -numpy.log(
+            kind[numpy.arange(self.COUNT), arrays["kind"]]).mean()
+        size_loss = ((size - arrays["size"]) ** 2).mean()
+        figures = json.loads(e2e.run(
+            path, "evaluate", "--data", self.folder, "--weights", saved[0],
+            "--json"))
+        for key, value in dict(
+                loss=kind_loss + 0.5 * size_loss, kind_loss=kind_loss,
+                size_loss=size_loss,
+                kind_accuracy=(kind.argmax(1) == arrays["kind"]).mean()
+                ).items():
+            self.assertAlmostEqual(figures[key], value, 5)
+        got = self.predict(path, "--weights", saved[0], left=arrays["left"],
+                           right=arrays["right"])
+        self.assertNear(got["size"], size)
+        folds = json.loads(e2e.run(
+            path, "cross-validate", "--data", self.folder, "--folds", "2",
+            "--json"))
+        self.assertEqual(list(folds["mean"]), list(want))
+        e2e.run(path, "benchmark", "--repeat", "2")
+        with self.assertRaises(e2e.Failed) as failed:
+            e2e.run(path, "evaluate", "--data", self.folder, "--weights",
+                    saved[0], "--confusion")
+        self.assertIn("--confusion: expected a model of one output, got one of "
+                      "2", str(failed.exception))
+
+    ONE_INPUT = """
+model: table
+input: [6]
+layers:
+  - dense: {units: 3, activation: softmax, name: kind, inputs: input}
+  - dense: {units: 2, name: size, inputs: input}
+outputs: [kind, size]
+"""
+
+    def test_table(self):
+        """Columns of a table, and made-up samples."""
+        with open(os.path.join(self.folder, "all.csv"), "w") as file:
+            file.write("width,a,b,c,species,d,e,f,height\n")
+            for x, kind, (width, height) in zip(*(self.arrays[name] for name in (
+                    "left", "kind", "size"))):
+                numbers = [repr(float(n)) for n in (width, *x, height)]
+                file.write(",".join([*numbers[:4], str(kind),
+                                     *numbers[4:]]) + "\n")
+        saved = []
+        for name, source in [
+                ("csv", "{csv: all.csv, label: {kind: species, "
+                        "size: [width, height]}}"),
+                ("npy", "{images: left.npy, labels: {kind: kind.npy, "
+                        "size: size.npy}}"),
+                ("npz", "{npz: all.npz, x: left}")]:
+            path = self.program(self.spec("table_" + name, source,
+                                          text=self.ONE_INPUT), "table")
+            saved.append(e2e.scratch(name + ".safetensors"))
+            e2e.run(path, "train", "--data", self.folder, "--save", saved[-1])
+        weights = [e2e.read_safetensors(path) for path in saved]
+        self.assertEqual(weights[0], weights[1])
+        self.assertEqual(weights[0], weights[2])
+
+    def test_synthetic(self):
+        path = self.program(self.spec("made", "{synthetic: 24, values: 2}"),
+                            "made")
+        saved = e2e.scratch("made.safetensors")
+        e2e.run(path, "train", "--epochs", "150", "--quiet", "--save", saved)
+        figures = json.loads(e2e.run(path, "evaluate", "--weights", saved,
+                                     "--json"))
+        # By heart, which only inputs that differ allow.
+        self.assertGreater(figures["kind_accuracy"], 0.7)
+        self.assertLess(figures["size_loss"], 0.1)
+
+    def test_resume(self):
+        path = self.program(self.spec("again", "{npz: all.npz}"), "again")
+        whole, parts = e2e.scratch("whole.safetensors"), e2e.scratch(
+            "parts.safetensors")
+        e2e.run(path, "train", "--data", self.folder, "--save", whole,
+                "--epochs", "4")
+        folder = e2e.scratch("again-checkpoints")
+        for epochs in "2", "4":
+            e2e.run(path, "train", "--data", self.folder, "--save", parts,
+                    "--epochs", epochs, "--checkpoint-dir", folder, "--resume")
+        self.assertEqual(e2e.read_safetensors(whole),
+                         e2e.read_safetensors(parts))
+
+    def test_faults(self):
+        path = self.program(self.spec("faulty", "{npz: bad.npz}"), "faulty")
+
+        def refuse(words, **arrays):
+            numpy.savez(os.path.join(self.folder, "bad.npz"), **{
+                name: values for name, values in {
+                    **self.arrays, **arrays}.items() if values is not None})
+            with self.assertRaises(e2e.Failed) as failed:
+                e2e.run(path, "train", "--data", self.folder)
+            self.assertIn("got 1", str(failed.exception))
+            self.assertIn(words, str(failed.exception))
+
+        size, kind = self.arrays["size"], self.arrays["kind"]
+        refuse("bad.npz: expected a member 'size.npy', got left.npy", size=None)
+        refuse("bad.npz: size: expected targets of shape (2) in each record, "
+               "got (3)", size=numpy.zeros((self.COUNT, 3), "f4"))
+        refuse("bad.npz: size: expected 40 records as in", size=size[:5])
+        refuse("bad.npz: kind: record 1 (counted from 0): expected a class "
+               "number from 0 to 2, got 3", kind=kind * 0 + numpy.arange(
+                   self.COUNT) * 3)
+        refuse("expected one class number in each record",
+               kind=numpy.zeros((self.COUNT, 2)))
+
+
 class Training(Case):
     """A program trains a model of several inputs from files."""
 

@@ -52,7 +52,7 @@ TEST_CASE("predictions come in the given order, with their classes") {
   CHECK(countClasses(model, recipe) == 3);
   Dataset dataset;
   dataset.inputs = {ElementType::U8, {3, 2, 2}, std::vector<uint8_t>(12, 1)};
-  dataset.classes = {2, 1, 0};
+  dataset.targets[0].classes = {2, 1, 0};
   Instance instance;
   REQUIRE_FALSE(instance.create(model, 1, 1));
   Batch batch(recipe, modelShape(model, model.train_step), 2);
@@ -74,7 +74,7 @@ TEST_CASE("a model that predicts values is no classifier") {
   Recipe recipe;
   CHECK(countClasses(model, recipe) == 0);
   model.predict.run = nullptr;
-  recipe.targetKind = TargetKind::Sparse;
-  recipe.classes = 3;
+  recipe.targets[0].kind = TargetKind::Sparse;
+  recipe.targets[0].classes = 3;
   CHECK(countClasses(model, recipe) == 0);
 }

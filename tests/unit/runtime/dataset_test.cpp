@@ -17,14 +17,14 @@ using Floats = std::vector<float>;
 struct Files {
   TemporaryDirectory directory;
   Recipe recipe;
-  ModelShape model = {{2, 2}, {}};
+  ModelShape model = {{2, 2}, {Shape{}}};
   Dataset dataset;
 
   Files() {
     directory.write("images", idx({3, 2, 2}, "abcdefghijkl"));
     directory.write("labels", idx({3}, std::string("\0\2\1", 3)));
-    recipe.targetKind = TargetKind::Sparse;
-    recipe.classes = 3;
+    recipe.targets[0].kind = TargetKind::Sparse;
+    recipe.targets[0].classes = 3;
     recipe.train.images = "images";
     recipe.train.labels = "labels";
   }
@@ -49,7 +49,7 @@ TEST_CASE("images and labels become a data set") {
   Files files;
   CHECK(files.load() == "");
   CHECK(files.dataset.samples() == 3);
-  CHECK(files.dataset.classes == std::vector<int32_t>{0, 2, 1});
+  CHECK(files.dataset.targets[0].classes == std::vector<int32_t>{0, 2, 1});
 }
 
 TEST_CASE("data that the model cannot take is refused") {
@@ -92,8 +92,8 @@ TEST_CASE("data that the model cannot take is refused") {
           "labels: expected one class number in each record, got shape (2)");
   }
   SECTION("targets of another shape") {
-    files.recipe.targetKind = TargetKind::Values;
-    files.model.target = {2};
+    files.recipe.targets[0].kind = TargetKind::Values;
+    files.model.targets = {{2}};
     CHECK(files.load() == "labels: expected targets of shape (2) in each "
                           "record, got ()");
   }
@@ -113,9 +113,9 @@ TEST_CASE("data of a harmlessly different shape is taken") {
 
 TEST_CASE("batches are converted, scaled and made one-hot") {
   Files files;
-  files.recipe.targetKind = TargetKind::OneHot;
+  files.recipe.targets[0].kind = TargetKind::OneHot;
   files.recipe.inputScale = 0.5f;
-  files.model.target = {3};
+  files.model.targets = {{3}};
   REQUIRE(files.load() == "");
   Batch batch(files.recipe, files.model, 2);
   batch.gather(files.dataset, {2, 0, 1}, 0, 2);
@@ -130,8 +130,8 @@ TEST_CASE("batches are converted, scaled and made one-hot") {
 
 TEST_CASE("rows of class values are taken as they are") {
   Files files;
-  files.recipe.targetKind = TargetKind::OneHot;
-  files.model.target = {3};
+  files.recipe.targets[0].kind = TargetKind::OneHot;
+  files.model.targets = {{3}};
   files.directory.write(
       "labels",
       npy("<f4", "(3, 3)", raw<float>({1, 0, 0, .5f, .5f, 0, 0, 0, 1})));
@@ -144,9 +144,9 @@ TEST_CASE("rows of class values are taken as they are") {
 
 TEST_CASE("made-up samples are a function of seed and position") {
   Recipe recipe;
-  recipe.targetKind = TargetKind::Sparse;
-  recipe.classes = 10;
-  const ModelShape model = {{5, 7}, {}}; // 35 is no multiple of 16
+  recipe.targets[0].kind = TargetKind::Sparse;
+  recipe.targets[0].classes = 10;
+  const ModelShape model = {{5, 7}, {Shape{}}}; // 35 is no multiple of 16
   auto made = [&](int64_t samples, int64_t seed) {
     DataSource source;
     source.synthetic = {samples, seed, 20};
@@ -161,14 +161,15 @@ TEST_CASE("made-up samples are a function of seed and position") {
   Dataset some = made(10, 1), others = made(1000, 2);
   CHECK(std::equal(some.inputs.bytes.begin(), some.inputs.bytes.end(),
                    all.inputs.bytes.begin()));
-  CHECK(std::equal(some.classes.begin(), some.classes.end(),
-                   all.classes.begin()));
+  CHECK(std::equal(some.targets[0].classes.begin(),
+                   some.targets[0].classes.end(),
+                   all.targets[0].classes.begin()));
   CHECK(all.inputs.bytes != others.inputs.bytes);
-  CHECK(all.classes != others.classes);
+  CHECK(all.targets[0].classes != others.targets[0].classes);
   std::vector<int> seen(20), kinds(10);
   for (uint8_t value : all.inputs.bytes)
     ++seen.at(value);
-  for (int32_t kind : all.classes)
+  for (int32_t kind : all.targets[0].classes)
     ++kinds.at(static_cast<size_t>(kind));
   for (int times : seen)
     CHECK(times == Approx(35000 / 20).epsilon(0.15));
@@ -181,13 +182,13 @@ TEST_CASE("made-up targets of a model without classes") {
   DataSource source;
   source.synthetic = {6, 0, 256};
   Dataset dataset;
-  const ModelShape model = {{2}, {3, 2}};
+  const ModelShape model = {{2}, {{3, 2}}};
   REQUIRE_FALSE(loadDataset(recipe, source, "train", "", model, dataset));
-  REQUIRE(dataset.targets.shape == Shape{6, 3, 2});
+  REQUIRE(dataset.targets[0].values.shape == Shape{6, 3, 2});
   float least = 1, largest = 0;
   for (int64_t i = 0; i < 36; ++i) {
-    least = std::min(least, dataset.targets.at(i));
-    largest = std::max(largest, dataset.targets.at(i));
+    least = std::min(least, dataset.targets[0].values.at(i));
+    largest = std::max(largest, dataset.targets[0].values.at(i));
   }
   CHECK(least >= 0);
   CHECK(least < 0.2f);
@@ -201,7 +202,7 @@ TEST_CASE("more made-up samples than fit into memory are refused") {
   source.synthetic = {1 << 30, 0, 256};
   Dataset dataset;
   Error error = loadDataset(recipe, source, "train", "",
-                            {{1 << 20, 1 << 10}, {1}}, dataset);
+                            {{1 << 20, 1 << 10}, {Shape{1}}}, dataset);
   CHECK(error.status == Status::WrongInput);
   CHECK(error.message.find("synthetic: expected samples that fit into the ") ==
         0);
@@ -268,6 +269,44 @@ TEST_CASE("a split that leaves nothing is refused") {
         "training and 1 for validation");
 }
 
+TEST_CASE("forms of several targets are read") {
+  Recipe recipe;
+  REQUIRE_FALSE(parseRecipe("target.kind=sparse,values,one_hot\n"
+                            "target.classes=3,0,7\n",
+                            recipe));
+  REQUIRE(recipe.targets.size() == 3);
+  CHECK(recipe.targets[0].kind == TargetKind::Sparse);
+  CHECK(recipe.targets[1].kind == TargetKind::Values);
+  CHECK(recipe.targets[2].classes == 7);
+  for (const char *wrong : {"target.kind=sparse,dense\n",
+                            "target.kind=sparse,values\ntarget.classes=3\n",
+                            "target.kind=sparse\ntarget.classes=x\n"})
+    CHECK(parseRecipe(wrong, recipe).status == Status::RunFailed);
+}
+
+TEST_CASE("targets of several outputs make a batch") {
+  Files files;
+  files.directory.write("sizes",
+                        npy("<f4", "(3, 2)", raw<float>({1, 2, 3, 4, 5, 6})));
+  files.recipe.targets = {{TargetKind::Sparse, 3}, {TargetKind::Values, 0}};
+  files.recipe.train.labels = "size=sizes,kind=labels";
+  files.model.targets = {Shape{}, Shape{2}};
+  files.model.outputs = {"kind", "size"};
+  REQUIRE(files.load() == "");
+  Batch batch(files.recipe, files.model, 2);
+  batch.gather(files.dataset, {2, 0, 1}, 0, 2);
+  const auto *kinds = static_cast<const int32_t *>(batch.target(0));
+  CHECK(std::vector<int32_t>(kinds, kinds + 2) == std::vector<int32_t>{1, 0});
+  const auto *sizes = static_cast<const float *>(batch.target(1));
+  CHECK(Floats(sizes, sizes + 4) == Floats{5, 6, 1, 2});
+  files.directory.write("sizes",
+                        npy("<f4", "(2, 2)", raw<float>({1, 2, 3, 4})));
+  CHECK(files.load() == "sizes: expected 3 records as in images, got 2");
+  files.recipe.train.labels = "kind=labels";
+  CHECK(files.load() ==
+        "data: expected a file of labels for the output 'size'");
+}
+
 TEST_CASE("a recipe is read line by line") {
   Recipe recipe;
   Error error =
@@ -285,8 +324,8 @@ TEST_CASE("a recipe is read line by line") {
                   recipe);
   CHECK(error.message == "");
   CHECK(recipe.inputScale == 0.5f);
-  CHECK(recipe.targetKind == TargetKind::OneHot);
-  CHECK(recipe.classes == 10);
+  CHECK(recipe.targets[0].kind == TargetKind::OneHot);
+  CHECK(recipe.targets[0].classes == 10);
   CHECK(recipe.train.csv == "a=b.csv");
   CHECK(recipe.train.csvFormat.labels == std::vector<std::string>{"y", "-1"});
   CHECK(recipe.train.csvFormat.skipRows == 2);

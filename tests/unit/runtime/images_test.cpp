@@ -231,7 +231,7 @@ namespace {
 struct Folders {
   TemporaryDirectory directory;
   Recipe recipe;
-  ModelShape model = {{1, 1, 1}, {}};
+  ModelShape model = {{1, 1, 1}, {Shape{}}};
   DataSource source;
   Dataset dataset;
   ClassMap map;
@@ -245,8 +245,8 @@ struct Folders {
     directory.write("set/cat/a.pgm", "P5 1 1 255\na");
     directory.write("set/.hidden", "");
     directory.write("set/README", "");
-    recipe.targetKind = TargetKind::Sparse;
-    recipe.classes = 2;
+    recipe.targets[0].kind = TargetKind::Sparse;
+    recipe.targets[0].classes = 2;
     source.directory = "set";
   }
 
@@ -272,7 +272,7 @@ TEST_CASE("a folder for each class") {
   Folders folders;
   REQUIRE(folders.load() == "");
   CHECK(folders.dataset.inputs.bytes == Bytes{'a', 'b', 'd'});
-  CHECK(folders.dataset.classes == std::vector<int32_t>{0, 0, 1});
+  CHECK(folders.dataset.targets[0].classes == std::vector<int32_t>{0, 0, 1});
   CHECK(folders.map.name(1) == "dog");
 
   SECTION("names travel with the weights") {
@@ -288,16 +288,16 @@ TEST_CASE("a folder for each class") {
     folders.directory.write("test/dog/x.pgm", "P5 1 1 255\nx");
     folders.source.directory = "test";
     REQUIRE(folders.load() == "");
-    CHECK(folders.dataset.classes == std::vector<int32_t>{1});
+    CHECK(folders.dataset.targets[0].classes == std::vector<int32_t>{1});
     folders.folder("test/cow");
     CHECK(folders.load() == "test/cow: expected a folder of a class that was "
                             "trained, such as 'cat', got an unknown one");
   }
   SECTION("two classes for one output") {
-    folders.recipe.targetKind = TargetKind::Values;
-    folders.model.target = {1};
+    folders.recipe.targets[0].kind = TargetKind::Values;
+    folders.model.targets = {{1}};
     REQUIRE(folders.load() == "");
-    CHECK(folders.dataset.targets.at(2) == 1);
+    CHECK(folders.dataset.targets[0].values.at(2) == 1);
   }
 }
 
@@ -308,13 +308,14 @@ TEST_CASE("a picture is an input to predict") {
   REQUIRE_FALSE(loadInputs(path, "input", {{1, 1, 3}, {}}, inputs));
   CHECK(inputs.shape == Shape{1, 1, 1, 3});
   CHECK(inputs.bytes == Bytes{'b', 'b', 'b'});
-  CHECK(loadInputs(path, "input", {{3}, {}}, inputs).status == Status::WrongInput);
+  CHECK(loadInputs(path, "input", {{3}, {}}, inputs).status ==
+        Status::WrongInput);
 }
 
 TEST_CASE("folders that do not fit the model are refused") {
   Folders folders;
   SECTION("another number of classes") {
-    folders.recipe.classes = 3;
+    folders.recipe.targets[0].classes = 3;
     CHECK(folders.load() ==
           "set: expected 3 folders, one for each class of the model, got 2");
   }
@@ -342,8 +343,8 @@ TEST_CASE("folders that do not fit the model are refused") {
           "1, 3 or 4), got inputs of shape (4)");
   }
   SECTION("values to predict") {
-    folders.recipe.targetKind = TargetKind::Values;
-    folders.model.target = {3};
+    folders.recipe.targets[0].kind = TargetKind::Values;
+    folders.model.targets = {{3}};
     CHECK(folders.load() == "set: expected a model of classes for folders of "
                             "pictures, got one with targets of shape (3)");
   }
