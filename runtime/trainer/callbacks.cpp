@@ -223,12 +223,6 @@ private:
 
 // ---- model_checkpoint -------------------------------------------------------
 
-/// "" for a file in the working directory.
-std::string folderOf(const std::string &path) {
-  const size_t slash = path.rfind('/');
-  return slash == path.npos ? "" : path.substr(0, slash);
-}
-
 class ModelCheckpoint : public Callback {
 public:
   explicit ModelCheckpoint(const CallbackRecipe &recipe)

@@ -3,11 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace sinter::trainer {
 
 static constexpr const char *notesKey = "classes";
-/// Names of folders, so that a '/' can stand between them.
+/// Names with a '/' between them; one in a name is %2F, and a '%' %25.
 static constexpr const char *namesKey = "class_names";
 /// More than a message should list.
 static constexpr size_t mostShown = 40;
@@ -42,6 +43,10 @@ Error ClassMap::learn(const std::string &file, const Array &found,
     if (labels.size() > static_cast<size_t>(classes))
       break;
   }
+  return checkCount(file, classes);
+}
+
+Error ClassMap::checkCount(const std::string &file, int64_t classes) const {
   if (this->classes() == classes)
     return {};
   const bool isMore = this->classes() > classes;
@@ -52,11 +57,54 @@ Error ClassMap::learn(const std::string &file, const Array &found,
                     text().c_str(), isMore ? ", ..." : "");
 }
 
+/// Labels become text in messages, reports and files of weights.
+static bool isPlain(const std::string &text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= ' ' && c != 0x7f;
+  });
+}
+
+Error ClassMap::learn(const std::string &file,
+                      const std::vector<std::string> &found, int64_t classes) {
+  std::set<std::string> texts;
+  for (size_t i = 0;
+       i < found.size() && texts.size() <= static_cast<size_t>(classes); ++i)
+    if (texts.insert(found[i]).second && !isPlain(found[i]))
+      return wrongInput("%s: record %zu (counted from 0): expected a label "
+                        "without control characters, got '%.40s'",
+                        file.c_str(), i, found[i].c_str());
+  names.assign(texts.begin(), texts.end());
+  labels.clear();
+  for (size_t i = 0; i < names.size(); ++i)
+    labels.push_back(static_cast<int32_t>(i));
+  return checkCount(file, classes);
+}
+
+int32_t ClassMap::find(const std::string &text) const {
+  const auto at = std::find(names.begin(), names.end(), text);
+  return at == names.end() ? -1 : static_cast<int32_t>(at - names.begin());
+}
+
 std::string ClassMap::text() const {
   std::string text;
   for (size_t i = 0; i < labels.size() && i < mostShown; ++i)
-    text += (i ? ", " : "") + std::to_string(labels[i]);
+    text += (i ? ", " : "") + name(static_cast<int32_t>(i));
   return labels.size() > mostShown ? text + ", ..." : text;
+}
+
+static std::string replaced(std::string text, const std::string &from,
+                            const char *to) {
+  for (size_t at = 0; (at = text.find(from, at)) != text.npos; ++at)
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+static std::string escaped(const std::string &name) {
+  return replaced(replaced(name, "%", "%25"), "/", "%2F");
+}
+
+static std::string unescaped(const std::string &name) {
+  return replaced(replaced(name, "%2F", "/"), "%25", "%");
 }
 
 void ClassMap::save(Notes &notes) const {
@@ -67,7 +115,7 @@ void ClassMap::save(Notes &notes) const {
     notes.put(notesKey, text);
   text.clear();
   for (const std::string &name : names)
-    text += (text.empty() ? "" : "/") + name;
+    text += (text.empty() ? "" : "/") + escaped(name);
   if (!names.empty())
     notes.put(namesKey, text);
 }
@@ -80,7 +128,7 @@ Error ClassMap::load(const std::string &path, const Notes &notes) {
   if (notes.get(namesKey, text))
     for (size_t begin = 0; begin <= text.size();) {
       const size_t end = std::min(text.find('/', begin), text.size());
-      names.push_back(text.substr(begin, end - begin));
+      names.push_back(unescaped(text.substr(begin, end - begin)));
       begin = end + 1;
     }
   if (!notes.get(notesKey, text))
@@ -91,6 +139,10 @@ Error ClassMap::load(const std::string &path, const Notes &notes) {
            (labels.empty() || value > labels.back());
     labels.push_back(good ? static_cast<int32_t>(value) : 0);
   }
+  if (good && !names.empty() && names.size() != labels.size())
+    return wrongInput("%s: expected a name for each of %zu classes as '%s' in "
+                      "the metadata, got %zu",
+                      path.c_str(), labels.size(), namesKey, names.size());
   if (good)
     return {};
   labels.clear();

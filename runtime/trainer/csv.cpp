@@ -263,7 +263,7 @@ static void setShape(Array &array, int64_t records, size_t columns) {
 }
 
 Error readCsv(const std::string &path, const CsvFormat &format, Array &inputs,
-              Array &labels) {
+              Array &labels, std::vector<std::string> *texts) {
   ByteReader bytes;
   if (Error error = bytes.open(path))
     return error;
@@ -291,7 +291,10 @@ Error readCsv(const std::string &path, const CsvFormat &format, Array &inputs,
                         record.fields());
     if (Error error = appendRow(path, record, columns, columns.inputs, inputs))
       return error;
-    if (Error error = appendRow(path, record, columns, columns.labels, labels))
+    if (texts)
+      texts->push_back(record.field(columns.labels[0]));
+    else if (Error error =
+                 appendRow(path, record, columns, columns.labels, labels))
       return error;
     ++records;
     if (Error error = record.next())
@@ -301,7 +304,8 @@ Error readCsv(const std::string &path, const CsvFormat &format, Array &inputs,
     return wrongInput("%s: expected records below the header, got none",
                       path.c_str());
   setShape(inputs, records, columns.inputs.size());
-  setShape(labels, records, columns.labels.size());
+  if (!texts)
+    setShape(labels, records, columns.labels.size());
   return {};
 }
 

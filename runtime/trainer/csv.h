@@ -7,8 +7,8 @@
 // into one array, all others into another. With the separator ' ', any run of
 // spaces separates.
 //
-// Known weakness: text is not mapped to classes; every field below the header
-// has to be a number.
+// Known weakness: every field below the header has to be a number, but those of
+// a label column that is asked for as text.
 #ifndef SINTER_TRAINER_CSV_H
 #define SINTER_TRAINER_CSV_H
 
@@ -24,9 +24,10 @@ struct CsvFormat {
   char separator = ',';
 };
 
-/// `labels` stays empty when the format names none.
+/// `labels` stays empty when the format names none. With `texts`, the fields of
+/// the only label column go there as they are.
 Error readCsv(const std::string &path, const CsvFormat &format, Array &inputs,
-              Array &labels);
+              Array &labels, std::vector<std::string> *texts = nullptr);
 
 } // namespace sinter::trainer
 

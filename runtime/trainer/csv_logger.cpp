@@ -27,9 +27,12 @@ public:
     if (isResumed)
       if (Error error = file.reopen())
         return error;
-    if (!file.isOpen())
+    if (!file.isOpen()) {
+      if (Error error = makeFolders(folderOf(path)))
+        return error;
       if (Error error = file.open(path, appends))
         return error;
+    }
     if (!file.isEmpty())
       return {};
     std::string line = "epoch";

@@ -4,6 +4,7 @@
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/cifar.h"
 #include "runtime/trainer/image_files.h"
+#include "runtime/trainer/numbers.h"
 #include "runtime/trainer/synthetic.h"
 
 #include <algorithm>
@@ -170,10 +171,47 @@ static void splitColumns(const Array &labels, std::vector<size_t> widths,
   }
 }
 
-static Error readTable(const DataSource &source, const std::string &path,
-                       const ModelShape &model, Halves &halves) {
+/// A table's labels to map: numbers, or texts where one is no number (then of
+/// the training set); these as their places in the map.
+static Error toLabels(const std::string &path,
+                      const std::vector<std::string> &texts, int64_t classes,
+                      ClassMap &map, Array &labels) {
+  double number;
+  const bool areNumbers =
+      std::all_of(texts.begin(), texts.end(), [&](const std::string &text) {
+        return parseDouble(text.c_str(), number);
+      });
+  const bool areTexts = map.isGiven() ? map.isOfTexts() : !areNumbers;
+  if (areTexts && !map.isGiven())
+    if (Error error = map.learn(path, texts, classes))
+      return error;
+  labels.shape = {static_cast<int64_t>(texts.size()), 1};
+  labels.bytes.resize(texts.size() * sizeof(float));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const bool isKnown = areTexts ? (number = map.find(texts[i])) >= 0
+                                  : parseDouble(texts[i].c_str(), number);
+    if (!isKnown)
+      return wrongInput("%s: record %zu (counted from 0): expected a label of "
+                        "the training set (%s), got '%.40s'",
+                        path.c_str(), i, map.text().c_str(), texts[i].c_str());
+    labels.floats()[i] = static_cast<float>(number);
+  }
+  return {};
+}
+
+static Error readTable(const Recipe &recipe, const DataSource &source,
+                       const std::string &path, const ModelShape &model,
+                       ClassMap *map, Halves &halves) {
   halves.setNames(path);
   Array &inputs = halves.dataset.inputs;
+  if (recipe.mapsClasses && map && source.csvFormat.labels.size() == 1) {
+    std::vector<std::string> texts;
+    Array none;
+    if (Error error = readCsv(path, source.csvFormat, inputs, none, &texts))
+      return error;
+    return toLabels(path, texts, recipe.targets[0].classes, *map,
+                    halves.labels[0].array);
+  }
   if (halves.labels.size() == 1)
     return readCsv(path, source.csvFormat, inputs, halves.labels[0].array);
   std::string all;
@@ -233,7 +271,8 @@ static Error readSource(const Recipe &recipe, const DataSource &source,
   if (!model.others.empty())
     return readSeveral(source, directory, model, halves);
   if (!source.csv.empty())
-    return readTable(source, join(directory, source.csv), model, halves);
+    return readTable(recipe, source, join(directory, source.csv), model, map,
+                     halves);
   if (!source.npz.empty()) {
     const std::string path = join(directory, source.npz);
     halves.inputsName = path + ": " + source.x;

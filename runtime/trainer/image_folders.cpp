@@ -59,7 +59,8 @@ Error Folders::list(const std::string &path,
   if (names.empty())
     return wrongInput("%s: expected a folder for each class, got none",
                       path.c_str());
-  if (classes.empty())
+  const bool isNew = classes.empty(); // to train on
+  if (isNew)
     classes = names;
   for (const std::string &name : names) {
     if (!isPlain(name))
@@ -73,6 +74,10 @@ Error Folders::list(const std::string &path,
     std::vector<std::string> pictures;
     if (Error error = listFolder(path + "/" + name, pictures))
       return error;
+    if (isNew && pictures.empty())
+      return wrongInput("%s/%s: expected pictures of the class, got an empty "
+                        "folder",
+                        path.c_str(), name.c_str());
     for (const std::string &picture : pictures)
       files.push_back({path + "/" + name + "/" + picture,
                        static_cast<size_t>(known - classes.begin())});

@@ -69,6 +69,11 @@ bool LogFile::load(const Notes &notes, const std::string &key) {
          size >= 0;
 }
 
+std::string folderOf(const std::string &path) {
+  const size_t slash = path.rfind('/');
+  return slash == path.npos ? "" : path.substr(0, slash);
+}
+
 Error makeFolders(const std::string &path) {
   for (size_t end = 1; end <= path.size(); ++end) {
     if (end < path.size() && path[end] != '/')

@@ -37,6 +37,9 @@ private:
   int64_t size = 0; // as far as we wrote
 };
 
+/// "" for a file in the working directory.
+std::string folderOf(const std::string &path);
+
 /// Makes the folder `path` and those above it; nothing for "".
 Error makeFolders(const std::string &path);
 

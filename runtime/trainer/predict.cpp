@@ -4,7 +4,8 @@
 // record), told by its name, and written batch by batch; or .npz, an array for
 // each of the model's outputs, which are whole in memory first. With --argmax
 // it holds one number a record (npy: i32): the class with the largest output,
-// by the label that the training data had.
+// by the label that the training data had; a label that is a text is one in
+// .csv, and its place among all labels in .npy.
 #include "runtime/trainer/array_files.h"
 #include "runtime/trainer/commands.h"
 #include "runtime/trainer/npz_writer.h"
@@ -84,15 +85,28 @@ static Error checkArgmax(const sinter_model &model) {
       shapeText({info.shape + 1, info.shape + info.rank}).c_str());
 }
 
+/// In quotes where it has to be.
+static std::string csvField(const std::string &text) {
+  if (text.find_first_of(",\"") == text.npos)
+    return text;
+  std::string quoted = "\"";
+  for (char c : text)
+    quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
 static void writeClasses(Output &output, OutputForm form, const ClassMap &map,
                          const float *values, int64_t rows, int64_t columns) {
   std::string text;
   for (int64_t i = 0; i < rows; ++i) {
     const float *row = values + i * columns;
-    const int32_t label = map.label(
-        static_cast<int32_t>(std::max_element(row, row + columns) - row));
+    const auto number =
+        static_cast<int32_t>(std::max_element(row, row + columns) - row);
+    const int32_t label = map.label(number);
     if (form == OutputForm::Csv)
-      text += std::to_string(label) + "\n";
+      text += (map.isOfTexts() ? csvField(map.name(number))
+                               : std::to_string(label)) +
+              "\n";
     else
       output.write(&label, sizeof label);
   }

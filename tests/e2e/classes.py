@@ -120,6 +120,49 @@ class MappedClasses(unittest.TestCase):
                 self.assertIn(b"'shape': (3, )", data[:128])
                 self.assertEqual(struct.unpack("<3i", data[128:]), (-2, 40, 7))
 
+    def test_texts(self):
+        """Labels of a table that are texts, sorted; commas, quotes, slashes."""
+        texts = dict(zip(LABELS, ('a "b", c', "and/or 100%", "cat")))
+
+        def quoted(rows):
+            return [(x, '"' + texts[kind].replace('"', '""') + '"')
+                    for x, kind in rows]
+        folder = e2e.scratch("texts")
+        os.makedirs(folder, exist_ok=True)
+        write_table("texts/train.csv", quoted(self.rows))
+        write_table("texts/test.csv", quoted(self.test))
+        weights = e2e.scratch("texts.safetensors")
+        self.trainer.train(folder, save=weights)
+        self.assertEqual(metadata(weights)["classes"], "0 1 2")
+        self.assertEqual(metadata(weights)["class_names"],
+                         'a "b", c/and%2For 100%25/cat')
+        # The same as with numbers that are sorted alike.
+        self.assertEqual(e2e.read_safetensors(weights),
+                         e2e.read_safetensors(self.weights))
+        result = self.trainer.evaluate(folder, weights, "--confusion")
+        self.assertEqual(result["accuracy"], 1)
+        self.assertEqual(result["confusion"]["labels"], list(texts.values()))
+        inputs = e2e.write("x.csv", "1,0,0,0\n0,0,1,0\n0,1,0,0\n")
+        for form in ("csv", "npy"):
+            output = e2e.scratch("texts-y." + form)
+            e2e.run(self.trainer.path, "predict", "--weights", weights,
+                    "--input", inputs, "--output", output, "--argmax")
+            with open(output, "rb") as file:
+                data = file.read()
+            if form == "csv":
+                self.assertEqual(data, b'"a ""b"", c"\ncat\nand/or 100%\n')
+            else:
+                self.assertEqual(struct.unpack("<3i", data[128:]), (0, 2, 1))
+        write_table("texts/test.csv", self.test)
+        self.assertIn("test.csv: record 0 (counted from 0): expected a label of "
+                      "the training set (a \"b\", c, and/or 100%, cat), got '",
+                      refusal(self.trainer.path, "evaluate", "--data", folder,
+                              "--weights", weights))
+        write_table("texts/train.csv", quoted(self.rows)
+                    + [([0, 0, 0, 0], "dog")])
+        self.assertIn("got more: a \"b\", c, and/or 100%, cat, dog, ...",
+                      refusal(self.trainer.path, "train", "--data", folder))
+
     def test_refusals(self):
         path = self.trainer.path
         write_table("test.csv", self.test + [([0, 0, 0, 0], 8)])

@@ -334,6 +334,20 @@ TEST_CASE("folders that do not fit the model are refused") {
     folders.folder("empty/cat");
     folders.source.directory = "empty";
     CHECK(folders.load() ==
+          "empty/cat: expected pictures of the class, got an empty folder");
+    folders.map = {};
+    folders.folder("set/cow");
+    folders.source.directory = "set";
+    folders.recipe.targets[0].classes = 3;
+    CHECK(folders.load() ==
+          "set/cow: expected pictures of the class, got an empty folder");
+  }
+  SECTION("no pictures to evaluate") {
+    folders.map.names = {"cat", "dog"};
+    folders.folder("empty");
+    folders.folder("empty/cat");
+    folders.source.directory = "empty";
+    CHECK(folders.load() ==
           "empty: expected pictures in the folders, got none");
   }
   SECTION("no model of pictures") {
