@@ -639,10 +639,10 @@ bool GraphReader::readInput(const Port &port) {
     return error(what + "expected a shape with at least one size, got " +
                  (port.dims ? "none" : "no shape"));
   Shape shape(*port.dims);
-  if (oneByOne && !shape.empty() && shape[0] == kBatch)
+  if (oneByOne && !shape.empty() && (shape[0] == kBatch || shape[0] == 1))
     shape.erase(shape.begin());
   else if (oneByOne)
-    return error(what + "expected a batch of any size");
+    return error(what + "expected a batch of any size, or of one");
   if (import.lead == 1) {
     const int64_t batch = shape[batchAt];
     shape.erase(shape.begin() + batchAt);
@@ -1122,26 +1122,36 @@ sinter::frontend::buildOnnx(const Graph &given, Diagnostics &diagnostics) {
     warnOfTypes();
     return samples.take(std::move(first));
   }
-  GraphReader whole(graph, 0, 0, *second);
-  if (whole.read()) {
-    warnOfTypes();
-    diagnostics.warning(
-        SourceLoc(), "the first axis of the input is not a batch of samples "
-                     "that the graph treats alike; a whole input is taken as "
-                     "one sample");
-    return whole.take(std::move(second));
-  }
   // Samples that move to another axis on their way, as in PyTorch's attention:
   // what the graph makes of a batch of one.
   auto third = reports();
   GraphReader single(graph, 0, 0, *third, /*oneByOne=*/true);
-  if (single.read()) {
+  auto takeSingle = [&] {
     warnOfTypes();
     diagnostics.warning(SourceLoc(),
                         "samples do not stay on the first axis; each is "
-                        "computed as the graph's batch of one");
+                        "computed as the graph's batch of one, which is right "
+                        "unless the graph mixes samples");
     return single.take(std::move(third));
+  };
+  // A file that was written with a batch of one has such samples, too.
+  const bool isOfOne = llvm::all_of(graph.inputs, [](const Port &input) {
+    return input.dims && !input.dims->empty() && input.dims->front() == 1;
+  });
+  if (isOfOne && single.read())
+    return takeSingle();
+  GraphReader whole(graph, 0, 0, *second);
+  if (whole.read()) {
+    warnOfTypes();
+    diagnostics.warning(
+        SourceLoc(), "the graph moves the first axis of the input, mixes what "
+                     "lies along it, or has a fixed number there that it "
+                     "needs; a whole input is taken as one sample (for a batch "
+                     "of samples, export with a dynamic first axis)");
+    return whole.take(std::move(second));
   }
+  if (!isOfOne && single.read())
+    return takeSingle();
   // The causes: of all readings, those that are left when sizes are no matter.
   if (steps && !steps->isOther() && !steps->offenders().empty() &&
       steps->offenders().size() <= samples.offenders().size()) {
@@ -1190,6 +1200,20 @@ static std::vector<std::string> namesOf(const Graph &graph,
   return names;
 }
 
+/// Which layers an output depends on: not those of which only the sizes are
+/// read.
+static std::vector<bool> neededLayers(const ModelBuilder &builder) {
+  ArrayRef<LayerRecord> records = builder.layers();
+  std::vector<bool> needed(records.size());
+  for (Tensor output : builder.outputs())
+    needed[output.layer()] = true;
+  for (size_t own = records.size(); own-- > 0;)
+    for (Tensor input : records[own].inputs)
+      if (needed[own])
+        needed[input.layer()] = true;
+  return needed;
+}
+
 static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
   ImportedModel model;
   model.name = toModelName(graph.name.empty() ? "model" : graph.name);
@@ -1202,15 +1226,25 @@ static ImportedModel toImported(const Graph &graph, OnnxNetwork network) {
   for (const LayerRecord &input : records.take_front(inputs))
     model.inputs.push_back(input.config);
   std::map<std::string, std::string> newNames; // of parameters
+  const std::vector<bool> needed = neededLayers(*network.builder);
+  size_t before = inputs - 1; // the layer that stands in front
   for (size_t own = inputs; own < records.size(); ++own) {
     const LayerRecord &record = records[own];
+    if (!needed[own]) {
+      for (const Parameter &parameter : record.parameters)
+        llvm::erase_if(network.weights, [&](const ImportedWeight &weight) {
+          return weight.name == parameter.name;
+        });
+      continue;
+    }
     Config config = record.config;
     Value::List read;
     for (Tensor input : record.inputs)
       read.push_back(names[input.layer()]);
     const bool isChain = record.inputs.size() == 1 &&
-                         record.inputs[0].layer() + 1 == own &&
-                         (own > inputs || inputs == 1);
+                         record.inputs[0].layer() == before &&
+                         (before >= inputs || inputs == 1);
+    before = own;
     for (Argument &argument : config.args)
       if (argument.name == "name")
         argument.value = Value(names[own]);

@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import unittest
+import warnings
 import zipfile
 
 import e2e
@@ -626,6 +627,61 @@ class Onnx(Case):
             got = self.predict(program, input_ids=ids, attention_mask=mask)
             self.assertNear(got["last_hidden_state"], hidden)
             self.assertNear(got["logits"], hidden.mean(1) @ out)
+
+
+class TorchAttention(Case):
+    """PyTorch's attention moves the samples to the second axis, and its file
+    reads a tensor of which only the sizes matter."""
+
+    def export(self, torch, batch, dynamic, **arguments):
+        class Network(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                torch.manual_seed(1)
+                self.own = torch.nn.MultiheadAttention(
+                    8, 2, batch_first=True, **arguments)
+
+            def forward(self, x):
+                return self.own(x, x, x)
+        network = Network().eval()
+        x = torch.randn(batch, 5, 8)
+        path = e2e.scratch("attention.onnx")
+        names = ("x", "y", "w")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network, x, path, input_names=names[:1],
+                output_names=names[1:], dynamic_axes={
+                    name: {0: "N"} for name in names} if dynamic else None)
+        return network, path
+
+    def test_batches(self):
+        torch = e2e.import_or_skip("torch")
+        e2e.import_or_skip("onnx")
+        for batch, dynamic in (9, True), (1, True), (1, False):
+            for keys in False, True:
+                network, path = self.export(torch, batch, dynamic,
+                                            add_bias_kv=keys)
+                x = self.source.uniform(-1, 1, (7, 5, 8)).astype("f4")
+                got = self.predict(self.program(path, "attention"), x=x)
+                with torch.no_grad():
+                    y, w = network(torch.from_numpy(x))
+                self.assertNear(got["y"], y.numpy())
+                self.assertNear(got["w"], w.numpy())
+
+    def test_fixed_batch(self):
+        torch = e2e.import_or_skip("torch")
+        e2e.import_or_skip("onnx")
+        network, path = self.export(torch, 9, False)
+        message = sinter("import", path, "-o", e2e.scratch("attention-9"))
+        self.assertIn("a whole input is taken as one sample (for a batch of "
+                      "samples, export with a dynamic first axis)", message)
+        x = self.source.uniform(-1, 1, (2, 9, 5, 8)).astype("f4")
+        got = self.predict(self.program(path, "attention"), x=x)
+        with torch.no_grad():
+            for i in range(2):
+                self.assertNear(got["y"][i],
+                                network(torch.from_numpy(x[i]))[0].numpy())
 
 
 def tensor(name, call=0):
