@@ -197,26 +197,49 @@ static V emitDot(LayerEmitter &e, ValueRange inputs) {
       e, product(e, matrices[0], matrices[1], /*transposeB=*/true));
 }
 
+/// Two samples as NumPy's matmul takes them: a vector is a row on the left, a
+/// column on the right; axes that one of them lacks in front have size 1.
+static std::pair<Shape, Shape> matricesOf(Shape a, Shape b) {
+  if (a.size() == 1)
+    a.insert(a.begin(), 1);
+  if (b.size() == 1)
+    b.push_back(1);
+  const size_t rank = std::max(a.size(), b.size());
+  a.insert(a.begin(), rank - a.size(), 1);
+  b.insert(b.begin(), rank - b.size(), 1);
+  return {std::move(a), std::move(b)};
+}
+
 static std::string inferMatmul(LayerRecord &layer, ArrayRef<Shape> inputs) {
   if (std::string wrong = expectTwo(inputs); !wrong.empty())
     return wrong;
-  const Shape &a = inputs[0], &b = inputs[1];
+  if (inputs[0].size() == 1 && inputs[1].size() == 1)
+    return "expected a matrix, got two vectors, " + toText(inputs[0]) +
+           " and " + toText(inputs[1]) + "; 'dot' multiplies them";
+  const auto [a, b] = matricesOf(inputs[0], inputs[1]);
   const size_t rank = a.size();
-  bool fits = rank >= 2 && b.size() == rank && a[rank - 1] == b[rank - 2];
+  bool fits = a[rank - 1] == b[rank - 2];
   layer.shape = a;
   for (size_t i = 0; fits && i + 2 < rank; ++i) {
     fits = a[i] == b[i] || a[i] == 1 || b[i] == 1;
     layer.shape[i] = std::max(a[i], b[i]);
   }
   if (!fits)
-    return "expected samples (..., m, k) and (..., k, n), got " + toText(a) +
-           " and " + toText(b);
+    return "expected samples (..., m, k) and (..., k, n), got " +
+           toText(inputs[0]) + " and " + toText(inputs[1]);
   layer.shape.back() = b.back();
+  if (inputs[0].size() == 1)
+    layer.shape.erase(layer.shape.end() - 2);
+  if (inputs[1].size() == 1)
+    layer.shape.pop_back();
   return "";
 }
 
 static V emitMatmul(LayerEmitter &e, ValueRange inputs) {
-  return product(e, inputs[0], inputs[1]);
+  const auto [a, b] = matricesOf(featureShape(tensorTypeOf(inputs[0])),
+                                 featureShape(tensorTypeOf(inputs[1])));
+  return reshapeToResult(
+      e, product(e, reshaped(e, inputs[0], a), reshaped(e, inputs[1], b)));
 }
 
 // ---- attention, additive_attention ------------------------------------------

@@ -42,9 +42,25 @@ static std::string inserted(OnnxEmitter &e, const std::string &x,
 
 // ---- dot, matmul ------------------------------------------------------------
 
+/// A vector becomes a matrix by hand, and so do axes that a sample lacks in
+/// front: the batch stands before them.
 static void emitMatmul(OnnxEmitter &e) {
-  e.setResult({e.node(
-      "MatMul", {e.operand(0, Layout::Last), e.operand(1, Layout::Last)})});
+  const Shape a = e.shape(0), b = e.shape(1);
+  std::string operands[2];
+  for (size_t i = 0; i < 2; ++i) {
+    Shape own = e.shape(i);
+    if (own.size() == 1)
+      own.insert(i ? own.end() : own.begin(), 1);
+    const size_t rank = std::max({a.size(), b.size(), size_t(2)});
+    own.insert(own.begin(), rank - own.size(), 1);
+    operands[i] = e.operand(i, Layout::Last);
+    if (own != e.shape(i))
+      operands[i] = reshaped(e, operands[i], own);
+  }
+  std::string y = e.node("MatMul", {operands[0], operands[1]});
+  if (a.size() == 1 || b.size() == 1)
+    y = reshaped(e, y, e.layer().shape);
+  e.setResult({y});
 }
 
 /// x over its length along `axis`, at least 1e-12.

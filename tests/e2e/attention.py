@@ -236,6 +236,33 @@ class Attending(Network):
         self.layer("reshape", {"target_shape": [12, 7]}, (12, 7),
                    lambda t, w, x: x.reshape(len(x), 12, 7))
 
+    def vectors(self):
+        """Samples of different ranks, as numpy.matmul takes them."""
+        def from_input(shape, *units):
+            self.layer("reshape", {"target_shape": list(shape)}, shape,
+                       lambda t, w, x: x.reshape(len(x), *shape), ["input"])
+            for count in units:
+                self.dense(count)
+            return self.last
+        self.start(3, 4, 5)
+        self.dense(6, "tanh")
+        left = self.last
+        self.layer("matmul", {}, (3, 4, 10), lambda t, w, a, b: a @ b[:, None],
+                   [left, from_input((6, 10))])
+        right = self.last
+        self.layer("matmul", {}, (3, 5, 10), lambda t, w, a, b: a[:, None] @ b,
+                   [from_input((5, 12), 4), right])
+        both = self.last
+        self.layer("matmul", {}, (3, 5),
+                   lambda t, w, a, b: (a @ b[:, None, :, None])[..., 0],
+                   [both, from_input((60,), 10)])
+        rows = self.last
+        self.layer("matmul", {}, (3, 10),
+                   lambda t, w, a, b: (a[:, None, None] @ b)[..., 0, :],
+                   [from_input((60,), 5), both])
+        self.layer("concatenate", {}, (3, 15),
+                   lambda t, w, a, b: t.cat([a, b], -1), [rows, self.last])
+
 
 FORMS = (
     Attending.transformer, Attending.masked_heads, Attending.three_inputs,
@@ -243,7 +270,7 @@ FORMS = (
     lambda n: n.luong("concat", True, False),
     lambda n: n.luong("concat", False, True),
     lambda n: n.luong("", True, False, additive=True),
-    Attending.products, Attending.broadcast)
+    Attending.products, Attending.broadcast, Attending.vectors)
 
 
 class TorchAttention(TorchModels):
