@@ -202,10 +202,13 @@ const ArgInfo kNegativeSlope{"negative_slope", Type::Number, "0.0",
 const ArgInfo kAxis{"axis", Type::Integer, "-1", "dimension it runs over",
                     kAny,   kFixed};
 
+constexpr const char *kReluDoc =
+    "min(x, max_value) for x > threshold, else negative_slope (x - threshold)";
+
 std::vector<ArgInfo> reluArgs() {
   return {kNegativeSlope,
-          {"max_value", Type::Number, "null", "upper limit", kAny, kFixed},
-          {"threshold", Type::Number, "0.0", "where it starts", kAny, kFixed}};
+          {"max_value", Type::Number, "null", "upper limit", atLeast(0)},
+          {"threshold", Type::Number, "0.0", "where it starts", atLeast(0)}};
 }
 
 std::vector<ArgInfo> layer(std::vector<ArgInfo> args) {
@@ -748,7 +751,9 @@ std::vector<EntryInfo> attentionLayers() {
               {"normalize", Type::Bool, "false",
                "cosines: each input over its length along the axis"}})},
       {"matmul", "Matmul",
-       "matrix product of the last two axes, sample by sample", layer({})},
+       "NumPy's matmul, sample by sample: the product of the last two axes; the "
+       "others broadcast, and a vector is a row or a column",
+       layer({})},
       {"attention", "Attention",
        "softmax(query key') value; inputs: query, value, and perhaps key",
        attendingArgs({{"use_scale", Type::Bool, "false",
@@ -926,7 +931,7 @@ Table plainLayers() {
           {"activation", "Activation", "an activation as a layer of its own",
            layer({{"activation", Type::Activation, kRequired,
                    "which function"}})},
-          {"relu", "ReLU", "max(x, negative_slope x)", layer(reluArgs())},
+          {"relu", "ReLU", kReluDoc, layer(reluArgs())},
           {"leaky_relu", "LeakyReLU", "x for x > 0, else negative_slope x",
            layer({{"negative_slope", Type::Number, "0.3", "slope below 0",
                    atLeast(0)}})},
@@ -983,7 +988,7 @@ Table activations() {
       "activations",
       {
           {"linear", "", "x", {}},
-          {"relu", "", "max(x, negative_slope x)", reluArgs()},
+          {"relu", "", kReluDoc, reluArgs()},
           {"leaky_relu",
            "",
            "x for x > 0, else negative_slope x",

@@ -74,6 +74,28 @@ void sinter::frontend::addParameter(LayerRecord &layer, StringRef name,
 
 // ---- Activations ------------------------------------------------------------
 
+/// Keras's relu with all of its arguments.
+static mlir::Value emitRelu(LayerEmitter &e, const Config &activation,
+                            mlir::Value x) {
+  Formula f(e.builder, e.loc);
+  const double slope = activation.number("negative_slope"),
+               threshold = activation.number("threshold");
+  mlir::Value y;
+  if (threshold != 0)
+    y = f.select(f.greater(x, f.number(threshold)), x, f.zero());
+  else if (slope != 0)
+    y = LeakyReluOp::create(
+        e.builder, e.loc, x,
+        e.builder.getF32FloatAttr(static_cast<float>(slope)));
+  else
+    y = ReluOp::create(e.builder, e.loc, x);
+  if (!activation.isNull("max_value"))
+    y = f.min(y, activation.number("max_value"));
+  if (threshold != 0 && slope != 0)
+    y = f.sub(y, f.mul(f.max(f.sub(f.number(threshold), x), 0), slope));
+  return y;
+}
+
 /// Activations without an op of their own.
 static mlir::Value emitFormula(LayerEmitter &e, const Config &activation,
                                mlir::Value x) {
@@ -136,9 +158,9 @@ mlir::Value sinter::frontend::emitActivation(LayerEmitter &e,
   StringRef name = activation.name;
   if (name == "linear")
     return x;
-  if (name == "relu" && activation.number("negative_slope") == 0)
-    return ReluOp::create(b, e.loc, x);
-  if (name == "relu" || name == "leaky_relu")
+  if (name == "relu")
+    return emitRelu(e, activation, x);
+  if (name == "leaky_relu")
     return LeakyReluOp::create(b, e.loc, x, number("negative_slope"));
   if (name == "elu")
     return EluOp::create(b, e.loc, x, number("alpha"));

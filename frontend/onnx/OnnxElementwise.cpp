@@ -145,11 +145,13 @@ static void readShrink(NodeReader &n) {
 
 static void readThresholdedRelu(NodeReader &n) {
   const Order order = orderOf(n, 0);
+  const double alpha = n.number("alpha", 1);
+  if (alpha >= 0)
+    return elementwise(n, Config("relu", {{"threshold", alpha}}));
   Tensor x = n.tensor(0, order);
   if (!x)
     return;
-  Tensor above =
-      n.layer(Config("greater"), {x, numberLike(n, n.number("alpha", 1), x)});
+  Tensor above = n.layer(Config("greater"), {x, numberLike(n, alpha, x)});
   n.result(n.layer(Config("multiply"), {above, x}), order);
 }
 
@@ -173,6 +175,9 @@ static void readClip(NodeReader &n) {
     return;
   if (low == 0.0 && high == 6.0)
     return n.result(n.layer(activation("relu6"), x), order);
+  if (low == 0.0 && high && *high >= 0 && std::isfinite(*high))
+    return n.result(
+        n.layer(Config("relu", {{"max_value", *high}}), x), order);
   if (low)
     x = n.layer(Config("maximum"), {x, numberLike(n, *low, x)});
   if (high && x)

@@ -20,14 +20,39 @@ using Attributes = OnnxEmitter::Attributes;
 
 // ---- Activations ------------------------------------------------------------
 
+static std::string clip(OnnxEmitter &e, std::string x, double low,
+                        double high) {
+  return e.node("Clip", {x, e.constant("low", low), e.constant("high", high)});
+}
+
 static float numberOf(const Config &config, StringRef arg) {
   return static_cast<float>(config.number(arg));
 }
 
+static std::string leakyRelu(OnnxEmitter &e, const Config &config,
+                             std::string x) {
+  return e.node("LeakyRelu", {x},
+                {{"alpha", numberOf(config, "negative_slope")}});
+}
+
+/// min(x, max_value) for x > threshold, else negative_slope (x - threshold)
 static std::string relu(OnnxEmitter &e, const Config &config, std::string x) {
-  const float slope = numberOf(config, "negative_slope");
-  return slope == 0 ? e.node("Relu", {x})
-                    : e.node("LeakyRelu", {x}, {{"alpha", slope}});
+  const float slope = numberOf(config, "negative_slope"),
+              threshold = numberOf(config, "threshold");
+  const bool isLimited = !config.isNull("max_value");
+  if (isLimited && slope == 0 && threshold == 0)
+    return clip(e, x, 0, config.number("max_value"));
+  std::string y = threshold != 0
+                      ? e.node("ThresholdedRelu", {x}, {{"alpha", threshold}})
+                  : slope != 0 ? leakyRelu(e, config, x)
+                               : e.node("Relu", {x});
+  if (isLimited)
+    y = e.node("Min", {y, e.constant("high", config.number("max_value"))});
+  if (threshold == 0 || slope == 0)
+    return y;
+  const std::string below =
+      e.node("Relu", {e.node("Sub", {e.constant("threshold", threshold), x})});
+  return e.node("Sub", {y, e.node("Mul", {below, e.constant("slope", slope)})});
 }
 
 static std::string elu(OnnxEmitter &e, const Config &config, std::string x) {
@@ -85,11 +110,6 @@ static std::string softShrink(OnnxEmitter &e, const Config &config,
   return shrink(e, x, threshold, threshold);
 }
 
-static std::string clip(OnnxEmitter &e, std::string x, double low,
-                        double high) {
-  return e.node("Clip", {x, e.constant("low", low), e.constant("high", high)});
-}
-
 static std::string hardTanh(OnnxEmitter &e, const Config &, std::string x) {
   return clip(e, x, -1, 1);
 }
@@ -140,7 +160,7 @@ static constexpr char kSigmoid[] = "Sigmoid", kTanh[] = "Tanh",
 /// What runs over the channels is in alongChannels(), and linear is nothing.
 static const ActivationRule activationRules[] = {
     {"relu", relu},
-    {"leaky_relu", relu},
+    {"leaky_relu", leakyRelu},
     {"elu", elu},
     {"selu", selu},
     {"gelu", gelu},

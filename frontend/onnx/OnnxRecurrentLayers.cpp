@@ -73,7 +73,9 @@ static std::string activationName(const Config &activation) {
       {"relu", "Relu"},         {"softsign", "Softsign"},
       {"softplus", "Softplus"}, {"hard_sigmoid", "HardSigmoid"},
       {"linear", "Affine"}};
-  if (activation.name == "relu" && activation.number("negative_slope") != 0)
+  if (activation.name == "relu" && (activation.number("negative_slope") != 0 ||
+                                    !activation.isNull("max_value") ||
+                                    activation.number("threshold") != 0))
     return "";
   for (auto [keras, onnx] : known)
     if (activation.name == keras)

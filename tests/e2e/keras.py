@@ -1015,10 +1015,30 @@ class Padding(unittest.TestCase):
         self.assertEqual(re.findall("activation: ([a-z0-9_]+)", spec), [
             "hard_silu", "log_softmax", "hard_tanh", "soft_shrink",
             "squareplus", "relu6", "relu6"])
-        message = sinter("import", e2e.write("other.json", json.dumps(sequential(
-            ("ReLU", {"name": "limited", "max_value": 5.0})))), "-o",
-            e2e.scratch("none"), status=1)
-        self.assertIn("'max_value' = 5", message)
+
+    def test_relu_with_arguments(self):
+        """Back and forth, as a layer and inside of one."""
+        arguments = {"max_value": 5.0, "negative_slope": 0.25, "threshold": 1.0}
+        layers = [("ReLU", {"name": "limited", **arguments}),
+                  ("Dense", {"name": "inner", "units": 3, "activation": {
+                      "class_name": "ReLU", "config": {
+                          "max_value": 2, "negative_slope": 0.0,
+                          "threshold": None}}})]
+        path = e2e.write("relu.json", json.dumps(sequential(*layers)))
+        want = ["  - relu: {negative_slope: 0.25, max_value: 5, threshold: 1, "
+                "name: limited}", "  - dense: {units: 3, activation: {relu: "
+                "{max_value: 2}}, name: inner}"]
+        spec, _ = import_model(path, "relu")
+        self.assertEqual(re.findall("  - .*", spec)[:2], want)
+        spec = os.path.join(e2e.scratch("relu"), "spec.yaml")
+        for ending in "h5", "keras":
+            again = e2e.scratch("relu." + ending)
+            weights = e2e.write_safetensors(e2e.scratch("relu.safetensors"), {
+                "inner/kernel": ([4, 3], [0.5] * 12),
+                "inner/bias": ([3], [0.5] * 3)})
+            sinter("export", "--spec", spec, "--weights", weights, "-o", again)
+            text, _ = import_model(again, "relu-" + ending)
+            self.assertEqual(re.findall("  - .*", text)[:2], want)
 
 
 class Faults(unittest.TestCase):

@@ -33,7 +33,9 @@ ACTIVATIONS = [
     "{celu: {alpha: 0.7}}", "exponential", "{hard_shrink: {threshold: 0.3}}",
     "hard_silu", "hard_tanh", "log_sigmoid", "mish", "relu6",
     "{soft_shrink: {threshold: 0.3}}", "softsign", "{squareplus: {b: 2}}",
-    "tanh_shrink"]
+    "tanh_shrink", "{relu: {max_value: 0.6}}", "{relu: {threshold: 0.3}}",
+    "{relu: {max_value: 0.6, threshold: 0.3, negative_slope: 0.2}}",
+    "{relu: {max_value: 0.6, negative_slope: 0.2}}"]
 
 # name: (shape of a sample, layers)
 CASES = {
@@ -404,6 +406,17 @@ CASES["matmul"] = [2, 4, 6], """
         - matmul: {inputs: [a, input], name: b}
         - reshape: {target_shape: [1, 6, 8]}
         - matmul: {inputs: [b, reshape]}"""
+CASES["matmul_ranks"] = [2, 4, 6], """
+        - reshape: {target_shape: [6, 8], name: a}
+        - matmul: {inputs: [input, a], name: b}
+        - reshape: {target_shape: [12, 4], inputs: input, name: c}
+        - matmul: {inputs: [c, b], name: d}
+        - flatten: {inputs: input, name: e}
+        - dense: {units: 8, name: f}
+        - matmul: {inputs: [d, f], name: g}
+        - dense: {units: 12, inputs: e, name: h}
+        - matmul: {inputs: [h, d], name: i}
+        - concatenate: {inputs: [g, i]}"""
 CASES["attention"] = [4, 6], """
         - dense: {units: 6, name: a}
         - attention: {inputs: [input, a], name: b}
@@ -654,7 +667,10 @@ class Layers(unittest.TestCase):
                # layers of their parts
                "dot", "attention", "additive_attention",
                "multi_head_attention", "multi_head_attention_causal",
-               "multi_head_attention_image")
+               "multi_head_attention_image",
+               # limits are parameters that are not trained
+               "activation_relu_28",
+               "activation_relu_29")
 
     def test_comes_back(self):
         with ThreadPoolExecutor(2) as pool:
