@@ -299,7 +299,8 @@ class Callbacks(unittest.TestCase):
 
     def test_places_that_cannot_be_written(self):
         for callback, message in (
-                ("{csv_logger: no/where.csv}", "no/where.csv: cannot write"),
+                ("{csv_logger: /proc/no/where.csv}", "/proc/no: cannot make the "
+                 "folder"),
                 ("{model_checkpoint: /proc/no/where}", "/proc/no: cannot make "
                  "the folder"),
                 ("{tensorboard: /dev/null/x}", "/dev/null"),
