@@ -37,7 +37,7 @@ public:
   const char *c_str() const { return text; }
 
 private:
-  char text[512] = "";
+  char text[8192] = {}; // several outputs have many figures
   size_t length = 0;
 };
 

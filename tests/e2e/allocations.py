@@ -28,6 +28,24 @@ data:
 train: {epochs: 1, batch_size: 50}
 """
 
+SEVERAL = """
+model: several
+inputs: {a: [5, 4], b: [6]}
+layers:
+  - flatten: {inputs: a}
+  - concatenate: {inputs: [flatten, b]}
+  - dense: {units: 3, activation: softmax, name: kind}
+  - dense: {units: 2, name: size, inputs: concatenate}
+  - dense: {units: 4, activation: softmax, name: hot, inputs: concatenate}
+outputs: [kind, size, hot]
+loss: {kind: sparse_categorical_crossentropy, size: mse,
+       hot: categorical_crossentropy}
+optimizer: adam
+metrics: {kind: accuracy, hot: accuracy}
+data: {train: {synthetic: 750}, validation_split: 0.2}
+train: {epochs: 1, batch_size: 50}
+"""
+
 
 class Allocations(unittest.TestCase):
     @classmethod
@@ -38,15 +56,16 @@ class Allocations(unittest.TestCase):
                                     "counting allocator that CMake builds")
         cls.data, _, _ = e2e.fashion_subset(750)
         cls.trainer = e2e.Trainer(SPEC)
+        cls.several = e2e.Trainer(SEVERAL, "several")
 
-    def count(self, batch, epochs, threads):
+    def count(self, batch, epochs, threads, trainer=None):
         report = e2e.scratch("allocations.txt")
         if os.path.exists(report):
             os.remove(report)
-        self.trainer.train(self.data, "--batch-size", batch, "--epochs", epochs,
-                           threads=threads,
-                           env={"LD_PRELOAD": self.library,
-                                "ALLOCATIONS": report})
+        (trainer or self.trainer).train(
+            self.data, "--batch-size", batch, "--epochs", epochs,
+            threads=threads,
+            env={"LD_PRELOAD": self.library, "ALLOCATIONS": report})
         with open(report) as file:
             heap, maps = map(int, file.read().split())
         self.assertGreater(heap, 0, "nothing was counted")
@@ -65,10 +84,11 @@ class Allocations(unittest.TestCase):
         self.assertGreater(counts[1], counts[0] + 9000)
 
     def test_steps(self):
-        for threads in (1, 2):
+        for threads, trainer in ((1, self.trainer), (2, self.trainer),
+                                 (1, self.several), (2, self.several)):
             with self.subTest(threads=threads):
-                few = self.count(50, 1, threads)
-                many = self.count(2, 1, threads)
+                few = self.count(50, 1, threads, trainer)
+                many = self.count(2, 1, threads, trainer)
                 print(f"{threads} thread(s): 12 steps {few}, 300 steps {many} "
                       "(heap, maps)")
                 # Texts that are longer by a digit may cost one more.
