@@ -8,6 +8,7 @@
 #include "frontend/ModelExport.h"
 #include "frontend/SpecFile.h"
 #include "frontend/SpecWriter.h"
+#include "frontend/YamlTree.h"
 
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -32,6 +33,16 @@ int sinter::frontend::importCommand(const Options &options) {
       importModel(options.spec, {options.weights}, diagnostics);
   if (!model)
     return finish(diagnostics, kWrongInput);
+  const std::string text =
+      writeSpec(*model, llvm::sys::path::filename(options.spec));
+  Diagnostics bounds(options.spec);
+  if (!parseYaml(text, bounds)) {
+    diagnostics.error({}, "the network has " +
+                              std::to_string(model->layers.size()) +
+                              " layers, more than a spec can hold; `sinter "
+                              "compile` takes the file itself");
+    return finish(diagnostics, kWrongInput);
+  }
   if (std::error_code error = llvm::sys::fs::create_directories(
           options.output, /*IgnoreExisting=*/true,
           llvm::sys::fs::perms::all_all)) {
@@ -44,9 +55,7 @@ int sinter::frontend::importCommand(const Options &options) {
   size_t count = 0;
   for (const ImportedWeight &weight : model->weights)
     count += weight.values.size();
-  bool ok = writeFile(
-      spec, writeSpec(*model, llvm::sys::path::filename(options.spec)),
-      diagnostics);
+  bool ok = writeFile(spec, text, diagnostics);
   if (!model->weights.empty())
     ok = ok && writeWeights(weights, model->weights, diagnostics);
   if (ok)

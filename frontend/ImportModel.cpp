@@ -18,6 +18,7 @@
 
 #include <cstdio>
 #include <cstring>
+#include <new>
 #include <sys/stat.h>
 
 using namespace sinter::frontend;
@@ -25,11 +26,15 @@ using llvm::StringRef;
 
 void sinter::frontend::reportOffenders(llvm::ArrayRef<Offender> offenders,
                                        Diagnostics &diagnostics) {
-  for (const Offender &offender : offenders)
+  const size_t most = 100; // that anybody reads
+  for (const Offender &offender : offenders.take_front(most))
     diagnostics.error({}, "layer '" + printable(offender.layer) + "' (" +
                               printable(offender.kind) + "): " + offender.why +
                               (offender.hint.empty() ? "" : "; ") +
                               offender.hint);
+  if (offenders.size() > most)
+    diagnostics.error({}, "and " + std::to_string(offenders.size() - most) +
+                              " more layers");
 }
 
 // ---- Names
@@ -195,7 +200,12 @@ std::optional<ImportedModel>
 sinter::frontend::importModel(const std::string &path,
                               const ImportOptions &options,
                               Diagnostics &diagnostics) {
-  std::optional<ImportedModel> model = readFile(path, options, diagnostics);
+  std::optional<ImportedModel> model;
+  try {
+    model = readFile(path, options, diagnostics);
+  } catch (const std::bad_alloc &) {
+    diagnostics.error({}, "reading it takes more memory than there is");
+  }
   if (!model || diagnostics.hasErrors())
     return std::nullopt;
   std::optional<std::vector<LayerRecord>> layers =

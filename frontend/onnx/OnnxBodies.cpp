@@ -18,8 +18,12 @@ using namespace sinter::frontend::onnx;
 using llvm::ArrayRef;
 
 static constexpr size_t kMostNodes = 20000;
-/// Elements: of a value that is followed, of all copies of attributes.
+/// Elements: of a value that is followed, of all copies of attributes and
+/// names.
 static constexpr size_t kMostKnown = 256, kMostCopied = size_t(1) << 24;
+/// Nodes, names and iterations that are written, those of bodies that are given
+/// up again included: bodies in bodies could be tried without end.
+static constexpr size_t kMostSteps = 20 * kMostNodes;
 
 /// A body that the node holds, or null.
 static const Graph *bodyOf(const Node &node, const char *name) {
@@ -40,7 +44,10 @@ using Names = std::map<std::string, std::string>; // of a body, outside of it
 
 class Inliner {
 public:
-  explicit Inliner(const Graph &from) : graph(from) { graph.nodes.clear(); }
+  explicit Inliner(const Graph &from)
+      : graph(from), budget(foldingBudget(from)) {
+    graph.nodes.clear();
+  }
 
   Graph run(const Graph &from) {
     for (const auto &[name, constant] : from.initializers)
@@ -73,6 +80,9 @@ private:
       return std::nullopt;
     return constant->number(0);
   }
+  bool isExhausted() const {
+    return graph.nodes.size() >= kMostNodes || steps > kMostSteps;
+  }
   void fold(const Node &node);
   void add(const Node &node);
   /// A node of our own.
@@ -96,7 +106,8 @@ private:
   std::map<std::string, Dims> sizes;
   std::set<std::string> defined;
   std::set<std::string> shared; // constants of bodies, one for all iterations
-  size_t copied = 0;
+  size_t copied = 0, steps = 0;
+  int64_t budget;
   bool clashes = false; // a name of ours is one of the graph's
 };
 } // namespace
@@ -111,13 +122,13 @@ void Inliner::fold(const Node &node) {
   std::vector<Constant> others;
   std::string wrong;
   if (std::optional<Constant> value =
-          foldNode(node, graph.opset, inputs, others, wrong))
+          foldNode(node, graph.opset, inputs, others, budget, wrong))
     learn(node.outputs[0], *value);
 }
 
 void Inliner::add(const Node &node) {
   const size_t nodes = graph.nodes.size();
-  if (node.domain.empty() && !node.outputs.empty() && nodes < kMostNodes) {
+  if (node.domain.empty() && !node.outputs.empty() && !isExhausted()) {
     bool written = false;
     if (node.op == "If")
       written = writeIf(node);
@@ -161,6 +172,7 @@ bool Inliner::write(const Graph &body, const std::string &base,
     auto found = names.find(name);
     return found == names.end() ? name : found->second;
   };
+  steps += 1 + body.initializers.size() + names.size() + body.outputs.size();
   for (const auto &[name, constant] : body.initializers) {
     const std::string own = base + "constant/" + name;
     if (shared.insert(own).second)
@@ -168,12 +180,20 @@ bool Inliner::write(const Graph &body, const std::string &base,
     names[name] = own;
   }
   for (const Node &inner : body.nodes) {
-    if (graph.nodes.size() >= kMostNodes)
-      return false;
-    for (const auto &[name, attribute] : inner.attributes)
-      copied += attribute.tensor.size() + attribute.numbers.size() +
-                attribute.integers.size();
-    if (copied > kMostCopied)
+    steps += 1 + inner.inputs.size() + inner.outputs.size();
+    copied +=
+        (1 + inner.inputs.size() + inner.outputs.size()) * (prefix.size() + 1) +
+        inner.op.size() + inner.name.size();
+    for (const auto &[name, attribute] : inner.attributes) {
+      copied += name.size() + attribute.tensor.size() +
+                attribute.numbers.size() + attribute.integers.size() +
+                attribute.text.size();
+      for (const std::string &text : attribute.texts)
+        copied += text.size() + 1;
+    }
+    for (const std::string &output : inner.outputs)
+      copied += output.size();
+    if (isExhausted() || copied > kMostCopied)
       return false;
     Node node = inner;
     if (!node.name.empty())
@@ -278,7 +298,7 @@ bool Inliner::writeLoop(const Node &node) {
       return false;
     if (*goesOn == 0)
       break;
-    if (graph.nodes.size() >= kMostNodes)
+    if (isExhausted())
       return false;
     const std::string prefix = base + std::to_string(i) + "/";
     Constant number = Constant::ofIntegers({i});

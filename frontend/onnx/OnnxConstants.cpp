@@ -1,5 +1,5 @@
 // OnnxConstants.cpp - one small function an op. None of them is fast, and none
-// takes more memory than kMostElements allow.
+// makes more elements than Folding::most, which is what is left for the graph.
 #include "frontend/onnx/OnnxConstants.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -15,8 +15,9 @@ using llvm::ArrayRef;
 using llvm::formatv;
 using llvm::StringRef;
 
-/// Of a result: 256 MiB as f32.
-static constexpr int64_t kMostElements = int64_t(1) << 26;
+/// Elements read and made for a graph: so many, and so many times those that
+/// the file has.
+static constexpr int64_t kMostElements = int64_t(1) << 25, kMostTimes = 32;
 
 namespace {
 
@@ -27,7 +28,12 @@ struct Folding {
   ArrayRef<const Constant *> inputs;
   std::string &wrong;
   std::vector<Constant> &others; // results behind the first
+  int64_t most;                  // elements that a result may have
 
+  bool fits(const Dims &dims) const {
+    std::optional<int64_t> count = countElements(dims);
+    return count && *count <= most;
+  }
   std::nullopt_t fail(std::string why) const {
     wrong = std::move(why);
     return std::nullopt;
@@ -83,11 +89,6 @@ Constant gathered(const Constant &x, Dims dims, Source source) {
   return result;
 }
 
-bool fits(const Dims &dims) {
-  std::optional<int64_t> count = countElements(dims);
-  return count && *count <= kMostElements;
-}
-
 Result reshaped(const Constant &x, Dims dims) {
   Constant result = x;
   result.dims = std::move(dims);
@@ -132,7 +133,7 @@ Result foldConstant(const Folding &f) {
 
 Result foldConstantOfShape(const Folding &f) {
   const Dims dims = f[0].isFloat() ? Dims{-1} : Dims(f[0].integers());
-  if (!fits(dims))
+  if (!f.fits(dims))
     return f.fail("expected a size that fits into memory, got " +
                   dimsToText(dims));
   Constant fill;
@@ -157,7 +158,7 @@ Result foldGather(const Folding &f) {
   Dims dims(x.dims.begin(), x.dims.begin() + axis);
   llvm::append_range(dims, indices.dims);
   dims.insert(dims.end(), x.dims.begin() + axis + 1, x.dims.end());
-  if (!fits(dims))
+  if (!f.fits(dims))
     return f.fail("expected a result that fits into memory");
   const size_t inner = stridesOf(x.dims)[axis], picked = indices.size();
   return gathered(x, dims, [&, inner, picked](size_t i) {
@@ -182,7 +183,7 @@ Result foldConcat(const Folding &f) {
         return f.fail("expected operands that differ along the axis alone");
     dims[axis] += x->dims[axis];
   }
-  if (!fits(dims))
+  if (!f.fits(dims))
     return f.fail("expected a result that fits into memory");
   Constant result;
   result.type = f[0].type;
@@ -258,8 +259,7 @@ Result foldReshape(const Folding &f) {
     }
     if (dims[i] == -1 && !open)
       open = &dims[i];
-    else if (dims[i] < 0 || dims[i] > kMostElements ||
-             llvm::MulOverflow(known, dims[i], known))
+    else if (dims[i] < 0 || llvm::MulOverflow(known, dims[i], known))
       return f.fail("expected a shape of sizes, got " + dimsToText(dims));
   }
   const int64_t count = static_cast<int64_t>(f[0].size());
@@ -383,11 +383,11 @@ Result foldRange(const Folding &f) {
   const double start = f[0].number(0), limit = f[1].number(0),
                delta = f[2].number(0);
   const double count = std::ceil((limit - start) / delta);
-  if (!(count <= kMostElements))
+  if (!(count <= static_cast<double>(f.most)))
     return f.fail("expected a range that ends");
   Constant result;
   result.type = f[0].type;
-  const int64_t size = std::max<int64_t>(0, static_cast<int64_t>(count));
+  const auto size = static_cast<int64_t>(std::max(0.0, count));
   result.dims = {size};
   auto fill = [&](auto &&values) {
     for (int64_t i = 0; i < size; ++i)
@@ -402,7 +402,7 @@ Result foldRange(const Folding &f) {
 }
 
 /// NumPy's rule; nothing if the sizes do not fit.
-std::optional<Dims> broadcast(const Dims &a, const Dims &b) {
+std::optional<Dims> broadcast(const Folding &f, const Dims &a, const Dims &b) {
   Dims dims(std::max(a.size(), b.size()));
   for (size_t i = 0; i < dims.size(); ++i) {
     const int64_t x = i < a.size() ? a[a.size() - 1 - i] : 1,
@@ -411,7 +411,7 @@ std::optional<Dims> broadcast(const Dims &a, const Dims &b) {
       return std::nullopt;
     dims[dims.size() - 1 - i] = x == 1 ? y : x;
   }
-  return fits(dims) ? std::optional(dims) : std::nullopt;
+  return f.fits(dims) ? std::optional(dims) : std::nullopt;
 }
 
 /// The element of a tensor of `from` that element `i` of `to` comes from.
@@ -435,7 +435,7 @@ Result foldExpand(const Folding &f) {
     return f.fail("expected a shape");
   if (llvm::is_contained(f[1].integers(), kBatch))
     return std::nullopt; // one for each sample: no constant
-  std::optional<Dims> dims = broadcast(f[0].dims, f[1].integers());
+  std::optional<Dims> dims = broadcast(f, f[0].dims, f[1].integers());
   if (!dims)
     return f.fail("expected a shape that the operand can be stretched to");
   return gathered(f[0], *dims, [&](size_t i) {
@@ -449,7 +449,7 @@ Result elementwise(const Folding &f, const Constant &a, const Constant &b,
                    Floats floats, Integers integers) {
   if (a.isFloat() != b.isFloat())
     return f.fail("expected two operands of one type");
-  std::optional<Dims> dims = broadcast(a.dims, b.dims);
+  std::optional<Dims> dims = broadcast(f, a.dims, b.dims);
   if (!dims)
     return f.fail("expected operands that broadcast, got " +
                   dimsToText(a.dims) + " and " + dimsToText(b.dims));
@@ -551,9 +551,9 @@ Result foldComparison(const Folding &f) {
 Result foldWhere(const Folding &f) {
   if (f[0].isFloat() || f[1].isFloat() != f[2].isFloat())
     return f.fail("expected truth values and two operands of one type");
-  std::optional<Dims> dims = broadcast(f[1].dims, f[2].dims);
+  std::optional<Dims> dims = broadcast(f, f[1].dims, f[2].dims);
   if (dims)
-    dims = broadcast(*dims, f[0].dims);
+    dims = broadcast(f, *dims, f[0].dims);
   if (!dims)
     return f.fail("expected operands that broadcast");
   Constant both = f[1]; // the elements of both, one behind the other
@@ -688,7 +688,7 @@ Result foldTile(const Folding &f) {
     if (const int64_t times = f[1].integers()[i];
         times < 0 || llvm::MulOverflow(dims[i], times, dims[i]))
       return f.fail("expected repeats of at least 0");
-  if (!fits(dims))
+  if (!f.fits(dims))
     return f.fail("expected a result that fits into memory");
   const Dims source = stridesOf(from), target = stridesOf(dims);
   return gathered(f[0], dims, [&](size_t i) {
@@ -711,6 +711,8 @@ Result foldNonZero(const Folding &f) {
   result.type = ElementType::Int64;
   result.dims = {static_cast<int64_t>(dims.size()),
                  static_cast<int64_t>(places.size())};
+  if (!f.fits(result.dims))
+    return f.fail("expected a result that fits into memory");
   std::vector<int64_t> values;
   for (size_t axis = 0; axis < dims.size(); ++axis)
     for (int64_t place : places)
@@ -737,8 +739,10 @@ Result foldUnique(const Folding &f) {
         elements.push_back(x.number(i));
     return elements;
   };
-  if (size > 4096)
-    return f.fail("expected at most 4096 slices");
+  const int64_t most = 4096, mostLooks = int64_t(1) << 26;
+  if (size > most || static_cast<int64_t>(x.size()) > mostLooks / most)
+    return f.fail(formatv("expected at most {0} slices of {1} elements", most,
+                          mostLooks / most));
   std::vector<std::vector<double>> found;
   std::vector<int64_t> first, counts, inverse;
   for (int64_t at = 0; at < size; ++at) {
@@ -755,8 +759,13 @@ Result foldUnique(const Folding &f) {
   }
   std::vector<int64_t> order = counting(0, first.size()), rank = order;
   if (f.integer("sorted", 1))
-    llvm::sort(order,
-               [&](int64_t a, int64_t b) { return found[a] < found[b]; });
+    llvm::sort(order, [&](int64_t a, int64_t b) {
+      return std::lexicographical_compare(
+          found[a].begin(), found[a].end(), found[b].begin(), found[b].end(),
+          [](double x, double y) { // what is not a number comes last
+            return std::isnan(y) ? !std::isnan(x) : x < y;
+          });
+    });
   for (size_t i = 0; i < order.size(); ++i)
     rank[order[i]] = static_cast<int64_t>(i);
   std::vector<int64_t> firsts, numbers;
@@ -783,7 +792,7 @@ Result foldUnique(const Folding &f) {
 /// Sums of cosines over a window of `size` elements.
 Result foldWindow(const Folding &f) {
   const double size = f[0].size() == 1 ? f[0].number(0) : -1;
-  if (!(size >= 1 && size <= kMostElements))
+  if (!(size >= 1 && size <= static_cast<double>(f.most)))
     return f.fail("expected a size");
   const StringRef op = f.node.op;
   // As ONNX defines them.
@@ -820,7 +829,8 @@ Result foldMelWeightMatrix(const Folding &f) {
   const double bands = f[0].number(0), length = f[1].number(0),
                rate = f[2].number(0);
   if (!(bands >= 1 && bands <= 65536 && length >= 1 && length <= 1 << 20 &&
-        rate > 0 && (std::floor(length / 2) + 1) * bands <= kMostElements))
+        rate > 0 &&
+        (std::floor(length / 2) + 1) * bands <= static_cast<double>(f.most)))
     return f.fail("expected numbers of mel bins and of a spectrum's elements, "
                   "and a sample rate");
   auto toMel = [](double hertz) { return 2595 * std::log10(1 + hertz / 700); };
@@ -906,10 +916,22 @@ Constant onnx::transposed(const Constant &x, ArrayRef<int64_t> permutation) {
   });
 }
 
+int64_t onnx::foldingBudget(const Graph &graph) {
+  int64_t count = 0;
+  for (const auto &[name, constant] : graph.initializers)
+    count += static_cast<int64_t>(constant.size());
+  for (const Node &node : graph.nodes)
+    for (const auto &[name, attribute] : node.attributes)
+      count += static_cast<int64_t>(attribute.tensor.size() +
+                                    attribute.integers.size() +
+                                    attribute.numbers.size());
+  return kMostElements + kMostTimes * count;
+}
+
 std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
                                        ArrayRef<const Constant *> inputs,
                                        std::vector<Constant> &others,
-                                       std::string &wrong) {
+                                       int64_t &budget, std::string &wrong) {
   static const Rule rules[] = {
       {"Identity", 1, foldIdentity},
       {"Dropout", 1, foldDropout},
@@ -974,11 +996,27 @@ std::optional<Constant> onnx::foldNode(const Node &node, int64_t opset,
   for (const Rule &rule : rules) {
     if (rule.op != node.op)
       continue;
-    Folding folding{node, opset, inputs, wrong, others};
+    int64_t given = 0;
+    for (const Constant *input : inputs)
+      given += input ? static_cast<int64_t>(input->size()) : 0;
+    // Each operand may be looked at for each element of the result.
+    const auto times = std::max<int64_t>(1, inputs.size());
+    const int64_t most = (budget - given) / times;
+    Folding folding{node, opset, inputs, wrong, others, most};
     for (size_t i = 0; i < rule.operands; ++i)
       if (!folding.has(i))
         return folding.fail(formatv("expected {0} operands", rule.operands));
-    return rule.fold(folding);
+    if (most <= 0)
+      return folding.fail("computing the constants of this file takes far more "
+                          "work than a file of its size needs");
+    std::optional<Constant> result = rule.fold(folding);
+    budget -= given;
+    if (result)
+      budget -= times * static_cast<int64_t>(result->size());
+    if (result && result->dims.size() > kMostAxes)
+      return folding.fail(formatv("expected at most {0} axes, got {1}",
+                                  kMostAxes, result->dims.size()));
+    return result;
   }
   return std::nullopt;
 }

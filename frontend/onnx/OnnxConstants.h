@@ -15,12 +15,18 @@
 
 namespace sinter::frontend::onnx {
 
+/// How many elements may be read and made for all nodes of a graph together, so
+/// that a small file cannot ask for much work or memory: 2^25, and 32 times
+/// those in the file.
+int64_t foldingBudget(const Graph &graph);
+
 /// The first result of `node` on constants; null where an input is left out.
 /// Further ones go to `others`. Nothing if the op is not among those that are
-/// folded; what is wrong with it, if it is, goes to `wrong`.
+/// folded; what is wrong with it, if it is, goes to `wrong`. Takes from
+/// `budget`, and refuses what exceeds it.
 std::optional<Constant> foldNode(const Node &node, int64_t opset,
                                  llvm::ArrayRef<const Constant *> inputs,
-                                 std::vector<Constant> &others,
+                                 std::vector<Constant> &others, int64_t &budget,
                                  std::string &wrong);
 
 /// Axes in another order: axis i of the result is axis `permutation[i]`.

@@ -322,6 +322,11 @@ bool Reader::readTensor(const ::onnx::TensorProto &proto,
     error(what + ": expected numbers, got elements of " + nameOf(result.type));
     return false;
   }
+  if (result.dims.size() > kMostAxes) {
+    error(formatv("{0}: expected at most {1} axes, got {2}", what, kMostAxes,
+                  result.dims.size()));
+    return false;
+  }
   std::optional<int64_t> count = countElements(result.dims);
   if (!count) {
     error(what + ": expected less than 2^31 elements, got dims " +
@@ -446,6 +451,11 @@ std::optional<Port> Reader::readPort(const ::onnx::ValueInfoProto &proto) {
   port.type = static_cast<ElementType>(type.elem_type());
   if (!type.has_shape())
     return port;
+  if (static_cast<size_t>(type.shape().dim_size()) > kMostAxes) {
+    error(formatv("{0}: expected at most {1} axes, got {2}", what, kMostAxes,
+                  type.shape().dim_size()));
+    return std::nullopt;
+  }
   port.dims.emplace();
   for (const auto &dim : type.shape().dim()) {
     const bool first = port.dims->empty();

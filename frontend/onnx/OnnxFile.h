@@ -30,6 +30,8 @@ using Dims = std::vector<int64_t>;
 /// Stands for the number of samples in Dims and in constants made of them.
 /// Far from any size, and from what adding a few to a size gives.
 inline constexpr int64_t kBatch = -(int64_t(1) << 40);
+/// Of a tensor. Work on an element grows with them.
+inline constexpr size_t kMostAxes = 64;
 
 /// ONNX's numbers of the element types that Sinter knows something about.
 enum class ElementType {

@@ -63,6 +63,8 @@ struct Import {
   /// Infers shapes and checks arguments while the layers come in.
   std::unique_ptr<ModelBuilder> builder;
   std::vector<ImportedWeight> weights;
+  /// How many elements the weights of further layers may have.
+  size_t weightsLeft = 0;
   std::map<std::string, Operand> operands; // by the name of the value
   /// Who needs a value, of those that the output depends on.
   struct Readers {

@@ -28,6 +28,9 @@ using llvm::ArrayRef;
 using llvm::formatv;
 using llvm::StringRef;
 
+/// Bodies that are written out and ops that become many layers multiply.
+static constexpr size_t kMostLayers = 100000;
+
 // ---- Import -----------------------------------------------------------------
 
 std::string Import::freshName(StringRef wanted) {
@@ -213,6 +216,15 @@ Tensor NodeReader::layer(Config config, ArrayRef<Tensor> inputs,
   if (!node.outputs.empty() && wanted == node.outputs.front() + "/" + node.op &&
       !import.isTaken(node.outputs.front()))
     wanted = node.outputs.front();
+  size_t elements = 0;
+  for (const LayerWeight &weight : weights)
+    elements += weight.values.size();
+  if (import.builder->layers().size() >= kMostLayers ||
+      elements > import.weightsLeft) {
+    refuse("the network grows far beyond what a file of this size needs");
+    return {};
+  }
+  import.weightsLeft -= elements;
   const std::string name = import.freshName(wanted);
   config.args.push_back({"name", name});
   Tensor result = import.builder->layer(std::move(config), inputs);
@@ -580,6 +592,7 @@ public:
     import.graph = &graph;
     import.lead = lead;
     import.inputBatchAt = batchAt;
+    import.weightsLeft = 2 * static_cast<size_t>(budget);
   }
 
   /// False after errors or offenders.
@@ -609,6 +622,13 @@ private:
   std::optional<Constant> repeated(const Node &node);
   bool finish();
   bool readsLayer(Tensor layer) const;
+  /// Takes so many elements from the budget, if they are left.
+  bool affords(int64_t elements) {
+    if (elements > budget)
+      return false;
+    budget -= elements;
+    return true;
+  }
 
   const Graph &graph;
   Import import;
@@ -616,6 +636,7 @@ private:
   bool inputsFailed = false;
   const bool isRecurrent;       // there is an op that has samples along axis 1
   std::set<std::string> needed; // values that the output depends on
+  int64_t budget = foldingBudget(graph);
 };
 } // namespace
 
@@ -698,6 +719,8 @@ void GraphReader::findReaders() {
         }))
       continue;
     for (const std::string &input : node.inputs) {
+      if (input.empty())
+        continue; // left out
       needed.insert(input);
       ++import.readers[input].count;
       import.readers[input].one = &node;
@@ -722,6 +745,11 @@ std::optional<Constant> GraphReader::fromSizes(const Node &node) {
   }
   if (dims.size() != 2)
     return std::nullopt;
+  if (!affords(*count)) {
+    reader.refuse("expected a size that fits into memory, got " +
+                  dimsToText(dims));
+    return Constant();
+  }
   Constant eye;
   eye.dims = dims;
   eye.type = static_cast<ElementType>(
@@ -751,7 +779,7 @@ std::optional<Constant> GraphReader::repeated(const Node &node) {
   value.dims = sizes.constant->integers();
   llvm::replace(value.dims, kBatch, int64_t(1));
   std::optional<int64_t> count = onnx::countElements(value.dims);
-  if (!count)
+  if (!count || !affords(*count))
     return std::nullopt;
   auto given = node.attributes.find("value");
   const bool isGiven = given != node.attributes.end();
@@ -812,7 +840,7 @@ bool GraphReader::fold(const Node &node) {
   std::string wrong;
   std::vector<Constant> others;
   std::optional<Constant> result =
-      foldNode(node, graph.opset, inputs, others, wrong);
+      foldNode(node, graph.opset, inputs, others, budget, wrong);
   if (!result) {
     if (wrong.empty())
       return false;

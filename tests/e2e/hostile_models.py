@@ -30,6 +30,7 @@ import time
 import unittest
 from concurrent.futures import ThreadPoolExecutor
 
+import bombs
 import damage
 import e2e
 from keras import random_weights
@@ -305,6 +306,15 @@ class Hostile(unittest.TestCase):
         # Damage that nobody notices, and damage that is told.
         self.assertGreater(counts["error"], COUNT // 4)
         self.assertGreater(counts["model"], 0)
+
+    def test_bombs(self):
+        for name, make in bombs.FILES.items():
+            path = e2e.scratch(name.replace(" ", "-") + ".onnx")
+            with open(path, "wb") as file:
+                file.write(make())
+            with self.subTest(name):
+                wrong, text, _ = outcome(path)
+                self.assertEqual(wrong, "", text[-3000:])
 
 
 if __name__ == "__main__":
