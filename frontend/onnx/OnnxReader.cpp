@@ -1036,8 +1036,12 @@ bool GraphReader::finish() {
       return false;
     }
     outputs.push_back(import.inOrder(operand, Order::AsInFile));
-    if (!outputs.back())
+    if (!outputs.back()) {
+      import.diagnostics.error(SourceLoc(),
+                               "nothing could be made of output '" +
+                                   printable(port.name) + "'");
       return false;
+    }
   }
   for (Tensor &output : outputs) {
     if (!oneByOne)

@@ -142,4 +142,11 @@ FILES = {
     "a long chain": lambda: model(
         [node("Add", [f"k{i}" if i else "x"] * 2,
               [f"k{i + 1}" if i < 19999 else "y"]) for i in range(20000)], []),
+    "a result that no layer is for": lambda: put(1, 8) + put(
+        8, put(1, "") + put(2, 17)) + put(7, graph(
+            [node("LayerNormalization", ["x", "w", "b"], ["y", "m", "d"],
+                  axis=1)],
+            [tensor(name, [3, 4, 5], FLOAT, *[0.5] * 60) for name in "wb"],
+            [port("x", [2, 3, 4, 5])],
+            [port(name, [2, 3, 4, 5]) for name in "ymd"])),
 }
