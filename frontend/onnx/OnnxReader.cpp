@@ -392,6 +392,8 @@ void NodeReader::scalarResult(Tensor tensor) {
   result(std::move(operand));
 }
 void NodeReader::result(Operand operand, size_t index) {
+  if (index >= node.outputs.size() || node.outputs[index].empty())
+    return; // left out
   if (operand.tensor) {
     operand.type = typeOfResult(index);
     operand.batchAt = import.resultBatchAt;

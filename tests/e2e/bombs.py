@@ -149,4 +149,6 @@ FILES = {
             [tensor(name, [3, 4, 5], FLOAT, *[0.5] * 60) for name in "wb"],
             [port("x", [2, 3, 4, 5])],
             [port(name, [2, 3, 4, 5]) for name in "ymd"])),
+    "results that are left out": lambda: model(
+        [node("DynamicQuantizeLinear", ["x"], ["y"])], []),
 }
