@@ -352,6 +352,8 @@ bool ModelBuilder::check() {
 }
 
 void ModelBuilder::checkUses() {
+  if (mayBeUnused)
+    return;
   std::vector<bool> used(records.size());
   for (Tensor output : outputs())
     used[output.layer()] = true;

@@ -149,6 +149,9 @@ public:
   void setVariableLearningRate() { variableLearningRate = true; }
   /// The model's results, in this order.
   void setOutputs(llvm::ArrayRef<Tensor> tensors) { outputTensors = tensors; }
+  /// Layers that nothing depends on are left out, not errors: a file of another
+  /// system may have such.
+  void allowUnused() { mayBeUnused = true; }
   /// The largest batch the compiled functions take.
   void setBatchBound(int64_t samples) { batchBound = samples; }
   /// Where the model's name stands, for locations in the IR.
@@ -203,6 +206,7 @@ private:
   std::vector<Tensor> outputTensors; // empty: the last layer's
   bool broken = false; // a layer failed: uses and output say nothing
   bool checked = false;
+  bool mayBeUnused = false;
   std::optional<Config> loss, optimizer;
   std::vector<OutputLoss> losses; // of several outputs
   std::vector<MetricRecord> metrics;

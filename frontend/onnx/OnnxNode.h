@@ -49,7 +49,9 @@ struct Operand {
 struct Import {
   explicit Import(Diagnostics &diagnostics)
       : builder(std::make_unique<ModelBuilder>("onnx", diagnostics)),
-        diagnostics(diagnostics) {}
+        diagnostics(diagnostics) {
+    builder->allowUnused();
+  }
 
   const Graph *graph = nullptr;
   /// Axes before those of a sample: 1 or 0.
