@@ -223,17 +223,19 @@ static void dropAutomaticNames(const std::vector<Config> &inputs,
 // -----------------------------------------------------------------
 
 /// A loss for the kind of output that the last layer makes.
-static StringRef guessLoss(const ImportedModel &model) {
+static StringRef guessLoss(const ImportedModel &model, size_t output = 0) {
   auto isOutput = [&](const Config &layer) {
-    return model.outputs.empty() || layer.text("name") == model.outputs[0];
+    return model.outputs.empty() || layer.text("name") == model.outputs[output];
   };
   auto found = llvm::find_if(llvm::reverse(model.layers), isOutput);
   if (found == llvm::reverse(model.layers).end())
     return "mean_squared_error"; // an input
-  const Config &output = *found;
-  StringRef activation = output.name;
-  if (const Argument *argument = output.find("activation"))
+  StringRef activation = found->name;
+  if (const Argument *argument = found->find("activation"))
     activation = argument->value.config()->name;
+  if (output > 0) // whose shape is not known here
+    return activation == "sigmoid" ? "binary_crossentropy"
+                                   : "mean_squared_error";
   const std::vector<int64_t> &shape = model.outputShape;
   if (activation == "softmax" && shape.size() == 1 && shape[0] > 1)
     return "sparse_categorical_crossentropy";
@@ -255,8 +257,19 @@ std::string sinter::frontend::writeSpec(const ImportedModel &model,
     outputs += (outputs.empty() ? "" : ", ") + writeText(output);
   if (!outputs.empty())
     text += "outputs: [" + outputs + "]\n";
-  if (model.outputs.size() > 1)
-    return text + "# It predicts. To train it, take one of the outputs.\n";
+  if (model.outputs.size() > 1) {
+    text +=
+        "# To train it, give each output a loss, and say on what:\n# loss: {";
+    for (size_t i = 0; i < model.outputs.size(); ++i)
+      text += (i ? ", " : "") + writeText(model.outputs[i]) + ": " +
+              guessLoss(model, i).str();
+    return text + "}\n"
+                  "# optimizer: adam\n"
+                  "# data:\n"
+                  "#   train: {npz: FILE}  # arrays named as inputs and "
+                  "outputs\n"
+                  "# train: {epochs: 1, batch_size: 32}\n";
+  }
 
   const std::string guess = "  # a guess: the file names none";
   if (model.loss)

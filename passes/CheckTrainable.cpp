@@ -64,7 +64,7 @@ struct CheckTrainable : sinter::impl::CheckTrainableBase<CheckTrainable> {
       bool reached = llvm::any_of(op.getOperands(), [&](Value operand) {
         return trainable.contains(operand);
       });
-      if (!reached || op.hasTrait<OpTrait::IsTerminator>())
+      if (!reached || op.hasTrait<OpTrait::IsTerminator>() || onlyDecides(op))
         continue;
       if (!passesGradient(op)) {
         op.emitError("expected an op with a gradient between a trainable "
@@ -88,6 +88,16 @@ struct CheckTrainable : sinter::impl::CheckTrainableBase<CheckTrainable> {
     }
     if (wrong)
       signalPassFailure();
+  }
+
+  /// Does `op` say which of two values it is, and nothing more? Gradients flow
+  /// through the values.
+  static bool onlyDecides(Operation &op) {
+    return op.hasTrait<ZeroGradient>() && !op.use_empty() &&
+           llvm::all_of(op.getUses(), [](OpOperand &use) {
+             auto select = dyn_cast<SelectOp>(use.getOwner());
+             return select && &use == &select.getConditionMutable();
+           });
   }
 
   static bool isParameter(ModelOp model, ReadOp read) {

@@ -31,9 +31,10 @@ void convert(const void *stored, float *floats, size_t count) {
 
 const StoredType storedTypes[] = {
     {"|u1", 1, nullptr}, // kept as it is
-    {"|i1", 1, convert<int8_t>},  {"<i2", 2, convert<int16_t>},
-    {"<i4", 4, convert<int32_t>}, {"<i8", 8, convert<int64_t>},
-    {"<f4", 4, convert<float>},   {"<f8", 8, convert<double>},
+    {"|b1", 1, convert<uint8_t>}, {"|i1", 1, convert<int8_t>},
+    {"<i2", 2, convert<int16_t>}, {"<i4", 4, convert<int32_t>},
+    {"<i8", 8, convert<int64_t>}, {"<f4", 4, convert<float>},
+    {"<f8", 8, convert<double>},
 };
 
 const StoredType &byteType = storedTypes[0];
@@ -168,7 +169,7 @@ static Error parseNpyType(const ByteReader &reader, const NpyHeader &header,
       return {};
     }
   }
-  return wrongInput("%s: expected the type u1, i1, i2, i4, i8, f4 or f8, "
+  return wrongInput("%s: expected the type b1, u1, i1, i2, i4, i8, f4 or f8, "
                     "little-endian, got '%s'",
                     reader.name().c_str(), name.c_str());
 }

@@ -1,7 +1,7 @@
 // array_files.h - read arrays from idx, npy and npz files, plain or gzipped.
 //
 //   idx   the format of MNIST: big-endian shape, then bytes. u8 only.
-//   npy   NumPy's array: f4, f8, u1, i1, i2, i4, i8; little-endian, C order.
+//   npy   NumPy's array: f4, f8, b1, u1, i1, i2, i4, i8; little-endian, C order.
 //   npz   a zip archive of npy files, stored or deflated.
 //
 // The whole file is checked: header, size, checksum, and that every number is

@@ -70,9 +70,13 @@ Error ClassMap::learn(const std::string &file,
   for (size_t i = 0;
        i < found.size() && texts.size() <= static_cast<size_t>(classes); ++i)
     if (texts.insert(found[i]).second && !isPlain(found[i]))
-      return wrongInput("%s: record %zu (counted from 0): expected a label "
-                        "without control characters, got '%.40s'",
-                        file.c_str(), i, found[i].c_str());
+      return found[i].empty()
+                 ? wrongInput("%s: record %zu (counted from 0): expected a "
+                              "label, got none",
+                              file.c_str(), i)
+                 : wrongInput("%s: record %zu (counted from 0): expected a "
+                              "label without control characters, got '%.40s'",
+                              file.c_str(), i, found[i].c_str());
   names.assign(texts.begin(), texts.end());
   labels.clear();
   for (size_t i = 0; i < names.size(); ++i)

@@ -113,8 +113,9 @@ static void writeClasses(Output &output, OutputForm form, const ClassMap &map,
   output.write(text);
 }
 
-/// An archive of more than the inputs is a mistake: perhaps a misspelled name,
-/// perhaps another model's data. Archives of one array are loadInputs'.
+/// An archive of more than the inputs, and targets of the outputs, is a
+/// mistake: perhaps a misspelled name, perhaps another model's data. Archives
+/// of one array are loadInputs'.
 static Error checkMembers(const sinter_function_info &predict,
                           const std::vector<std::string> &paths) {
   const std::string ending = ".npz";
@@ -136,10 +137,12 @@ static Error checkMembers(const sinter_function_info &predict,
   if (members.size() <= 1)
     return {};
   for (const std::string &member : members) {
-    bool isInput = false;
+    bool isKnown = false;
     for (int64_t i = 0; i < predict.num_inputs; ++i)
-      isInput |= member == std::string(predict.inputs[i].name) + ".npy";
-    if (!isInput)
+      isKnown |= member == std::string(predict.inputs[i].name) + ".npy";
+    for (int64_t i = 0; i < predict.num_outputs; ++i)
+      isKnown |= member == std::string(predict.outputs[i].name) + ".npy";
+    if (!isKnown)
       return wrongInput("%s: expected no arrays but the model's inputs (%s), "
                         "got '%s'",
                         path.c_str(), expected.c_str(),

@@ -211,6 +211,15 @@ func.func @select_same(%a: tensor<?x3xf32>, %b: tensor<?x3xf32>, %c: tensor<?x3x
   return %y : tensor<?x3xf32>
 }
 
+// Its own value decides; the gradient goes through what is chosen.
+func.func @select_by_itself(%a: tensor<?x3xf32>) -> tensor<?x3xf32> {
+  %t = sinter.constant dense<0.3> : tensor<f32>
+  %p = sinter.greater %a, %t : (tensor<?x3xf32>, tensor<f32>) -> tensor<?x3xf32>
+  %y = sinter.select %p, %a, %t
+      : (tensor<?x3xf32>, tensor<?x3xf32>, tensor<f32>) -> tensor<?x3xf32>
+  return %y : tensor<?x3xf32>
+}
+
 func.func @select_broadcast(%a: tensor<?x1xf32>, %b: tensor<3xf32>, %c: tensor<f32>)
     -> tensor<?x3xf32> {
   %y = sinter.select %a, %b, %c : (tensor<?x1xf32>, tensor<3xf32>, tensor<f32>)

@@ -1,7 +1,8 @@
 // RUN: sinter-opt %s --split-input-file --verify-diagnostics --sinter-check-trainable | FileCheck %s
 
 // Fine as it is: the frozen state and the state without a reader need no path;
-// argmax depends on the input alone; the rounded branch reaches no output.
+// argmax depends on the input alone; the rounded branch reaches no output; what
+// only decides between two values needs no gradient.
 // CHECK-LABEL: sinter.model @fine
 // CHECK: func.func @forward
 sinter.model @fine batch_bound 8 attributes {loss = {name = "hinge"}, optimizer = {name = "sgd"}} {
@@ -13,7 +14,9 @@ sinter.model @fine batch_bound 8 attributes {loss = {name = "hinge"}, optimizer 
     %m = sinter.mul %sign, %w : (tensor<?x4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
     %y = sinter.dropout %m stream 0 {rate = 0.5 : f32} : tensor<?x4xf32>
     %dead = sinter.floor %m : tensor<?x4xf32>
-    return %y : tensor<?x4xf32>
+    %decides = sinter.greater %y, %x : (tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    %chosen = sinter.select %decides, %y, %x : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?x4xf32>) -> tensor<?x4xf32>
+    return %chosen : tensor<?x4xf32>
   }
 }
 

@@ -188,7 +188,7 @@ TEST_CASE("the npy header that is written can be read") {
 TEST_CASE("bad npy files are refused") {
   const std::string two = raw<float>({1, 2});
   check(readBad("a.npy", npy(">f4", "(2,)", two)),
-        "a.npy: expected the type u1, i1, i2, i4, i8, f4 or f8, little-endian, "
+        "a.npy: expected the type b1, u1, i1, i2, i4, i8, f4 or f8, little-endian, "
         "got '>f4'");
   check(readBad("a.npy", npy("<f4", "(1, 2)", two, "True")),
         "a.npy: expected C order, got Fortran order; save "
