@@ -767,29 +767,55 @@ std::optional<Constant> GraphReader::fromSizes(const Node &node) {
   return eye;
 }
 
+/// The number that an op repeats, ConstantOfShape's or the one that all
+/// elements of Expand's operand are.
+static std::optional<float> repeatedNumber(const Node &node,
+                                           const Constant *operand) {
+  if (node.op == "Expand") {
+    if (!operand || !operand->isFloat() || operand->size() == 0 ||
+        !llvm::all_equal(operand->floats()))
+      return std::nullopt;
+    return operand->floats()[0];
+  }
+  auto given = node.attributes.find("value");
+  if (given == node.attributes.end())
+    return 0.0f;
+  const Constant &value = given->second.tensor;
+  return value.isFloat() && value.size() == 1 ? std::optional(value.floats()[0])
+                                              : std::nullopt;
+}
+
 /// A number repeated to sizes with the samples among them, as recurrent ops get
-/// their first states: the same constant with one sample, for others align.
+/// their first states: the same constant with one sample, for others align. A
+/// file that was written for one size of a batch may have that many already.
 std::optional<Constant> GraphReader::repeated(const Node &node) {
-  if (!node.domain.empty() || node.op != "ConstantOfShape" ||
-      node.inputs.size() != 1)
+  const bool isExpand = node.op == "Expand";
+  if (!node.domain.empty() || (node.op != "ConstantOfShape" && !isExpand) ||
+      node.inputs.size() != (isExpand ? 2 : 1))
     return std::nullopt;
-  const Operand &sizes = import.operands.at(node.inputs[0]);
+  const Operand &sizes = import.operands.at(node.inputs.back());
   if (!sizes.isConstant() || sizes.constant->isFloat() ||
       llvm::count(sizes.constant->integers(), kBatch) != 1)
     return std::nullopt;
+  const Constant *operand = nullptr;
   Constant value;
   value.dims = sizes.constant->integers();
+  if (isExpand) {
+    operand = import.operands.at(node.inputs[0]).constant.get();
+    if (!operand || operand->dims.size() > value.dims.size())
+      return std::nullopt;
+    for (auto [own, wanted] :
+         llvm::zip(llvm::reverse(operand->dims), llvm::reverse(value.dims)))
+      if (own != 1 && own != wanted &&
+          (wanted != kBatch || own != import.fileBatch))
+        return std::nullopt;
+  }
+  std::optional<float> number = repeatedNumber(node, operand);
   llvm::replace(value.dims, kBatch, int64_t(1));
   std::optional<int64_t> count = onnx::countElements(value.dims);
-  if (!count || !affords(*count))
+  if (!number || !count || !affords(*count))
     return std::nullopt;
-  auto given = node.attributes.find("value");
-  const bool isGiven = given != node.attributes.end();
-  if (isGiven &&
-      (!given->second.tensor.isFloat() || given->second.tensor.size() != 1))
-    return std::nullopt;
-  const float number = isGiven ? given->second.tensor.floats()[0] : 0.0f;
-  value.values = std::vector<float>(*count, number);
+  value.values = std::vector<float>(*count, *number);
   return value;
 }
 
