@@ -656,7 +656,7 @@ bool GraphReader::readInput(const Port &port) {
   if (!isNumber(port.type))
     return error(what + "expected numbers or truth values, got elements of " +
                  nameOf(port.type));
-  const int64_t batchAt = import.inputBatchAt;
+  int64_t batchAt = import.inputBatchAt;
   if (!port.dims ||
       static_cast<int64_t>(port.dims->size()) < import.lead + batchAt)
     return error(what + "expected a shape with at least one size, got " +
@@ -667,11 +667,17 @@ bool GraphReader::readInput(const Port &port) {
   else if (oneByOne)
     return error(what + "expected a batch of any size, or of one");
   if (import.lead == 1) {
-    const int64_t batch = shape[batchAt];
+    auto isOpen = [](int64_t size) { return size < 1; };
+    const bool isFirst = import.operands.empty();
+    // States of recurrent ops have samples along another axis than sequences.
+    if (!isFirst && import.fileBatch == kBatch && !isOpen(shape[batchAt]) &&
+        llvm::count_if(shape, isOpen) == 1)
+      batchAt = llvm::find_if(shape, isOpen) - shape.begin();
+    const int64_t batch = isOpen(shape[batchAt]) ? kBatch : shape[batchAt];
     shape.erase(shape.begin() + batchAt);
-    if (import.operands.size() > 0 && import.fileBatch != batch)
+    if (!isFirst && import.fileBatch != batch)
       return error(what + "expected as many samples as in the first input");
-    import.fileBatch = batch < 1 ? kBatch : batch;
+    import.fileBatch = batch;
   } else if (llvm::is_contained(shape, kBatch)) {
     return error(what + "expected a size for every axis, got " +
                  dimsToText(*port.dims));

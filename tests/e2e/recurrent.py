@@ -721,6 +721,36 @@ class Torch(unittest.TestCase):
                         self.assertEqual(got[name].shape, want.shape)
                         self.assertLess(abs(got[name] - want).max(), 1e-5)
 
+    def test_states_along_another_axis(self):
+        torch = e2e.import_or_skip("torch")
+        e2e.import_or_skip("numpy")
+
+        class Model(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.gru = torch.nn.GRU(3, 4, batch_first=True)
+
+            def forward(self, x, h):
+                return self.gru(x, h)
+
+        model = Model()
+        x, h = torch.randn(5, 6, 3), torch.randn(1, 5, 4)
+        path = e2e.scratch("gru.onnx")
+        torch.onnx.export(
+            model, (x, h), path, input_names=["x", "h"],
+            output_names=["y", "last"], opset_version=14,
+            dynamic_axes={"x": {0: "N"}, "h": {1: "N"}, "y": {0: "N"},
+                          "last": {1: "N"}})
+        program, archive = e2e.scratch("gru"), e2e.scratch("gru.npz")
+        sinter("compile", path, "-o", program)
+        numpy.savez(archive, x=x.numpy(), h=h.transpose(0, 1).numpy())
+        e2e.run(program, "predict", "--input", archive, "--output",
+                archive + ".out.npz")
+        y, last = (t.detach() for t in model(x, h))
+        with numpy.load(archive + ".out.npz") as got:
+            for name, want in ("y", y), ("last", last.transpose(0, 1)):
+                self.assertLess(abs(got[name] - want.numpy()).max(), 1e-5)
+
 
 if __name__ == "__main__":
     e2e.main()
