@@ -2,7 +2,6 @@
 
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"

@@ -477,3 +477,28 @@ std::pair<Value, Value> KernelEmitter::taskRange(int64_t units, int64_t tasks) {
   };
   return {bound(task), bound(add(task, 1))};
 }
+
+void sinter::inParts(KernelEmitter &e, int64_t total, int64_t size,
+                     llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t whole = total / size * size;
+  if (whole > 0)
+    e.loop(e.index(0), e.index(whole), size,
+           [&](Value first) { body(first, size); });
+  if (whole < total)
+    e.scope([&] { body(e.index(whole), total - whole); });
+}
+
+void sinter::forPart(KernelEmitter &e, Value part, int64_t parts, int64_t size,
+                     int64_t total, llvm::function_ref<void(int64_t)> body) {
+  int64_t last = total - (parts - 1) * size;
+  if (last == size)
+    return body(size);
+  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, part,
+                                       e.index(parts - 1));
+  auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(branch.thenBlock());
+  e.scope([&] { body(last); });
+  e.b.setInsertionPointToStart(branch.elseBlock());
+  e.scope([&] { body(size); });
+}

@@ -313,6 +313,14 @@ struct ContractedRows {
 };
 ContractedRows contractedRows(MatmulOp matmul);
 
+/// Loops over `size` at a time, and what is left at the end.
+void inParts(KernelEmitter &e, int64_t total, int64_t size,
+             llvm::function_ref<void(mlir::Value first, int64_t count)> body);
+/// Number `part` of `parts` parts of `total`, each of `size` but the last:
+/// body(how many it has), once for each of the two.
+void forPart(KernelEmitter &e, mlir::Value part, int64_t parts, int64_t size,
+             int64_t total, llvm::function_ref<void(int64_t count)> body);
+
 /// Has `kernel` memory of its own, its last result?
 bool hasScratch(KernelOp kernel);
 

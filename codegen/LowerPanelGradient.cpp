@@ -21,7 +21,6 @@
 #include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
 #include "ir/FilterPanels.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -68,9 +67,6 @@ private:
         sum(e.mul(sub(row, firstRow), conv.window[1].windows()), column);
     return e.mul(pixel, tiling.samples);
   }
-  /// Body for a part of each size: the last may be smaller.
-  void forPart(Value part, int64_t parts, int64_t size, int64_t total,
-               llvm::function_ref<void(int64_t size)> body);
 
   KernelEmitter &e;
   Conv2dFilterGradientOp op;
@@ -84,22 +80,6 @@ private:
   Value firstRow, endRow, firstSample, endSample, isFirst;
 };
 } // namespace
-
-void PanelGradientNest::forPart(Value part, int64_t parts, int64_t size,
-                                int64_t total,
-                                llvm::function_ref<void(int64_t)> body) {
-  int64_t last = total - (parts - 1) * size;
-  if (last == size)
-    return body(size);
-  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, part,
-                                       e.index(parts - 1));
-  auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(branch.thenBlock());
-  e.scope([&] { body(last); });
-  e.b.setInsertionPointToStart(branch.elseBlock());
-  e.scope([&] { body(size); });
-}
 
 /// D. Samples behind the batch are turned with the others, and not used.
 void PanelGradientNest::turn(Value firstFilter, int64_t filters) {
@@ -295,9 +275,9 @@ int64_t PanelGradientNest::build() {
     Value parts = e.index(tiling.channelParts);
     Value filterPart = arith::DivUIOp::create(e.b, unit, parts);
     Value channelPart = arith::RemUIOp::create(e.b, unit, parts);
-    forPart(filterPart, tiling.filterParts, tiling.filters, conv.filters,
+    forPart(e, filterPart, tiling.filterParts, tiling.filters, conv.filters,
             [&](int64_t filters) {
-              forPart(channelPart, tiling.channelParts, tiling.channels,
+              forPart(e, channelPart, tiling.channelParts, tiling.channels,
                       conv.channels, [&](int64_t channels) {
                         buildUnit(filterPart, filters, channelPart, channels);
                       });

@@ -30,7 +30,6 @@
 #include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -472,16 +471,8 @@ int64_t WinogradGradientNest::build() {
     Value tapRow = arith::DivUIOp::create(e.b, unit, parts);
     Value part = arith::RemUIOp::create(e.b, unit, parts);
     Value firstFilter = e.mul(part, tiling.filters);
-    int64_t last = conv.filters - (tiling.filterParts - 1) * tiling.filters;
-    if (last == tiling.filters)
-      return buildUnit(tapRow, firstFilter, last);
-    auto branch = scf::IfOp::create(e.b, equals(part, tiling.filterParts - 1),
-                                    /*withElse=*/true);
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] { buildUnit(tapRow, firstFilter, last); });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    e.scope([&] { buildUnit(tapRow, firstFilter, tiling.filters); });
+    forPart(e, part, tiling.filterParts, tiling.filters, conv.filters,
+            [&](int64_t filters) { buildUnit(tapRow, firstFilter, filters); });
   });
   return tiling.tasks;
 }

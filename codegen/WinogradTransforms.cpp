@@ -7,16 +7,6 @@
 using namespace mlir;
 using namespace sinter;
 
-void sinter::inParts(KernelEmitter &e, int64_t total, int64_t size,
-                     llvm::function_ref<void(Value, int64_t)> body) {
-  int64_t whole = total / size * size;
-  if (whole > 0)
-    e.loop(e.index(0), e.index(whole), size,
-           [&](Value first) { body(first, size); });
-  if (whole < total)
-    e.scope([&] { body(e.index(whole), total - whole); });
-}
-
 void sinter::forTile(
     KernelEmitter &e, const Convolution &conv, Value firstRow,
     Value firstColumn,

@@ -78,10 +78,6 @@ bothWays(const std::array<std::array<mlir::Value, From>, From> &m,
   return result;
 }
 
-/// Loops over `size` at a time, and what is left at the end.
-void inParts(KernelEmitter &e, int64_t total, int64_t size,
-             llvm::function_ref<void(mlir::Value first, int64_t count)> body);
-
 /// The tile of 4 x 4 pixels from (`firstRow`, `firstColumn`) on: `body` gets,
 /// for each, where its channels begin in the image and, where the tile sticks
 /// out, whether it exists (else null). Called twice: inside and at the border.
