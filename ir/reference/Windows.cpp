@@ -88,7 +88,8 @@ FailureOr<Array> reference::conv2dFilterGradient(const KernelCall &call) {
 // Winograd's filtering
 //===----------------------------------------------------------------------===//
 
-// The matrices of SinterOps.td.
+// The matrices of SinterOps.td. Their zeros stand for what is not read: they
+// make no NaN of an infinity or of a NaN.
 static constexpr double kG[4][3] = {
     {1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
 static constexpr double kB[4][4] = { // B', that is
@@ -149,9 +150,11 @@ static Array transformedTiles(const Convolution &form, const Array &x) {
               for (int64_t k = 0; k < 4; ++k)
                 for (int64_t l = 0; l < 4; ++l) {
                   int64_t h = down.pixel(2 * r, k), w = across.pixel(2 * q, l);
-                  if (h >= 0 && h < down.pixels && w >= 0 && w < across.pixels)
+                  double factor = kB[a][k] * kB[b][l];
+                  if (factor != 0 && h >= 0 && h < down.pixels && w >= 0 &&
+                      w < across.pixels)
                     tiles(n, r, q, c, a, b) +=
-                        kB[a][k] * kB[b][l] * x(n, size_t(h), size_t(w), c);
+                        factor * x(n, size_t(h), size_t(w), c);
                 }
   return tiles;
 }
@@ -173,8 +176,9 @@ FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
               for (size_t b = 0; b < 4; ++b) {
                 double tap =
                     flipped ? u(turned(a), turned(b), f, c) : u(a, b, c, f);
-                y(n, h, w, f) += kA[h % 2][a] * kA[w % 2][b] * tap *
-                                 tiles(n, h / 2, w / 2, c, a, b);
+                if (double factor = kA[h % 2][a] * kA[w % 2][b]; factor != 0)
+                  y(n, h, w, f) +=
+                      factor * tap * tiles(n, h / 2, w / 2, c, a, b);
               }
   return y;
 }
@@ -184,15 +188,20 @@ FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
       convolutionOf(cast<WinogradFilterGradientOp>(call.op)), call[0]);
   const Array &dy = call[1];
   Array du = xt::zeros<double>(call.shape);
-  for (size_t n = 0; n < dy.shape(0); ++n)
-    for (size_t h = 0; h < dy.shape(1); ++h)
-      for (size_t w = 0; w < dy.shape(2); ++w)
+  for (size_t n = 0; n < tiles.shape(0); ++n)
+    for (size_t r = 0; r < tiles.shape(1); ++r)
+      for (size_t q = 0; q < tiles.shape(2); ++q)
         for (size_t a = 0; a < 4; ++a)
           for (size_t b = 0; b < 4; ++b)
-            for (size_t c = 0; c < call.shape[2]; ++c)
-              for (size_t f = 0; f < call.shape[3]; ++f)
-                du(a, b, c, f) += kA[h % 2][a] * kA[w % 2][b] * dy(n, h, w, f) *
-                                  tiles(n, h / 2, w / 2, c, a, b);
+            for (size_t f = 0; f < call.shape[3]; ++f) {
+              double sum = 0; // of the tile's pixels that exist: A dy A'
+              for (size_t h = 2 * r; h < 2 * r + 2 && h < dy.shape(1); ++h)
+                for (size_t w = 2 * q; w < 2 * q + 2 && w < dy.shape(2); ++w)
+                  if (double factor = kA[h % 2][a] * kA[w % 2][b]; factor != 0)
+                    sum += factor * dy(n, h, w, f);
+              for (size_t c = 0; c < call.shape[2]; ++c)
+                du(a, b, c, f) += sum * tiles(n, r, q, c, a, b);
+            }
   return du;
 }
 
