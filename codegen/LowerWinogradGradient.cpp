@@ -161,10 +161,13 @@ Rows WinogradGradientNest::imageRows(Value tapRow) {
           {factor(1), choose(tapRow, {-1, 1, -1, -1}, factor)}};
 }
 
-/// Rows of A: y0, y0 + y1, y0 - y1, -y1.
+/// Rows of A: y0, y0 + y1, y0 - y1, -y1. What has no part in a row is not read:
+/// 0 times NaN would be NaN.
 Rows WinogradGradientNest::resultRows(Value tapRow) {
+  auto pixel = [&](int64_t i) { return e.index(i); };
   auto factor = [&](int64_t f) { return e.vectorConstant(f); };
-  return {{e.index(0), e.index(1)},
+  return {{choose(tapRow, {0, 0, 0, 1}, pixel),
+           choose(tapRow, {0, 1, 1, 1}, pixel)},
           {choose(tapRow, {1, 1, 1, 0}, factor),
            choose(tapRow, {0, 1, -1, -1}, factor)}};
 }
