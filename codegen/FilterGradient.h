@@ -70,6 +70,8 @@ bool isDepthwiseGradient(const KernelEmitter &e, const Convolution &conv);
 int64_t lowerDepthwiseGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
 /// With filters in the lanes, LowerPanelGradient.cpp.
 int64_t lowerPanelGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
+/// And where the kernel makes dy itself.
+int64_t lowerSweptGradient(KernelEmitter &e, Conv2dFilterGradientOp op);
 
 } // namespace sinter
 

@@ -167,9 +167,11 @@ public:
 
   /// Values emitted inside `body` are forgotten after it: its block ends.
   template <typename Body> void scope(Body body) {
-    auto saved = randomBlocks;
+    auto savedBlocks = randomBlocks;
+    auto savedIndices = blockIndices;
     point(body);
-    randomBlocks = std::move(saved);
+    randomBlocks = std::move(savedBlocks);
+    blockIndices = std::move(savedIndices);
   }
   /// The same for another point in the same block: random numbers made for it
   /// can serve its neighbours.

@@ -33,6 +33,7 @@
 #include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/TileChoice.h"
+#include "ir/SweptGradient.h"
 #include "ir/Window.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -458,6 +459,8 @@ FailureOr<int64_t> sinter::lowerFilterGradient(KernelEmitter &e) {
   Conv2dFilterGradientOp op = *ops.begin();
   if (isDepthwiseGradient(e, convolutionOf(op)))
     return lowerDepthwiseGradient(e, op);
+  if (isSweptGradient(op))
+    return lowerSweptGradient(e, op);
   if (hasScratch(e.kernel))
     return lowerPanelGradient(e, op);
   return FilterGradientNest(e, op).build();

@@ -3,6 +3,7 @@
 #include "ir/Winograd.h"
 #include "ir/FilterPanels.h"
 #include "ir/MatmulBlocks.h"
+#include "ir/SweptGradient.h"
 
 #include <algorithm>
 #include <limits>
@@ -190,7 +191,8 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   return tiling;
 }
 
-RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
+RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound,
+                                   bool isSwept) {
   auto make = [&](auto tiling) {
     return RankedTensorType::get({tiling.tasks, tiling.taskFloats()},
                                  Float32Type::get(op->getContext()));
@@ -201,9 +203,12 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound) {
       return make(sampleTilingOf(conv));
     return make(tilingOf(conv, batchBound));
   }
-  if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
-    return make(tilingOf(gradient, batchBound));
-  if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op))
+  if (auto winograd = dyn_cast<WinogradFilterGradientOp>(op))
+    return make(tilingOf(winograd, batchBound));
+  auto gradient = dyn_cast<Conv2dFilterGradientOp>(op);
+  if (gradient && isSwept)
+    return make(sweptTilingOf(gradient, batchBound));
+  if (gradient)
     if (auto tiling = panelTilingOf(gradient, batchBound))
       return make(*tiling);
   if (auto matmul = dyn_cast<MatmulOp>(op))

@@ -93,7 +93,9 @@ WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
                                 int64_t batchBound);
 
 /// The scratch of `op`'s kernel, (tasks, floats), or null if it needs none.
-mlir::RankedTensorType scratchOf(mlir::Operation *op, int64_t batchBound);
+/// `isSwept`: does a conv2d_filter_gradient's kernel make dy itself?
+mlir::RankedTensorType scratchOf(mlir::Operation *op, int64_t batchBound,
+                                 bool isSwept);
 
 } // namespace sinter
 

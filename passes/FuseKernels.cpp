@@ -18,7 +18,9 @@
 //   conv             a convolution of images, or its transpose; epilogue:
 //                    elementwise on the result, and sums over its rows
 //   winograd_conv    the same, with its scratch
-//   filter_gradient, winograd_gradient, winograd_filter  alone
+//   filter_gradient  in the sweep that makes dy, where nobody else reads it and
+//                    images have few channels; else alone
+//   winograd_gradient, winograd_filter  alone
 //   scatter          embedding_gradient, alone
 //   relayout         alone
 //
@@ -42,6 +44,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Locations.h"
+#include "ir/SweptGradient.h"
 #include "ir/Winograd.h"
 #include "passes/Passes.h"
 #include "passes/Schedule.h"
@@ -248,6 +251,7 @@ private:
   bool canAbsorb(Group &into, Group &from);
   bool canWrite(Group &group, WriteOp write);
   bool canGather(const Group &group, Operation *op);
+  bool canSweep(const Group &sweep, Conv2dFilterGradientOp op);
   SmallVector<Value> cheapChain(Value value);
   bool storedBy(Value value, const Group &group);
 
@@ -277,7 +281,7 @@ private:
   }
   llvm::SmallSetVector<Group *, 8> dependencies(Group &group) const;
   /// Does `last` wait for `first`, directly or not?
-  bool waits(Group &last, Group &first) const;
+  bool waits(Group &last, const Group &first) const;
   bool waitsThroughOthers(Group &last, Group &first) const;
   SmallVector<Group *> readersOf(StringRef state) const;
   bool readsAgain(Value value, StringRef state) const;
@@ -317,7 +321,7 @@ llvm::SmallSetVector<Group *, 8> Fuser::dependencies(Group &group) const {
   return result;
 }
 
-bool Fuser::waits(Group &last, Group &first) const {
+bool Fuser::waits(Group &last, const Group &first) const {
   SmallVector<Group *> stack = {&last};
   llvm::SmallPtrSet<Group *, 16> seen;
   while (!stack.empty()) {
@@ -426,7 +430,10 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     fits = op->hasTrait<Elementwise>() && !isBatched(type) &&
            type.getShape() == ArrayRef(group.epilogue);
     break;
-  case KernelKind::FilterGradient:
+  case KernelKind::FilterGradient: // one in a sweep: alone, it is closed
+    fits = isRowSum(op) &&
+           loopShape(tensorTypeOf(op->getOperand(0))) == ArrayRef(group.full);
+    break;
   case KernelKind::WinogradFilter:
   case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
@@ -448,6 +455,23 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     Group *other = groupOf(operand);
     return other && other != &group && waits(*other, group);
   });
+}
+
+/// May `sweep` take the filter gradient whose dy it makes, and no longer store
+/// dy? Only if nobody else reads it but sums over rows, which join, too.
+bool Fuser::canSweep(const Group &sweep, Conv2dFilterGradientOp op) {
+  Value dy = op.getDy();
+  if (!fuse || !canSweepGradient(op) || sweep.kind != KernelKind::Sweep ||
+      sweep.isView || sweep.isClosed || !sweep.batched || sweep.prefix ||
+      sweep.hasReductions() ||
+      loopShape(tensorTypeOf(dy)) != ArrayRef(sweep.full) ||
+      sweep.full.size() != 4)
+    return false;
+  bool isRead = llvm::any_of(dy.getUsers(), [&](Operation *user) {
+    return user != op && !isRowSum(user) && !sweep.ops.contains(user);
+  });
+  Group *image = groupOf(op.getX());
+  return !isRead && (!image || !waits(*image, sweep));
 }
 
 /// May `group` compute what `op` asks for at other points than its own? A
@@ -673,7 +697,13 @@ void Fuser::place(Operation *op) {
     group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
     return;
   }
-  if (isa<Conv2dFilterGradientOp>(op)) {
+  if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op)) {
+    Group *sweep = groupOf(gradient.getDy());
+    if (sweep && canSweep(*sweep, gradient)) {
+      sweep->kind = KernelKind::FilterGradient;
+      join(*sweep, op);
+      return;
+    }
     create(KernelKind::FilterGradient, op).isClosed = true;
     return;
   }
@@ -1001,7 +1031,10 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
     if (op != root && !(isContraction(root) && position[op] < position[root]))
       nameOrder.push_back(op);
   SmallVector<Type> types(ValueRange(results).getTypes());
-  RankedTensorType scratch = scratchOf(root, batchBound);
+  // Swept: dy is made here.
+  auto gradient = dyn_cast<Conv2dFilterGradientOp>(root);
+  bool isSwept = gradient && groupOf(gradient.getDy()) == &group;
+  RankedTensorType scratch = scratchOf(root, batchBound, isSwept);
   if (scratch)
     types.push_back(scratch);
   auto kernel = KernelOp::create(builder, root->getLoc(), types,

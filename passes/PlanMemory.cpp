@@ -15,6 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ir/SweptGradient.h"
 #include "ir/Winograd.h"
 #include "passes/ArenaPlanner.h"
 #include "passes/Names.h"
@@ -246,7 +247,8 @@ void resizeScratch(func::FuncOp function) {
   for (KernelOp kernel : function.front().getOps<KernelOp>())
     for (ScratchOp scratch : kernel.getBody().front().getOps<ScratchOp>())
       for (Operation &op : kernel.getBody().front())
-        if (RankedTensorType type = scratchOf(&op, batchBoundOf(function))) {
+        if (RankedTensorType type =
+                scratchOf(&op, batchBoundOf(function), isSweptGradient(&op))) {
           scratch.getResult().setType(type);
           kernel.getResults().back().setType(type);
         }

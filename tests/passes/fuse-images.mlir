@@ -217,8 +217,8 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
-// A filter gradient stands alone. The image's gradient is a convolution like
-// any other.
+// A filter gradient stands alone where others read dy, or where images have
+// many channels. The image's gradient is a convolution like any other.
 // CHECK-LABEL: func.func @filter(
 // CHECK: [[R:%.+]] = sinter.kernel sweep "neg" -> tensor<?x6x6x4xf32> {
 // CHECK: [[G:%.+]] = sinter.kernel filter_gradient "conv2d_filter_gradient" -> tensor<3x3x4x4xf32> {
@@ -237,6 +237,47 @@ sinter.model @m batch_bound 8 {
     %dx = sinter.conv2d_transpose %r, %w size [6, 6] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x4xf32>, tensor<3x3x4x4xf32>) -> tensor<?x6x6x4xf32>
     %dz = sinter.mul %dx, %x : (tensor<?x6x6x4xf32>, tensor<?x6x6x4xf32>) -> tensor<?x6x6x4xf32>
     return %n, %dz : tensor<3x3x4x4xf32>, tensor<?x6x6x4xf32>
+  }
+}
+
+// -----
+
+// Of few channels, it joins the sweep that makes dy, sums over rows with it: dy
+// is not stored.
+// CHECK-LABEL: func.func @swept(
+// CHECK: [[S:%.+]]:3 = sinter.kernel filter_gradient "conv2d_filter_gradient+reduce_sum" -> tensor<3x3x2x4xf32>, tensor<?x6x4xf32>, tensor<1x1152xf32> {
+// CHECK-NEXT: [[R:%.+]] = sinter.neg %arg1
+// CHECK-NEXT: sinter.conv2d_filter_gradient %arg0, [[R]]
+// CHECK-NEXT: sinter.reduce_sum [[R]] axes [2]
+// CHECK-NEXT: sinter.scratch
+// CHECK: sinter.kernel batch_reduce "reduce_sum" -> tensor<4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @swept(%x: tensor<?x6x6x2xf32>, %dy: tensor<?x6x6x4xf32>) -> (tensor<3x3x2x4xf32>, tensor<4xf32>) {
+    %r = sinter.neg %dy : tensor<?x6x6x4xf32>
+    %g = sinter.conv2d_filter_gradient %x, %r size [3, 3] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x2xf32>, tensor<?x6x6x4xf32>) -> tensor<3x3x2x4xf32>
+    %s = sinter.reduce_sum %r axes [0, 1, 2] : (tensor<?x6x6x4xf32>) -> tensor<4xf32>
+    return %g, %s : tensor<3x3x2x4xf32>, tensor<4xf32>
+  }
+}
+
+// -----
+
+// Not where dy is a result, nor under more taps than a register's turn can
+// meet.
+// CHECK-LABEL: func.func @not_swept(
+// CHECK: sinter.kernel sweep "neg" -> tensor<?x6x6x4xf32> {
+// CHECK: sinter.kernel filter_gradient "conv2d_filter_gradient" -> tensor<3x3x2x4xf32> {
+// CHECK: sinter.kernel sweep "exp" -> tensor<?x6x6x4xf32> {
+// CHECK: sinter.kernel filter_gradient "conv2d_filter_gradient" -> tensor<5x5x2x4xf32>
+sinter.model @m batch_bound 8 {
+  func.func @not_swept(%x: tensor<?x6x6x2xf32>, %dy: tensor<?x6x6x4xf32>) -> (tensor<3x3x2x4xf32>, tensor<?x6x6x4xf32>, tensor<5x5x2x4xf32>) {
+    %r = sinter.neg %dy : tensor<?x6x6x4xf32>
+    %g = sinter.conv2d_filter_gradient %x, %r size [3, 3] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x2xf32>, tensor<?x6x6x4xf32>) -> tensor<3x3x2x4xf32>
+    %e = sinter.exp %dy : tensor<?x6x6x4xf32>
+    %h = sinter.conv2d_filter_gradient %x, %e size [5, 5] strides [1, 1] dilations [1, 1] padding [2, 2, 2, 2] groups 1 : (tensor<?x6x6x2xf32>, tensor<?x6x6x4xf32>) -> tensor<5x5x2x4xf32>
+    return %g, %r, %h : tensor<3x3x2x4xf32>, tensor<?x6x6x4xf32>, tensor<5x5x2x4xf32>
   }
 }
 

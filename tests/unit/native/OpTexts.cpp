@@ -329,6 +329,24 @@ static const Form forms[] = {
       %u = sinter.sub %w, %g : (tensor<3x3x@1x@2xf32>, tensor<3x3x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
       %b = sinter.reduce_sum %d axes [0, 1, 2] : (tensor<?x4x3x@2xf32>) -> tensor<@2xf32>
       return %y, %u, %b : tensor<?x7x5x@1xf32>, tensor<3x3x@1x@2xf32>, tensor<@2xf32> })"},
+    {"swept_filter_gradient", {{1, 1}, {1, 19}, {2, 5}, {3, 33}}, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>, %y: tensor<?x7x5x@2xf32>, %m: tensor<@2xf32>, %d: tensor<?x4x3x@2xf32>) -> (tensor<3x3x@1x@2xf32>, tensor<@2xf32>, tensor<?x7x@2xf32>) {
+      %z = sinter.constant dense<0.0> : tensor<f32>
+      %a = sinter.mul %y, %m : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
+      %p = sinter.max_pool2d_gradient %a, %d window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@2xf32>, tensor<?x4x3x@2xf32>) -> tensor<?x7x5x@2xf32>
+      %s = sinter.sub %p, %m : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
+      %e = sinter.select %y, %s, %z : (tensor<?x7x5x@2xf32>, tensor<?x7x5x@2xf32>, tensor<f32>) -> tensor<?x7x5x@2xf32>
+      %g = sinter.conv2d_filter_gradient %x, %e size [3, 3] strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x5x@1xf32>, tensor<?x7x5x@2xf32>) -> tensor<3x3x@1x@2xf32>
+      %b = sinter.reduce_sum %e axes [0, 1, 2] : (tensor<?x7x5x@2xf32>) -> tensor<@2xf32>
+      %r = sinter.reduce_sum %a axes [2] : (tensor<?x7x5x@2xf32>) -> tensor<?x7x@2xf32>
+      return %g, %b, %r : tensor<3x3x@1x@2xf32>, tensor<@2xf32>, tensor<?x7x@2xf32> })"},
+    {"swept_uneven_gradient", {{1, 5}, {2, 16}}, R"(func.func @predict(%x: tensor<?x9x8x@1xf32>, %d: tensor<?x5x3x@2xf32>, %m: tensor<?x5x3x@2xf32>) -> tensor<2x5x@1x@2xf32> {
+      %e = sinter.mul %d, %m : (tensor<?x5x3x@2xf32>, tensor<?x5x3x@2xf32>) -> tensor<?x5x3x@2xf32>
+      %g = sinter.conv2d_filter_gradient %x, %e size [2, 5] strides [2, 3] dilations [2, 1] padding [0, 2, 2, 1] groups 1 : (tensor<?x9x8x@1xf32>, tensor<?x5x3x@2xf32>) -> tensor<2x5x@1x@2xf32>
+      return %g : tensor<2x5x@1x@2xf32> })"},
+    {"swept_average_gradient", {{1, 6}}, R"(func.func @predict(%x: tensor<?x6x5x@1xf32>, %d: tensor<?x3x2x@2xf32>) -> tensor<1x3x@1x@2xf32> {
+      %e = sinter.avg_pool2d_gradient %d size [6, 5] window [3, 2] strides [2, 2] padding [1, 0, 0, 0] : (tensor<?x3x2x@2xf32>) -> tensor<?x6x5x@2xf32>
+      %g = sinter.conv2d_filter_gradient %x, %e size [1, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 1, 1] groups 1 : (tensor<?x6x5x@1xf32>, tensor<?x6x5x@2xf32>) -> tensor<1x3x@1x@2xf32>
+      return %g : tensor<1x3x@1x@2xf32> })"},
     {"winograd", {{1, 1}, {3, 5}, {17, 14}, {33, 70}, {40, 16}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) {
       %u = sinter.winograd_filter %w : (tensor<3x3x@1x@2xf32>) -> tensor<4x4x@1x@2xf32>
       %c = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x5x@2xf32>
