@@ -4,6 +4,8 @@
 #ifndef SINTER_TRAINER_ARRAY_H
 #define SINTER_TRAINER_ARRAY_H
 
+#include "runtime/trainer/large_pages.h"
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -26,7 +28,7 @@ enum class ElementType { U8, F32 };
 struct Array {
   ElementType type = ElementType::F32;
   Shape shape; // shape[0] counts the records
-  std::vector<uint8_t> bytes;
+  LargeBytes bytes;
 
   int64_t records() const { return shape.empty() ? 0 : shape[0]; }
   Shape recordShape() const { return {shape.begin() + 1, shape.end()}; }

@@ -1,10 +1,10 @@
 // instance.cpp - memory around a compiled model; see instance.h.
 #include "runtime/trainer/instance.h"
+#include "runtime/trainer/large_pages.h"
 
 #include <algorithm>
 #include <cstring>
 #include <sched.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 namespace sinter::trainer {
@@ -37,22 +37,6 @@ int availableThreads() {
   return static_cast<int>(std::max(1L, sysconf(_SC_NPROCESSORS_ONLN)));
 }
 
-/// Images of a batch are read with long strides: in large pages, where there
-/// are any, the processor finds them faster.
-static void *allocateAligned(int64_t bytes) {
-  const size_t largePage = size_t(1) << 21;
-  const bool isLarge = static_cast<size_t>(bytes) >= largePage;
-  const size_t alignment = isLarge ? largePage : 64;
-  const size_t rounded =
-      (static_cast<size_t>(bytes) + alignment) / alignment * alignment;
-  void *memory = std::aligned_alloc(alignment, rounded);
-#ifdef MADV_HUGEPAGE
-  if (memory && isLarge)
-    (void)madvise(memory, rounded, MADV_HUGEPAGE);
-#endif
-  return memory;
-}
-
 /// Numbers in an output when the batch is full.
 static size_t outputElements(const sinter_tensor_info &output, int64_t batch) {
   int64_t count = 1;
@@ -82,8 +66,8 @@ Error Instance::create(const sinter_model &model, int threads, uint64_t seed) {
   }
   for (std::vector<float> &output : outputs)
     outputPointers.push_back(output.data());
-  state.reset(allocateAligned(model.state_bytes));
-  arena.reset(allocateAligned(arenaBytes));
+  state.reset(allocateInLargePages(static_cast<size_t>(model.state_bytes)));
+  arena.reset(allocateInLargePages(static_cast<size_t>(arenaBytes)));
   if (!state || !arena)
     return runFailed("out of memory: expected %lld bytes",
                      static_cast<long long>(model.state_bytes + arenaBytes));

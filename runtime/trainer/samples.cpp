@@ -128,12 +128,22 @@ void Batch::gatherColumns(const Gathering &job, size_t input, size_t part) {
                           : i * size / job.parts / floatsInLine * floatsInLine;
   };
   const size_t low = boundary(part), high = boundary(part + 1);
+  // As many rows as take long enough; long ones the processor follows itself.
+  constexpr size_t bytesAhead = 4096;
+  const size_t rowsAhead =
+      bytesAhead / ((high - low) * elementBytes(array) + 1);
+  auto askFor = [&](size_t number) {
+    if (number < job.order.size())
+      prefetchRow(array, job.order[number], low, high);
+  };
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
-    const size_t at = job.first + i, ahead = at + static_cast<size_t>(count);
+    const size_t at = job.first + i;
+    if (rowsAhead > 0)
+      askFor(at + rowsAhead);
+    if (job.asksAhead)
+      askFor(at + static_cast<size_t>(count));
     gatherRow(array, job.order[at], low, high, scales[input],
               inputs[input].data() + i * size);
-    if (job.asksAhead && ahead < job.order.size())
-      prefetchRow(array, job.order[ahead], low, high);
   }
 }
 

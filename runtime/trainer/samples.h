@@ -6,10 +6,10 @@
 // A batch is gathered by the pool's threads, each the same part of every
 // sample: a model whose first layer sums over its inputs in parts finds its
 // part in its own cache. In random order every row of a large data set comes
-// from DRAM (some 0.4 us for 784 bytes, against 0.07 us from the cache), so
-// each batch asks for the rows of the one behind it. Known weakness: with two
-// threads gathering is still a seventh of the CPU time of training fashion_mlp.
-// The data lies in small pages; large ones are not tried.
+// from DRAM (some 0.5 us for 784 bytes, against 0.07 us from the cache), so a
+// batch asks for a few rows ahead, and for those of the batch behind it, which
+// then come from the last cache; large pages (large_pages.h) let it find them.
+// Known weakness: it is still a tenth of the CPU time of training fashion_mlp.
 #ifndef SINTER_TRAINER_SAMPLES_H
 #define SINTER_TRAINER_SAMPLES_H
 

@@ -51,7 +51,7 @@ TEST_CASE("predictions come in the given order, with their classes") {
   REQUIRE_FALSE(readRecipe(model, recipe));
   CHECK(countClasses(model, recipe) == 3);
   Dataset dataset;
-  dataset.inputs = {ElementType::U8, {3, 2, 2}, std::vector<uint8_t>(12, 1)};
+  dataset.inputs = {ElementType::U8, {3, 2, 2}, LargeBytes(12, 1)};
   dataset.targets[0].classes = {2, 1, 0};
   Instance instance;
   REQUIRE_FALSE(instance.create(model, 1, 1));

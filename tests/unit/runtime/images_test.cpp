@@ -271,7 +271,7 @@ struct Folders {
 TEST_CASE("a folder for each class") {
   Folders folders;
   REQUIRE(folders.load() == "");
-  CHECK(folders.dataset.inputs.bytes == Bytes{'a', 'b', 'd'});
+  CHECK(folders.dataset.inputs.bytes == LargeBytes{'a', 'b', 'd'});
   CHECK(folders.dataset.targets[0].classes == std::vector<int32_t>{0, 0, 1});
   CHECK(folders.map.name(1) == "dog");
 
@@ -307,7 +307,7 @@ TEST_CASE("a picture is an input to predict") {
   const std::string path = directory.write("a.pgm", "P5 2 1 255\nac");
   REQUIRE_FALSE(loadInputs(path, "input", {{1, 1, 3}, {}}, inputs));
   CHECK(inputs.shape == Shape{1, 1, 1, 3});
-  CHECK(inputs.bytes == Bytes{'b', 'b', 'b'});
+  CHECK(inputs.bytes == LargeBytes{'b', 'b', 'b'});
   CHECK(loadInputs(path, "input", {{3}, {}}, inputs).status ==
         Status::WrongInput);
 }

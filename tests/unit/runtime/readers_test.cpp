@@ -365,7 +365,7 @@ TEST_CASE("CIFAR-10 records become pictures with their colours together") {
   REQUIRE_FALSE(readCifar10({one, two}, inputs, labels));
   CHECK(inputs.shape == Shape{4, 32, 32, 3});
   CHECK(labels.shape == Shape{4});
-  CHECK(labels.bytes == std::vector<uint8_t>{3, 9, 0, 1});
+  CHECK(labels.bytes == LargeBytes{3, 9, 0, 1});
   REQUIRE(inputs.bytes.size() == 4 * 3072);
   for (size_t picture = 0; picture < 4; ++picture)
     for (size_t i = 0; i < 1024; ++i)

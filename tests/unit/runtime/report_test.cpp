@@ -172,7 +172,7 @@ TEST_CASE("images are samples of two or three dimensions") {
   Array bytes = {ElementType::U8, {2, 2, 2}, {9, 9, 9, 9, 0, 10, 20, 255}};
   CHECK(makePicture(bytes, {2, 2}, 1).pixels ==
         std::vector<uint8_t>{0, 10, 20, 255});
-  Array floats = {ElementType::F32, {1, 2, 2}, std::vector<uint8_t>(16)};
+  Array floats = {ElementType::F32, {1, 2, 2}, LargeBytes(16)};
   const float unit[] = {0, 0.5f, 1, 0.25f}, wide[] = {-1, 0, 1, 3},
               plain[] = {0, 1, 2, 200};
   auto pixelsOf = [&](const float *values) {
@@ -186,7 +186,7 @@ TEST_CASE("images are samples of two or three dimensions") {
   CHECK(pixelsOf(bad) == std::vector<uint8_t>{0, 0, 0, 255});
 
   Array large = {
-      ElementType::U8, {1, 200, 100, 3}, std::vector<uint8_t>(60000, 7)};
+      ElementType::U8, {1, 200, 100, 3}, LargeBytes(60000, 7)};
   const Picture picture = makePicture(large, {200, 100, 3}, 0);
   CHECK(picture.width == 33);
   CHECK(picture.height == 66);
