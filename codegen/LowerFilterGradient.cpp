@@ -420,12 +420,18 @@ int64_t FilterGradientNest::build() {
   samplesAtOnce = vectors * e.lanes();
   int64_t row =
       across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
-  rowsAtOnce =
-      std::clamp<int64_t>((worthwhile + row - 1) / row, 1, down.windows());
-  std::vector<KernelEmitter::Numbers> rows = {{rowsAtOnce}};
-  for (int64_t other : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
-    if (other <= down.windows() && other != rowsAtOnce)
-      rows.push_back({other});
+  int64_t wanted = (worthwhile + row - 1) / row;
+  // The same candidates whatever the tile.
+  std::vector<KernelEmitter::Numbers> rows;
+  for (int64_t candidate : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
+    if (candidate < down.windows())
+      rows.push_back({candidate});
+  rows.push_back({down.windows()});
+  auto preferred = llvm::find_if(
+      rows, [&](ArrayRef<int64_t> some) { return some[0] >= wanted; });
+  if (preferred == rows.end())
+    --preferred;
+  std::rotate(rows.begin(), preferred, std::next(preferred));
   rowsAtOnce = e.choose(op, "rows", rows)[0];
 
   int64_t turns = channelTiles / channelBands * down.taps;
