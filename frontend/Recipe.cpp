@@ -4,6 +4,7 @@
 // one loop, defaults included: the trainer has no defaults of its own.
 #include "frontend/Recipe.h"
 
+#include "frontend/ModelBuilder.h"
 #include "frontend/TrainingCheck.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -91,4 +92,26 @@ std::string sinter::frontend::writeRecipe(const Spec &spec,
     lines(key, withMode(spec, callback));
   }
   return recipe;
+}
+
+std::string sinter::frontend::writeTables(const ModelBuilder &model) {
+  std::vector<std::string> rows;
+  llvm::ArrayRef<LayerRecord> layers = model.layers();
+  bool isLookedUp = false;
+  for (const auto &[number, input] : llvm::enumerate(layers)) {
+    if (input.config.name != "input")
+      continue;
+    int64_t fewest = 0;
+    for (const LayerRecord &layer : layers) {
+      const Config &config =
+          layer.sharedWith ? layers[*layer.sharedWith].config : layer.config;
+      if (config.name != "embedding" || layer.inputs[0].layer() != number)
+        continue;
+      int64_t own = config.integer("input_dim");
+      fewest = fewest ? std::min(fewest, own) : own;
+    }
+    isLookedUp |= fewest > 0;
+    rows.push_back(std::to_string(fewest));
+  }
+  return isLookedUp ? "input.rows=" + llvm::join(rows, ",") + "\n" : "";
 }

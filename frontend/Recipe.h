@@ -12,6 +12,8 @@
 
 namespace sinter::frontend {
 
+class ModelBuilder;
+
 /// The form in which the loss wants its targets.
 struct Target {
   enum class Kind { Sparse, OneHot, Values };
@@ -25,6 +27,10 @@ Target targetOf(const Config &loss, llvm::ArrayRef<int64_t> outputShape);
 
 /// `spec` must have been read without errors; `targets` as its outputs.
 std::string writeRecipe(const Spec &spec, llvm::ArrayRef<Target> targets);
+
+/// For each input of `model` the rows of the table that its numbers are looked
+/// up in, 0 if they are not; nothing if none are.
+std::string writeTables(const ModelBuilder &model);
 
 } // namespace sinter::frontend
 

@@ -231,6 +231,6 @@ Session::Failure Session::compileTo(EmitKind kind, const std::string &output) {
 
 std::string Session::recipe() {
   return writeRecipe(spec->spec(), spec->model().targets()) +
-         summaryRecipe(spec->model()) +
+         writeTables(spec->model()) + summaryRecipe(spec->model()) +
          llvm::formatv("model.fingerprint={0:x-16}\n", fingerprint).str();
 }

@@ -398,6 +398,31 @@ static Error checkInputs(const std::string &file, const Array &inputs,
   return checkShape(file, "inputs", inputs, model.input);
 }
 
+Error checkTableRows(const Recipe &recipe, const ModelShape &model,
+                     const std::string &file, const Dataset &dataset) {
+  for (size_t input = 0; input < recipe.tableRows.size(); ++input) {
+    const int64_t rows = recipe.tableRows[input];
+    const Array &numbers = input ? dataset.others[input - 1] : dataset.inputs;
+    const float scale =
+        input ? recipe.otherScales[input - 1] : recipe.inputScale;
+    const int64_t inRecord = numbers.recordElements();
+    for (int64_t i = 0; rows > 0 && i < numbers.records() * inRecord; ++i) {
+      const float number = numbers.at(i) * scale;
+      if (number >= 0 && number < static_cast<float>(rows) &&
+          number == std::floor(number))
+        continue;
+      const std::string of =
+          input ? "input '" + model.names[input] + "'" : file;
+      return wrongInput("%s: record %lld (counted from 0): expected whole "
+                        "numbers from 0 to %lld, rows of the embedding's "
+                        "table, got %g",
+                        of.c_str(), static_cast<long long>(i / inRecord),
+                        static_cast<long long>(rows - 1), number);
+    }
+  }
+  return {};
+}
+
 Error loadDataset(const Recipe &recipe, const DataSource &source,
                   const char *set, const std::string &directory,
                   const ModelShape &model, Dataset &dataset, ClassMap *map) {
@@ -407,6 +432,8 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
   if (Error error = readSource(recipe, source, directory, model, map, halves))
     return error;
   if (Error error = checkInputs(halves.inputsName, dataset.inputs, model))
+    return error;
+  if (Error error = checkTableRows(recipe, model, halves.inputsName, dataset))
     return error;
   dataset.targets.assign(model.targets.size(), {});
   for (size_t i = 0; i < halves.labels.size(); ++i) {

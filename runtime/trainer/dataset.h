@@ -52,6 +52,11 @@ Error loadDataset(const Recipe &recipe, const DataSource &source,
 Error settleClasses(const Recipe &recipe, const std::string &weights,
                     ClassMap &map);
 
+/// Are the numbers that an embedding looks up rows of its table? A number that
+/// is none would be NaN in the model. `file`: of the first input, for messages.
+Error checkTableRows(const Recipe &recipe, const ModelShape &model,
+                     const std::string &file, const Dataset &dataset);
+
 /// The input of `predict`: idx, npy, csv, npz or one picture by the name's
 /// extension. An npz archive has the array `name`, or only one array.
 Error loadInputs(const std::string &path, const std::string &name,

@@ -201,6 +201,8 @@ Error runPredict(const sinter_model &model, const Options &options) {
   const ModelShape shape = modelShape(model, model.predict);
   if (Error error = readInputs(model, options, shape, dataset))
     return error;
+  if (Error error = checkTableRows(recipe, shape, options.inputs[0], dataset))
+    return error;
 
   const int64_t records = dataset.samples();
   std::vector<NamedArray> arrays; // for Npz

@@ -51,6 +51,16 @@ bool setScales(Recipe &recipe, const std::string &value) {
   return good;
 }
 
+bool setTableRows(std::vector<int64_t> &field, const std::string &value) {
+  std::vector<std::string> numbers;
+  setList(numbers, value);
+  field.resize(numbers.size());
+  bool good = true;
+  for (size_t i = 0; i < numbers.size(); ++i)
+    good &= setInteger(field[i], numbers[i]);
+  return good;
+}
+
 bool setKind(TargetKind &field, const std::string &value) {
   if (value == "sparse")
     field = TargetKind::Sparse;
@@ -156,6 +166,8 @@ bool setCallback(std::vector<CallbackRecipe> &callbacks, const std::string &key,
 bool set(Recipe &recipe, const std::string &key, const std::string &value) {
   if (key == "input.scale")
     return setScales(recipe, value);
+  if (key == "input.rows")
+    return setTableRows(recipe.tableRows, value);
   if (key == "target.kind")
     return setKinds(recipe, value);
   if (key == "target.classes")

@@ -4,6 +4,8 @@
 //
 //   input.scale=0.0039...          factor on the input while it is read; of
 //                                  several inputs the factors, with commas
+//   input.rows=20000               of each input, how many rows the table has
+//                                  that its numbers are looked up in; 0: none
 //   target.kind=sparse             sparse | one_hot | values
 //   target.classes=10              for sparse and one_hot, else 0; of several
 //                                  outputs both lines are lists, with commas
@@ -96,6 +98,7 @@ struct CallbackRecipe {
 struct Recipe {
   float inputScale = 1;
   std::vector<float> otherScales;     // of the inputs behind the first
+  std::vector<int64_t> tableRows;     // of all inputs, or empty
   std::vector<TargetForm> targets{1}; // one for each output that is trained
   DataSource train, validation, test;
   double validationSplit = 0;

@@ -1,5 +1,6 @@
 // The text that a trainer reads.
 #include "frontend/Recipe.h"
+#include "frontend/ModelBuilder.h"
 #include "frontend/YamlReader.h"
 
 #include <catch2/catch.hpp>
@@ -49,6 +50,19 @@ train: {epochs: 5, seed: 42, shuffle: false}
                   "train.batch_size=32\n"
                   "train.seed=42\n"
                   "train.shuffle=false\n");
+}
+
+TEST_CASE("the rows of tables that inputs look up", "[recipe]") {
+  ModelBuilder model("m");
+  Tensor words = model.input({4}), size = model.input({2}, {.name = "size"});
+  auto embedding = [&](Tensor x, int64_t rows) {
+    return model.flatten(model.layer(
+        Config("embedding", {{"input_dim", rows}, {"output_dim", int64_t(2)}}),
+        {x}));
+  };
+  CHECK(writeTables(model) == "");
+  model.concatenate({embedding(words, 20), size, embedding(words, 10)});
+  CHECK(writeTables(model) == "input.rows=10,0\n");
 }
 
 TEST_CASE("csv columns by name and position", "[recipe]") {

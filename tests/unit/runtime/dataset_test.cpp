@@ -307,10 +307,26 @@ TEST_CASE("targets of several outputs make a batch") {
         "data: expected a file of labels for the output 'size'");
 }
 
+TEST_CASE("numbers that a table has no row for are refused") {
+  Files files; // 'a' is 97
+  files.recipe.tableRows = {109};
+  CHECK(files.load() == "");
+  files.recipe.tableRows = {105};
+  CHECK(files.load() == "images: record 2 (counted from 0): expected whole "
+                        "numbers from 0 to 104, rows of the embedding's table, "
+                        "got 105");
+  files.recipe.inputScale = 0.5;
+  CHECK(files.load() == "images: record 0 (counted from 0): expected whole "
+                        "numbers from 0 to 104, rows of the embedding's table, "
+                        "got 48.5");
+  files.recipe.tableRows = {0};
+  CHECK(files.load() == "");
+}
+
 TEST_CASE("a recipe is read line by line") {
   Recipe recipe;
   Error error =
-      parseRecipe("input.scale=0.5\n"
+      parseRecipe("input.scale=0.5\ninput.rows=20000,0\n"
                   "target.kind=one_hot\ntarget.classes=10\n"
                   "data.train.csv=a=b.csv\ndata.train.label=y,-1\n"
                   "data.train.skip_rows=2\n"
@@ -324,6 +340,7 @@ TEST_CASE("a recipe is read line by line") {
                   recipe);
   CHECK(error.message == "");
   CHECK(recipe.inputScale == 0.5f);
+  CHECK(recipe.tableRows == std::vector<int64_t>{20000, 0});
   CHECK(recipe.targets[0].kind == TargetKind::OneHot);
   CHECK(recipe.targets[0].classes == 10);
   CHECK(recipe.train.csv == "a=b.csv");
