@@ -228,12 +228,37 @@ Value KernelEmitter::load(Value memref, RankedTensorType type,
   return vector::MaskedLoadOp::create(b, vector, memref, features, mask, rest);
 }
 
+/// Is a tensor so large that it is gone from the caches before anybody reads
+/// it? Its stores then pass by the caches: an ordinary one fetches the line
+/// that it is about to overwrite, and drives out another. Only whole lines may
+/// pass, in one store or in two that follow each other. The size was found by
+/// whole training steps on Zen 4, whose cores have 4 MB of the last cache each;
+/// below it what writers gain is lost by readers.
+bool KernelEmitter::isStreamed(RankedTensorType type) const {
+  constexpr int64_t large = 10 << 20, line = 64 / sizeof(float);
+  bool wholeLines =
+      lanes() >= line || (2 * lanes() >= line && layout.padded() == lanes());
+  return wholeLines && type.getElementType().isF32() &&
+         storedBytes(type, layout.batchBound) >= large;
+}
+
+/// What has passed by the caches is there for other threads.
+void KernelEmitter::finish() {
+  if (hasStreamed)
+    LLVM::FenceOp::create(b, LLVM::AtomicOrdering::seq_cst);
+  func::ReturnOp::create(b);
+}
+
 void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
                           ValueRange features) {
   if (isBatchMinor(type)) {
     Indices at(features);
     at.push_back(sample);
-    vector::StoreOp::create(b, value, memref, at);
+    bool streamed = isStreamed(type);
+    auto alignment = streamed ? llvm::MaybeAlign(lanes() * sizeof(float))
+                              : llvm::MaybeAlign();
+    vector::StoreOp::create(b, value, memref, at, streamed, alignment);
+    hasStreamed |= streamed;
     return;
   }
   if (!hasColumns(type)) {

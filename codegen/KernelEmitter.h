@@ -73,6 +73,9 @@ public:
                 mlir::func::FuncOp function,
                 const KernelFrame *frame = nullptr);
 
+  /// Ends the body.
+  void finish();
+
   mlir::ImplicitLocOpBuilder b;
   KernelOp kernel;
   const ModelLayout &layout;
@@ -220,6 +223,7 @@ private:
                    mlir::ValueRange features);
   void store(mlir::Value value, mlir::Value memref, mlir::RankedTensorType type,
              mlir::ValueRange features);
+  bool isStreamed(mlir::RankedTensorType type) const;
   mlir::Value spread(mlir::Value scalar);
   mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitUniformNumbers(RandomUniformOp op, mlir::ValueRange features);
@@ -274,6 +278,7 @@ private:
   /// current vector is in.
   int64_t runStart = 0;
   bool flat = false;
+  bool hasStreamed = false; // a store passed by the caches
   struct Emitted {
     mlir::Value tensor;
     Indices features;

@@ -398,7 +398,7 @@ static FailureOr<int64_t> emitNest(KernelOp kernel, const ModelLayout &layout,
            << " in a function of one sample";
   FailureOr<int64_t> tasks = lower(emitter);
   if (succeeded(tasks))
-    func::ReturnOp::create(emitter.b);
+    emitter.finish();
   choices = emitter.takeChoices();
   return tasks;
 }

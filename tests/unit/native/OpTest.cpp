@@ -280,6 +280,11 @@ TEST_CASE("large products are cut in blocks") {
   checkTexts("x86-64-v3", 430, std::move(texts));
 }
 
+TEST_CASE("large results pass by the caches") {
+  for (int64_t bound : {8, 16, 48})
+    checkTexts("native", bound, streamedTexts(bound));
+}
+
 TEST_CASE("every op that computes is compiled by a test") {
   std::unique_ptr<MLIRContext> context = createContext();
   std::set<std::string> covered;

@@ -492,6 +492,15 @@ std::vector<OpText> sinter::test::largeTexts() {
   return texts;
 }
 
+std::vector<OpText> sinter::test::streamedTexts(int64_t batchBound) {
+  int64_t filters = (11 << 20) / (6 * 7 * 4 * batchBound) + 1;
+  std::vector<OpText> texts;
+  for (const Form &form : forms)
+    if (form.name == std::string("convolution"))
+      texts.push_back(textOf(form, {1, filters}));
+  return texts;
+}
+
 std::string sinter::test::modelText(const OpText &text, int64_t batchBound) {
   return "sinter.model @" + text.name + " batch_bound " +
          std::to_string(batchBound) + " {\n" + text.states + "\n" +

@@ -19,6 +19,8 @@ struct OpText {
 std::vector<OpText> opTexts();
 /// Products so large that they are cut in blocks, if a batch has 430 samples.
 std::vector<OpText> largeTexts();
+/// Whose results are so large that their stores pass by the caches.
+std::vector<OpText> streamedTexts(int64_t batchBound);
 
 /// `text` as a model.
 std::string modelText(const OpText &text, int64_t batchBound);
