@@ -27,14 +27,21 @@ sinter::panelTilingOf(Conv2dFilterGradientOp op, int64_t batchBound) {
       4 * conv.filters < 3 * int64_t(llvm::alignTo(conv.filters, half)))
     return {};
 
+  // Units for a few threads. Those of other channels turn their filters anew,
+  // so there are more parts of filters first.
   FilterPanelTiling tiling;
   constexpr int64_t mostFilters = 64, enough = 8, fewChannels = 8;
   tiling.filterParts = (conv.filters + mostFilters - 1) / mostFilters;
+  if (tiling.filterParts < enough)
+    tiling.filterParts = (2 * conv.filters + mostFilters - 1) / mostFilters;
   cut(conv.filters, kLaneMultiple, tiling.filters, tiling.filterParts);
-  // Units for a few threads; each turns its filters anew.
-  tiling.channelParts = std::clamp<int64_t>(
-      (enough + tiling.filterParts - 1) / tiling.filterParts, 1,
-      std::max<int64_t>(conv.channels / fewChannels, 1));
+  constexpr int64_t worthTurning = 128; // products
+  int64_t mostParts =
+      std::min(conv.channels / fewChannels,
+               conv.channels * down.taps * across.taps / worthTurning);
+  tiling.channelParts = std::clamp<int64_t>((enough + tiling.filterParts - 1) /
+                                                tiling.filterParts,
+                                            1, std::max<int64_t>(mostParts, 1));
   cut(conv.channels, fewChannels, tiling.channels, tiling.channelParts);
 
   // Panels take a quarter of an L2 cache, and sums run over enough of them to
