@@ -250,11 +250,11 @@ void KernelEmitter::finish() {
 }
 
 void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
-                          ValueRange features) {
+                          ValueRange features, bool readsAgain) {
   if (isBatchMinor(type)) {
     Indices at(features);
     at.push_back(sample);
-    bool streamed = isStreamed(type);
+    bool streamed = !readsAgain && isStreamed(type);
     auto alignment = streamed ? llvm::MaybeAlign(lanes() * sizeof(float))
                               : llvm::MaybeAlign();
     vector::StoreOp::create(b, value, memref, at, streamed, alignment);
@@ -333,7 +333,7 @@ bool KernelEmitter::hasRowSums() {
 void KernelEmitter::clearRowSums(Value row, Value channel) {
   forRowSums(kernel, [&](ReduceSumOp sum, Value result) {
     store(vectorConstant(0), memory(result), tensorTypeOf(sum.getResult()),
-          ValueRange{row, channel});
+          ValueRange{row, channel}, /*readsAgain=*/true);
   });
 }
 
@@ -344,7 +344,8 @@ void KernelEmitter::addRowSums(ValueRange features) {
     Indices at = {features[0], features[2]};
     Value before = load(memref, type, at);
     Value value = emit(sum.getX(), features);
-    store(arith::AddFOp::create(b, before, value), memref, type, at);
+    store(arith::AddFOp::create(b, before, value), memref, type, at,
+          /*readsAgain=*/true);
   });
 }
 

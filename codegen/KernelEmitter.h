@@ -222,7 +222,7 @@ private:
   mlir::Value load(mlir::Value memref, mlir::RankedTensorType type,
                    mlir::ValueRange features);
   void store(mlir::Value value, mlir::Value memref, mlir::RankedTensorType type,
-             mlir::ValueRange features);
+             mlir::ValueRange features, bool readsAgain = false);
   bool isStreamed(mlir::RankedTensorType type) const;
   mlir::Value spread(mlir::Value scalar);
   mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
