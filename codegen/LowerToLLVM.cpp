@@ -3,9 +3,10 @@
 // Problem: kernels arrive as loop nests over memrefs and vectors; LLVM wants
 // branches, pointers and one-dimensional vectors.
 //
-// Idea: two steps. LowerVectors rewrites what has no counterpart in LLVM into
+// Idea: three steps. LowerVectors rewrites what has no counterpart in LLVM into
 // simpler ops of the same dialects: multi-dimensional vectors, masks,
-// transposes, exp and its relatives (VectorMath). ConvertToLLVM then converts
+// transposes, exp and its relatives (VectorMath). Addresses, while loops are
+// loops, finds what loads and stores share. ConvertToLLVM then converts
 // everything at once, in one full conversion, so an op without a lowering is an
 // error at that op. Around them stand MLIR's own passes for n-D transfers,
 // subviews, affine arithmetic and loops.
@@ -21,6 +22,7 @@
 
 #include "codegen/LowerToLLVM.h"
 
+#include "codegen/Addresses.h"
 #include "codegen/VectorMath.h"
 
 #include "mlir/Conversion/AffineToStandard/AffineToStandard.h"
@@ -216,6 +218,7 @@ void sinter::addLowerToLLVMPasses(OpPassManager &passes,
   passes.addPass(std::make_unique<LowerVectors>(
       target.lanes == 16 ? vector::VectorTransposeLowering::Shuffle16x16
                          : vector::VectorTransposeLowering::Shuffle1D));
+  passes.addPass(createShareAddressesPass());
   // Apart: LLVM 22 crashes when loops and their bounds convert together.
   passes.addPass(createSCFToControlFlowPass());
   passes.addPass(std::make_unique<ConvertToLLVM>(target.indexBits));
