@@ -23,6 +23,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/Iterators.h"
 #include "mlir/IR/Matchers.h"
@@ -65,6 +66,7 @@ public:
       : function(function), builder(function.getContext()) {}
 
   void rewrite() {
+    hoistIntegers();
     SmallVector<Access> accesses;
     bool isStructured = true;
     function->walk<WalkOrder::PreOrder>([&](Operation *op) {
@@ -113,6 +115,27 @@ private:
          (vector.getRank() != 1 || vector.getElementType() != element)))
       return std::nullopt;
     return Access{op, memory, indices};
+  }
+
+  /// Integers to before the outermost loop that does not change them: a term
+  /// becomes known as early as it can.
+  void hoistIntegers() {
+    function->walk<WalkOrder::PreOrder>([](Operation *op) {
+      if (op->getNumResults() != 1 ||
+          !op->getResult(0).getType().isIntOrIndex() ||
+          op->getNumRegions() != 0 || !isPure(op))
+        return;
+      scf::ForOp outermost;
+      for (auto loop = op->getParentOfType<scf::ForOp>();
+           loop && llvm::all_of(op->getOperands(),
+                                [&](Value operand) {
+                                  return loop.isDefinedOutsideOfLoop(operand);
+                                });
+           loop = loop->getParentOfType<scf::ForOp>())
+        outermost = loop;
+      if (outermost)
+        op->moveBefore(outermost);
+    });
   }
 
   //===--------------------------------------------------------------------===//
