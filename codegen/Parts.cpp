@@ -21,9 +21,9 @@ using namespace mlir;
 
 namespace sinter {
 
-// Ops of a part, roughly: a tenth of a second of compile time. Smaller parts
-// would cost more in tables and start-up than threads give back.
-static constexpr size_t kPartSize = 4000;
+// Ops of a part, roughly: a twentieth of a second of compile time. Smaller
+// parts would cost more in tables and start-up than threads give back.
+static constexpr size_t kPartSize = 2000;
 static constexpr size_t kMostParts = 8;
 
 //===----------------------------------------------------------------------===//
