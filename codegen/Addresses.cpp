@@ -13,7 +13,9 @@
 // last, where the processor adds it for nothing.
 //
 // Known weakness: no pointer is advanced from one turn to the next; a stride
-// that is no scale of an addressing mode costs a multiplication a turn.
+// that is no scale of an addressing mode costs a multiplication a turn. Bodies
+// that fill all registers spill otherwise than after strength reduction: a
+// convolution 7 x 7 with stride 2 is a sixth slower, others are as fast.
 //
 //===----------------------------------------------------------------------===//
 
