@@ -38,6 +38,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace sinter;
 
@@ -418,7 +420,10 @@ FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
 //===----------------------------------------------------------------------===//
 
 /// From `From` x `From` taps to `To` x `To`, (channel, filter) by (channel,
-/// filter), in the order of the result.
+/// filter), in the order of the result, but for some channels of all blocks of
+/// filters together: so the source is read nearly from front to back. Taps lie
+/// a power of two apart, in the same sets of the caches: only vectors of whole
+/// lines touch a line once.
 template <size_t From, size_t To, typename Apply>
 static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   Value from = e.weights(op->getOperand(0));
@@ -432,8 +437,13 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   int64_t points = channels * filters;
   int64_t block = isInFilterBlocks(type) ? kFilterBlock : filters;
   int64_t ofBlock = channels * block; // points
+  int64_t lanes = e.layout.widest;
+  e.setWidth(lanes, lanes);
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
 
+  // Channels whose filters are read together.
+  constexpr int64_t mostTogether = 8;
+  int64_t together = std::gcd(channels, mostTogether);
   auto build = [&](Value at, Value mask) {
     // Where the vector is in the source, and in the result.
     Value source = at, to = at;
@@ -442,11 +452,14 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
         return {arith::DivUIOp::create(e.b, value, e.index(by)),
                 arith::RemUIOp::create(e.b, value, e.index(by))};
       };
-      auto [number, inBlock] = divide(at, ofBlock);
-      auto [channel, filter] = divide(inBlock, block);
+      auto [group, inGroup] = divide(at, together * filters);
+      auto [number, inBlock] = divide(inGroup, together * block);
+      auto [inside, filter] = divide(inBlock, block);
+      Value channel = e.sum(e.mul(group, together), inside);
       source =
           e.sum(e.sum(e.mul(channel, filters), e.mul(number, block)), filter);
-      to = e.sum(e.mul(number, To * To * ofBlock), inBlock);
+      to = e.sum(e.mul(number, To * To * ofBlock),
+                 e.sum(e.mul(channel, block), filter));
     }
     std::array<std::array<Value, From>, From> taps;
     for (size_t i = 0; i < From; ++i)
@@ -470,11 +483,11 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
             vector::StoreOp::create(e.b, result[i][j], destination, place);
         }
   };
-  int64_t vectors = points / e.lanes(), rest = points % e.lanes();
+  int64_t vectors = points / lanes, rest = points % lanes;
   int64_t tasks = chooseTasks(std::max<int64_t>(vectors, 1),
                               double(vectors) * (From * From + 2 * To * To));
   auto [low, high] = e.taskRange(vectors, tasks);
-  e.loop(low, high, 1, [&](Value v) { build(e.mul(v, e.lanes()), {}); });
+  e.loop(low, high, 1, [&](Value v) { build(e.mul(v, lanes), {}); });
   if (rest) {
     Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, e.task,
                                          e.index(tasks - 1));
@@ -482,9 +495,9 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(branch.thenBlock());
     Value mask = vector::CreateMaskOp::create(
-        e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+        e.b, VectorType::get({lanes}, e.b.getI1Type()),
         ValueRange{e.index(rest)});
-    e.scope([&] { build(e.index(vectors * e.lanes()), mask); });
+    e.scope([&] { build(e.index(vectors * lanes), mask); });
   }
   return tasks;
 }
