@@ -442,7 +442,7 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
 
   // Channels whose filters are read together.
-  constexpr int64_t mostTogether = 8;
+  constexpr int64_t mostTogether = 32;
   int64_t together = std::gcd(channels, mostTogether);
   auto build = [&](Value at, Value mask) {
     // Where the vector is in the source, and in the result.
