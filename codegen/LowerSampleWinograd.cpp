@@ -2,7 +2,7 @@
 //
 // winograd_conv2d with lanes along channels and filters, in which x and u lie:
 //
-//   for unit in this task's part of filters x rows of tiles:
+//   for unit in this task's part of filters x runs of tiles:
 //     for tiles, vectors of channels:
 //       scratch V[16][tile][channels] = B' x B
 //     for vectors of filters f, N at a time:
@@ -42,8 +42,8 @@ public:
   int64_t build();
 
 private:
-  void buildUnit(int64_t rows);
-  void clearRowSums(int64_t rows);
+  void buildUnit(int64_t tiles);
+  void clearRowSums(int64_t tiles);
   void transformTile(Value tile);
   void buildProducts(Value firstFilter, int64_t vectors, int64_t tiles);
   void buildProduct(Value tap, ArrayRef<Value> taps, Value firstTile,
@@ -95,7 +95,7 @@ private:
   int64_t block;       // u's filters that lie together
   Tile tile{1, 1};
   // The current unit.
-  Value firstTileRow, unitFilter;
+  Value firstTile, unitFilter;
 };
 } // namespace
 
@@ -105,8 +105,9 @@ private:
 
 void SampleWinograd::transformTile(Value tile) {
   const auto &[down, across] = conv.window;
-  Value tileRow = e.sum(firstTileRow, divide(tile, tiling.tilesAcross));
-  Value tileColumn = remainder(tile, tiling.tilesAcross);
+  Value number = e.sum(firstTile, tile);
+  Value tileRow = divide(number, tiling.tilesAcross);
+  Value tileColumn = remainder(number, tiling.tilesAcross);
   forTile(e, conv, e.add(e.mul(tileRow, 2), -down.low),
           e.add(e.mul(tileColumn, 2), -across.low),
           [&](const FourByFour &at, const FourByFour &exists) {
@@ -234,8 +235,9 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
         storeScratch(pixels[k][l], placeOf(2 * k + l));
   }
   const auto &[down, across] = conv.window;
-  Value tileRow = e.sum(firstTileRow, divide(tile, tiling.tilesAcross));
-  Value tileColumn = remainder(tile, tiling.tilesAcross);
+  Value tileNumber = e.sum(firstTile, tile);
+  Value tileRow = divide(tileNumber, tiling.tilesAcross);
+  Value tileColumn = remainder(tileNumber, tiling.tilesAcross);
   e.loop(e.index(0), e.index(4), 1, [&](Value number) {
     Value row = e.sum(e.mul(tileRow, 2), divide(number, 2));
     Value column = e.sum(e.mul(tileColumn, 2), remainder(number, 2));
@@ -276,10 +278,12 @@ void SampleWinograd::overFilters(
   e.resetWidth();
 }
 
-void SampleWinograd::clearRowSums(int64_t rows) {
+/// Of a unit of whole rows.
+void SampleWinograd::clearRowSums(int64_t tiles) {
   if (!e.hasRowSums())
     return;
-  Value from = e.mul(firstTileRow, 2);
+  int64_t rows = tiles / tiling.tilesAcross;
+  Value from = e.mul(divide(firstTile, tiling.tilesAcross), 2);
   Value to = arith::MinUIOp::create(e.b, e.add(from, 2 * rows),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
@@ -287,9 +291,8 @@ void SampleWinograd::clearRowSums(int64_t rows) {
   });
 }
 
-void SampleWinograd::buildUnit(int64_t rows) {
-  int64_t tiles = rows * tiling.tilesAcross;
-  clearRowSums(rows);
+void SampleWinograd::buildUnit(int64_t tiles) {
+  clearRowSums(tiles);
   e.loop(e.index(0), e.index(tiles), 1,
          [&](Value each) { transformTile(each); });
   overFilters(tile.vectors, [&](Value filter, int64_t vectors) {
@@ -310,30 +313,25 @@ int64_t SampleWinograd::build() {
   int64_t most = tiling.mostFilters / e.lanes();
   tile = chooseTile(
       e, op,
-      rankTiles(tiling.rows * tiling.tilesAcross,
+      rankTiles(tiling.tiles(),
                 std::clamp<int64_t>(tiling.filters / e.lanes(), 1, most),
                 {.steps = conv.channels, .hasEpilogue = false},
                 e.layout.target));
 
-  auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
+  int64_t size =
+      e.hasRowSums() ? tiling.rows() * tiling.tilesAcross : tiling.tiles();
+  int64_t chunks = (tiling.allTiles() + size - 1) / size;
+  int64_t units = chunks * tiling.parts;
+  int64_t tasks = std::min(tiling.tasks, units);
+  auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
-    Value part = divide(unit, tiling.chunks);
-    Value chunk = remainder(unit, tiling.chunks);
-    unitFilter = e.mul(part, tiling.filters);
-    firstTileRow = e.mul(chunk, tiling.rows);
-    int64_t last = tiling.tilesDown - (tiling.chunks - 1) * tiling.rows;
-    if (last == tiling.rows)
-      return buildUnit(tiling.rows);
-    Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, chunk,
-                                         e.index(tiling.chunks - 1));
-    auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] { buildUnit(last); });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    e.scope([&] { buildUnit(tiling.rows); });
+    Value chunk = remainder(unit, chunks);
+    unitFilter = e.mul(divide(unit, chunks), tiling.filters);
+    firstTile = e.mul(chunk, size);
+    forPart(e, chunk, chunks, size, tiling.allTiles(),
+            [&](int64_t tiles) { buildUnit(tiles); });
   });
-  return tiling.tasks;
+  return tasks;
 }
 
 FailureOr<int64_t> sinter::lowerSampleWinograd(KernelEmitter &e) {

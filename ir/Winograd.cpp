@@ -108,43 +108,35 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   tiling.tilesAcross = tiles(conv.window[1]);
   tiling.tileFloats = spread(conv.channels);
 
-  // Transformed tiles take half of an L2 cache. Even chunks, if there are any
-  // that are not much smaller.
+  // Transformed tiles take half of an L2 cache.
   constexpr int64_t cacheFloats = 512 * 1024 / 4;
-  int64_t most = std::clamp<int64_t>(
-      cacheFloats / (16 * conv.channels * tiling.tilesAcross), 1,
-      tiling.tilesDown);
-  tiling.rows = most;
-  for (int64_t rows = most; 2 * rows >= most; --rows)
-    if (tiling.tilesDown % rows == 0) {
-      tiling.rows = rows;
-      break;
-    }
-  tiling.chunks = (tiling.tilesDown + tiling.rows - 1) / tiling.rows;
+  int64_t all = tiling.allTiles();
+  int64_t most = std::max<int64_t>(cacheFloats / (16 * conv.channels), 1);
+  tiling.chunks = (all + most - 1) / most;
 
   // An even number of equal units, or of equal sequences of them: whoever
-  // shares them out to a few threads does it evenly.
-  constexpr int64_t fewest = 4;
+  // shares them out to a few threads does it evenly. Each chunk goes through
+  // the filters, each part of the filters transforms the tiles: more chunks
+  // where the filters stay in the cache, else more parts.
+  constexpr int64_t fewest = 4, fewestTiles = 24;
   constexpr int64_t worthwhile = 1 << 18; // products
-  int64_t products =
-      16 * tiling.tilesDown * tiling.tilesAcross * conv.channels * conv.filters;
-  bool isEven =
-      tiling.chunks % 2 == 0 && tiling.tilesDown == tiling.chunks * tiling.rows;
+  int64_t taps = 16 * conv.channels * conv.filters;
+  int64_t products = taps * all;
+  if (tiling.chunks > 1)
+    tiling.chunks += tiling.chunks % 2;
   tiling.parts = 1;
-  while ((tiling.parts == 1 && !isEven) || tiling.units() < fewest) {
-    int64_t parts = 2 * tiling.parts;
-    if (conv.filters % (parts * kFilterBlock) ||
-        products / (parts * tiling.chunks) < worthwhile)
+  while (tiling.units() < fewest &&
+         products / (2 * tiling.units()) >= worthwhile) {
+    bool mayCut = all / (2 * tiling.chunks) >= fewestTiles;
+    bool mayPart = conv.filters % (2 * tiling.parts * kFilterBlock) == 0;
+    if (mayCut && (taps <= cacheFloats || !mayPart))
+      tiling.chunks *= 2;
+    else if (mayPart)
+      tiling.parts *= 2;
+    else
       break;
-    tiling.parts = parts;
   }
   tiling.filters = conv.filters / tiling.parts;
-  // Filters that do not make parts: two threads share the rows.
-  if (tiling.units() == 1 && tiling.tilesDown > 1 &&
-      products > 2 * worthwhile) {
-    tiling.rows = (tiling.tilesDown + 1) / 2;
-    tiling.chunks = 2;
-  }
   // Scratch grows with tasks, and leaves the cache.
   constexpr int64_t mostTasks = 4;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,

@@ -14,6 +14,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <algorithm>
+
 namespace sinter {
 
 /// Is `op` a convolution that Winograd's filtering can compute: 3 x 3 taps, no
@@ -42,11 +44,11 @@ struct WinogradTiling {
 };
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
 
-/// For one sample, units are some rows of tiles, all across, and a part of the
-/// filters.
+/// For one sample, units are a run of tiles, row by row, and a part of the
+/// filters. Where a kernel sums rows, units are whole rows of tiles.
 struct WinogradSampleTiling {
   int64_t tilesDown, tilesAcross;
-  int64_t rows, chunks;   // of tiles at a time; how often
+  int64_t chunks;         // of the tiles
   int64_t filters, parts; // at a time; how often
   int64_t tasks;
   /// Floats of a transformed tile's channels.
@@ -54,11 +56,19 @@ struct WinogradSampleTiling {
   /// Filters whose products are kept at a time, at most.
   static constexpr int64_t mostFilters = 32;
 
+  int64_t allTiles() const { return tilesDown * tilesAcross; }
+  /// Of a chunk; the last may have fewer.
+  int64_t tiles() const { return llvm::divideCeil(allTiles(), chunks); }
+  /// Of a chunk of whole rows; there may be fewer of them.
+  int64_t rows() const {
+    return llvm::divideCeil(tilesDown, std::min(chunks, tilesDown));
+  }
   int64_t units() const { return chunks * parts; }
   /// A task's scratch: for each of the 16 taps transformed tiles, (tile,
   /// channel); behind them for each tap products, (tile, filter).
-  int64_t inputFloats() const { return rows * tilesAcross * tileFloats; }
-  int64_t productFloats() const { return rows * tilesAcross * mostFilters; }
+  int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
+  int64_t inputFloats() const { return mostTiles() * tileFloats; }
+  int64_t productFloats() const { return mostTiles() * mostFilters; }
   int64_t taskFloats() const { return 16 * (inputFloats() + productFloats()); }
 };
 WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);
