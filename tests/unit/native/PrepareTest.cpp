@@ -33,15 +33,15 @@ sinter.model @NAME batch_bound BOUND attributes {
   sinter.state frozen @mean : tensor<FILTERSxf32> = uniform(-1.0, 1.0)
   sinter.state frozen @variance : tensor<FILTERSxf32> = uniform(0.5, 1.5)
   sinter.state parameter @last : tensor<FILTERSx3xf32> = uniform(-1.0, 1.0)
-  func.func @forward(%x: tensor<?x7x8xCHANNELSxf32>) -> tensor<?x3xf32> {
+  func.func @forward(%x: tensor<?xPIXELSxCHANNELSxf32>) -> tensor<?x3xf32> {
     %w = sinter.read @kernel : tensor<3x3xCHANNELSxFILTERSxf32>
     %g = sinter.read @gamma : tensor<FILTERSxf32>
     %b = sinter.read @beta : tensor<FILTERSxf32>
-    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x8xCHANNELSxf32>, tensor<3x3xCHANNELSxFILTERSxf32>) -> tensor<?x7x8xFILTERSxf32>
-    %n = sinter.batch_normalization %c, %g, %b moving @mean, @variance momentum 0.9 epsilon 0.001 : (tensor<?x7x8xFILTERSxf32>, tensor<FILTERSxf32>, tensor<FILTERSxf32>) -> tensor<?x7x8xFILTERSxf32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?xPIXELSxCHANNELSxf32>, tensor<3x3xCHANNELSxFILTERSxf32>) -> tensor<?xPIXELSxFILTERSxf32>
+    %n = sinter.batch_normalization %c, %g, %b moving @mean, @variance momentum 0.9 epsilon 0.001 : (tensor<?xPIXELSxFILTERSxf32>, tensor<FILTERSxf32>, tensor<FILTERSxf32>) -> tensor<?xPIXELSxFILTERSxf32>
     %zero = sinter.constant dense<0.0> : tensor<f32>
-    %r = sinter.maximum %n, %zero : (tensor<?x7x8xFILTERSxf32>, tensor<f32>) -> tensor<?x7x8xFILTERSxf32>
-    %s = sinter.reduce_sum %r axes [1, 2] : (tensor<?x7x8xFILTERSxf32>) -> tensor<?xFILTERSxf32>
+    %r = sinter.maximum %n, %zero : (tensor<?xPIXELSxFILTERSxf32>, tensor<f32>) -> tensor<?xPIXELSxFILTERSxf32>
+    %s = sinter.REDUCTION %r axes [1, 2] : (tensor<?xPIXELSxFILTERSxf32>) -> tensor<?xFILTERSxf32>
     %m = sinter.read @last : tensor<FILTERSx3xf32>
     %y = sinter.matmul %s, %m : (tensor<?xFILTERSxf32>, tensor<FILTERSx3xf32>) -> tensor<?x3xf32>
     return %y : tensor<?x3xf32>
@@ -50,7 +50,9 @@ sinter.model @NAME batch_bound BOUND attributes {
 )";
 
 static std::string networkOf(const std::string &name, int64_t batchBound,
-                             int64_t channels, int64_t filters) {
+                             int64_t channels, int64_t filters,
+                             const std::string &pixels = "7x8",
+                             const std::string &reduction = "reduce_sum") {
   std::string text = pattern;
   auto replace = [&](const std::string &word, const std::string &by) {
     for (size_t at; (at = text.find(word)) != text.npos;)
@@ -60,6 +62,8 @@ static std::string networkOf(const std::string &name, int64_t batchBound,
   replace("BOUND", std::to_string(batchBound));
   replace("CHANNELS", std::to_string(channels));
   replace("FILTERS", std::to_string(filters));
+  replace("PIXELS", pixels);
+  replace("REDUCTION", reduction);
   return text;
 }
 static const std::string network = networkOf("prepared", 20, 16, 32);
@@ -243,19 +247,32 @@ TEST_CASE("a prediction after training is that of fresh weights") {
   CHECK(ofThreads[2] == ofThreads[0]);
 }
 
-// Channels and filters that fill vectors, and that do not.
+// Channels and filters that fill vectors, and that do not; units of whole rows,
+// for their sums, and of tiles.
 TEST_CASE("a sample alone has the prediction that it has in a batch") {
   std::unique_ptr<MLIRContext> context = createContext();
   for (const char *cpu : {"native", "x86-64-v3", "x86-64"}) {
     INFO(cpu);
     NativeModels native(*context, cpu);
     std::vector<ModuleRef> modules;
-    std::vector<std::pair<int64_t, int64_t>> sizes = {
-        {32, 48}, {75, 50}, {37, 59}, {16, 45}};
-    for (auto [channels, filters] : sizes) {
+    struct Form {
+      int64_t channels, filters;
+      std::string pixels = "7x8", reduction = "reduce_sum";
+      int64_t count = 7 * 8;
+    };
+    std::vector<Form> forms = {{32, 48},
+                               {75, 50},
+                               {37, 59},
+                               {16, 45},
+                               {75, 50, "13x13", "reduce_sum", 13 * 13},
+                               {75, 50, "13x13", "reduce_max", 13 * 13}};
+    for (const Form &form : forms) {
       std::string name = "alone" + std::to_string(modules.size());
       modules.push_back(
-          plan(*context, networkOf(name, batchBound, channels, filters), true));
+          plan(*context,
+               networkOf(name, batchBound, form.channels, form.filters,
+                         form.pixels, form.reduction),
+               true));
       bool hasWinograd = false;
       findFunction(*modules.back(), "predict_one").walk([&](WinogradConv2dOp) {
         hasWinograd = true;
@@ -264,9 +281,11 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
       native.add(*modules.back());
     }
     native.compile();
-    for (size_t i = 0; i < sizes.size(); ++i) {
-      INFO(sizes[i].first << " channels, " << sizes[i].second << " filters");
-      auto count = static_cast<size_t>(7 * 8 * sizes[i].first);
+    for (size_t i = 0; i < forms.size(); ++i) {
+      INFO(forms[i].channels << " channels, " << forms[i].filters
+                             << " filters, " << forms[i].pixels << ", "
+                             << forms[i].reduction);
+      auto count = static_cast<size_t>(forms[i].count * forms[i].channels);
       Memory memory(native, i, count);
       memory.setKept(startOf(native.record(i), startState(*modules[i])));
       std::vector<float> together = memory.call("predict", 9, 1, nullptr);
