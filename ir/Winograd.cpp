@@ -156,14 +156,15 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
     part = (count + parts - 1) / parts;
   };
   int64_t samples = paddedBatch(batchBound);
-  constexpr int64_t mostFilters = 64;
+  // Each part transforms the image again.
+  tiling.inPanels = fillsFilterBlocks(conv.filters);
+  const int64_t mostFilters = tiling.inPanels ? 128 : 64;
   cut(conv.filters, mostFilters, tiling.filters, tiling.filterParts);
   // Parts of whole vectors, but for the last.
   if (tiling.filterParts > 1)
     tiling.filters = tiling.paddedFilters();
   // Panels of short runs of samples profit from long runs of channels. At least
   // as many as a square of the transposition has.
-  tiling.inPanels = fillsFilterBlocks(conv.filters);
   const int64_t mostChannels = tiling.inPanels ? 64 : kLaneMultiple;
   int64_t blocks = (conv.channels + mostChannels - 1) / mostChannels;
   tiling.channels =

@@ -347,7 +347,7 @@ static const Form forms[] = {
       %e = sinter.avg_pool2d_gradient %d size [6, 5] window [3, 2] strides [2, 2] padding [1, 0, 0, 0] : (tensor<?x3x2x@2xf32>) -> tensor<?x6x5x@2xf32>
       %g = sinter.conv2d_filter_gradient %x, %e size [1, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 1, 1] groups 1 : (tensor<?x6x5x@1xf32>, tensor<?x6x5x@2xf32>) -> tensor<1x3x@1x@2xf32>
       return %g : tensor<1x3x@1x@2xf32> })"},
-    {"winograd", {{1, 1}, {3, 5}, {17, 14}, {33, 70}, {40, 16}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) {
+    {"winograd", {{1, 1}, {3, 5}, {17, 14}, {33, 70}, {40, 16}, {5, 144}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) {
       %u = sinter.winograd_filter %w : (tensor<3x3x@1x@2xf32>) -> tensor<4x4x@1x@2xf32>
       %c = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x5x@2xf32>
       %z = sinter.add %c, %b : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
