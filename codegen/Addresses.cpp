@@ -291,14 +291,18 @@ private:
     Location loc = access.op->getLoc();
     unsigned align =
         cast<MemRefType>(access.memory.getType()).getElementTypeBitWidth() / 8;
+    // What passes by the caches has to know that it is aligned.
+    auto alignOf = [&](auto op) {
+      return static_cast<unsigned>(op.getAlignment().value_or(align));
+    };
     auto load = [&](auto op, Type type) {
       op.replaceAllUsesWith(
-          LLVM::LoadOp::create(builder, loc, type, address, align,
+          LLVM::LoadOp::create(builder, loc, type, address, alignOf(op),
                                /*isVolatile=*/false, op.getNontemporal())
               .getResult());
     };
     auto store = [&](auto op, Value value) {
-      LLVM::StoreOp::create(builder, loc, value, address, align,
+      LLVM::StoreOp::create(builder, loc, value, address, alignOf(op),
                             /*isVolatile=*/false, op.getNontemporal());
     };
     llvm::TypeSwitch<Operation *>(access.op)
