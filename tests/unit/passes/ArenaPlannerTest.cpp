@@ -67,5 +67,5 @@ TEST_CASE("any lives: no overlap, and close to the lower bound") {
     checkPlan(lives, plan, 64);
     ratios += static_cast<double>(plan.bytes) / plan.lowerBound;
   }
-  CHECK(ratios / rounds < 1.06);
+  CHECK(ratios / rounds < 1.01);
 }
