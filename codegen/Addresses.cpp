@@ -14,8 +14,8 @@
 //
 // Known weakness: no pointer is advanced from one turn to the next; a stride
 // that is no scale of an addressing mode costs a multiplication a turn. Bodies
-// that fill all registers spill otherwise than after strength reduction: a
-// convolution 7 x 7 with stride 2 is a sixth slower, others are as fast.
+// that fill all registers spill earlier than after strength reduction; tiles
+// leave room for it (LowerConv.cpp).
 //
 //===----------------------------------------------------------------------===//
 

@@ -479,7 +479,7 @@ int64_t ConvNest::build() {
   auto [from, to] = inside(across);
   // Loops over so few channels are unrolled, and what they load is then loaded
   // long before it is used.
-  constexpr int64_t few = 8, loadedAhead = 4;
+  constexpr int64_t few = 8, loadedAhead = 5;
   TargetShape target = e.layout.target;
   if (inner < few)
     target.registers -= loadedAhead;
