@@ -232,12 +232,22 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   SmallVector<Value> start(rows * tile.vectors, e.vectorConstant(0));
   Value fetched = nextInput ? firstFetched(m, n) : Value();
+  // Weights that other kernels drive out of the L2 cache: a tile's columns lie
+  // a row apart, too far for a processor to follow, so each asks for the next
+  // one's. Past the last it is harmless.
+  constexpr int64_t large = 512 * 1024;
+  bool fetchesWeights = !matmul.getTransposeB() &&
+                        storedBytes(tensorTypeOf(matmul.getB()), 1) > large;
   return e.loop(
       e.index(contracted.low), e.index(contracted.high), 1, start,
       [&](Value k, ValueRange acc) {
         SmallVector<Value> xs, next;
         if (nextInput)
           fetchNextInput(fetched, k);
+        if (fetchesWeights)
+          memref::PrefetchOp::create(e.b, w, ValueRange{k, e.add(m, rows)},
+                                     /*isWrite=*/false,
+                                     /*localityHint=*/2, /*isDataCache=*/true);
         for (int64_t v = 0; v < tile.vectors; ++v)
           xs.push_back(vector::LoadOp::create(
               e.b, vector, x, ValueRange{k, e.add(n, v * e.lanes())}));
