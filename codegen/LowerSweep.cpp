@@ -27,7 +27,7 @@
 #include "codegen/VectorRandom.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -402,13 +402,27 @@ std::optional<int64_t> sinter::lowerJoin(KernelEmitter &e) {
         .getDefiningOp<UnrealizedConversionCastOp>()
         .getOperand(0);
   };
+  Location loc = e.b.getLoc();
   Value to = addressOf(e.kernel.getResult(0));
   int64_t start = 0;
   for (Value part : join.getInputs()) {
-    int64_t bytes = storedBytes(tensorTypeOf(part), e.layout.batchBound);
-    Value length = arith::ConstantOp::create(e.b, e.b.getI64IntegerAttr(bytes));
-    LLVM::MemcpyOp::create(e.b, createByteOffset(e.b, e.b.getLoc(), to, start),
-                           addressOf(part), length, /*isVolatile=*/false);
+    RankedTensorType type = tensorTypeOf(part);
+    int64_t bytes = storedBytes(type, e.layout.batchBound);
+    int64_t count = bytes / 4; // f32 and i32
+    auto row = MemRefType::get({count}, type.getElementType());
+    Value source = createMemRef(e.b, loc, addressOf(part), 0, row);
+    Value target = createMemRef(e.b, loc, to, start, row);
+    // A loop, not memcpy: there may be no libc.
+    int64_t whole = count / e.lanes() * e.lanes();
+    auto vector = VectorType::get({e.lanes()}, type.getElementType());
+    e.loop(e.index(0), e.index(whole), e.lanes(), [&](Value i) {
+      Value value = vector::LoadOp::create(e.b, vector, source, i);
+      vector::StoreOp::create(e.b, value, target, i);
+    });
+    e.loop(e.index(whole), e.index(count), 1, [&](Value i) {
+      Value value = memref::LoadOp::create(e.b, source, i);
+      memref::StoreOp::create(e.b, value, target, i);
+    });
     start += bytes;
   }
   return 1;

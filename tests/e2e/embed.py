@@ -25,6 +25,18 @@ FORECAST = sample("embed_c/model.yaml")
 FASHION = sample("fashion_mlp/model.yaml")
 WARNINGS = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
 
+JOINED = """
+model: joined
+input: {shape: [10], name: a}
+layers:
+  - dense: {units: 8, inputs: [a], name: g}
+  - dense: {units: 33, inputs: [a], name: h}
+  - concatenate: {inputs: [g, h]}
+  - dense: {units: 3, activation: softmax}
+loss: sparse_categorical_crossentropy
+optimizer: sgd
+train: {batch_size: 8}
+"""
 CONVOLUTIONS = """
 model: signs
 input: {shape: [12, 12, 2]}
@@ -442,7 +454,8 @@ int main(void) {
 class Freestanding(unittest.TestCase):
     def test_nothing_is_undefined(self):
         specs = {"forecast": FORECAST, "fashion_mlp": FASHION,
-                 "signs": write("signs.yaml", CONVOLUTIONS)}
+                 "signs": write("signs.yaml", CONVOLUTIONS),
+                 "joined": write("joined.yaml", JOINED)}
         for name, spec in specs.items():
             for emit in ["obj", "lib"]:
                 with self.subTest(model=name, emit=emit):
