@@ -251,6 +251,9 @@ def Sinter_BatchNormalizationOp : Sinter_Op<"batch_normalization", [Pure,
     Training: `batch_norm(x, gamma, beta)`, and
     `moving = moving * momentum + batch's * (1 - momentum)` for mean and biased
     variance. Inference: `gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`.
+    batch_norm's shift is the moving mean: until that has come near the batch's,
+    the variance has a relative error of about
+    `2^-24 (mean - moving_mean)^2 / variance`.
   }];
   let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Vector:$gamma, Sinter_F32Vector:$beta,
                        FlatSymbolRefAttr:$moving_mean, FlatSymbolRefAttr:$moving_variance,
