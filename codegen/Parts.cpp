@@ -22,8 +22,9 @@ using namespace mlir;
 namespace sinter {
 
 // Ops of a part, roughly: a twentieth of a second of compile time. Smaller
-// parts would cost more in tables and start-up than threads give back.
-static constexpr size_t kPartSize = 2000;
+// parts would cost more in tables and start-up than threads give back, and a
+// library some 2 KB each.
+static constexpr size_t kPartSize = 4000;
 static constexpr size_t kMostParts = 8;
 
 //===----------------------------------------------------------------------===//

@@ -599,7 +599,7 @@ int main(void) { %s return 0; }
                  for path in [predict, every]}
         print(report, sizes)
         for name, size in sizes.items():
-            self.assertLessEqual(size, 112 * 1000, name)
+            self.assertLessEqual(size, 100 * 1000, name)
         self.assertFalse([name for name in symbols(predict, "--defined-only")
                           if "train" in name or "evaluate" in name])
 
