@@ -4,9 +4,9 @@
 //
 //   for unit in this task's part of filters x runs of tiles:
 //     for tiles, vectors of channels:
-//       scratch V[16][tile][channels] = B' x B
+//       scratch V[tap][tile][channels] = B' x B
 //     for vectors of filters f, N at a time:
-//       for each of the 16 taps, tiles, R at a time:
+//       for taps, tiles, R at a time:
 //         acc[R][N] = sum(c) broadcast V[tap][t + r][c] * u[tap][c][f..]
 //         scratch M[tap][tile][f..] = acc
 //       for tiles, pixels: A' M A, epilogue, store, row sums
@@ -36,9 +36,10 @@ namespace {
 class SampleWinograd {
 public:
   explicit SampleWinograd(KernelEmitter &e)
-      : e(e), sums(e),
+      : e(e),
         op(*e.kernel.getBody().front().getOps<WinogradConv2dOp>().begin()),
-        conv(convolutionOf(op)), tiling(sampleTilingOf(op)) {}
+        conv(convolutionOf(op)), tiling(sampleTilingOf(op)),
+        sums(e, tiling.tile) {}
   int64_t build();
 
 private:
@@ -82,14 +83,14 @@ private:
   Value productAt(Value tap, Value tile) {
     return e.add(e.sum(e.mul(tap, tiling.productFloats()),
                        e.mul(tile, tiling.mostFilters)),
-                 16 * tiling.inputFloats());
+                 tiling.allTaps() * tiling.inputFloats());
   }
 
   KernelEmitter &e;
-  WinogradSums sums;
   WinogradConv2dOp op;
   const Convolution conv;
   const WinogradSampleTiling tiling;
+  WinogradSums sums;
   VectorType vectorType;
   Value x, u, scratch; // flat, flat, (tasks, floats)
   int64_t block;       // u's filters that lie together
@@ -108,24 +109,27 @@ void SampleWinograd::transformTile(Value tile) {
   Value number = e.sum(firstTile, tile);
   Value tileRow = divide(number, tiling.tilesAcross);
   Value tileColumn = remainder(number, tiling.tilesAcross);
-  forTile(e, conv, e.add(e.mul(tileRow, 2), -down.low),
-          e.add(e.mul(tileColumn, 2), -across.low),
-          [&](const FourByFour &at, const FourByFour &exists) {
+  forTile(e, conv, tiling.taps, e.add(e.mul(tileRow, tiling.tile), -down.low),
+          e.add(e.mul(tileColumn, tiling.tile), -across.low),
+          [&](const WinogradSquare &at, const WinogradSquare &exists) {
             auto build = [&](Value c, Value mask) {
-              FourByFour pixels;
-              for (int64_t k = 0; k < 4; ++k)
-                for (int64_t l = 0; l < 4; ++l) {
-                  pixels[k][l] = load(x, e.sum(at[k][l], c), mask);
-                  if (exists[k][l])
-                    pixels[k][l] = arith::SelectOp::create(
-                        e.b, exists[k][l], pixels[k][l], e.vectorConstant(0));
+              WinogradSquare pixels;
+              for (int64_t k = 0; k < tiling.taps; ++k) {
+                pixels.emplace_back();
+                for (int64_t l = 0; l < tiling.taps; ++l) {
+                  Value pixel = load(x, e.sum(at[k][l], c), mask);
+                  if (Value isIn = exists[k][l])
+                    pixel = arith::SelectOp::create(e.b, isIn, pixel,
+                                                    e.vectorConstant(0));
+                  pixels.back().push_back(pixel);
                 }
-              FourByFour transformed = bothWays<4, 4>(
-                  pixels, [&](const Four &v) { return sums.image(v); });
-              for (int64_t k = 0; k < 4; ++k)
-                for (int64_t l = 0; l < 4; ++l)
-                  storeScratch(transformed[k][l],
-                               e.sum(inputAt(e.index(4 * k + l), tile), c));
+              }
+              WinogradSquare transformed = bothWays(
+                  pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
+              int64_t tap = 0;
+              for (const WinogradRow &row : transformed)
+                for (Value value : row)
+                  storeScratch(value, e.sum(inputAt(e.index(tap++), tile), c));
             };
             int64_t rest = conv.channels % e.lanes();
             int64_t whole = conv.channels - rest;
@@ -187,11 +191,11 @@ void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
   for (int64_t v = 0; v < vectors; ++v) {
     Value filter = e.add(firstFilter, v * e.lanes());
     if (block < conv.filters)
-      filter = e.sum(e.mul(divide(filter, block), 16 * ofTap),
+      filter = e.sum(e.mul(divide(filter, block), tiling.allTaps() * ofTap),
                      remainder(filter, block));
     starts.push_back(filter);
   }
-  e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
+  e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
     SmallVector<Value> taps;
     for (Value start : starts)
       taps.push_back(e.sum(start, e.mul(tap, ofTap)));
@@ -216,31 +220,34 @@ void SampleWinograd::buildPixel(Value row, Value column, Value products,
     });
 }
 
-/// The 2 x 2 pixels of a tile go where the first four products were: what is
-/// behind the convolution is then made pixel by pixel, and its code once.
+/// The pixels of a tile go where the first products were: what is behind the
+/// convolution is then made pixel by pixel, and its code once.
 void SampleWinograd::buildResults(Value tile, Value firstFilter,
                                   int64_t vectors) {
   for (int64_t v = 0; v < vectors; ++v) {
     auto placeOf = [&](int64_t tap) {
       return e.add(productAt(e.index(tap), tile), v * e.lanes());
     };
-    FourByFour products;
-    for (int64_t k = 0; k < 4; ++k)
-      for (int64_t l = 0; l < 4; ++l)
-        products[k][l] = loadScratch(placeOf(4 * k + l));
-    auto pixels =
-        bothWays<4, 2>(products, [&](const Four &m) { return sums.result(m); });
-    for (int64_t k = 0; k < 2; ++k)
-      for (int64_t l = 0; l < 2; ++l)
-        storeScratch(pixels[k][l], placeOf(2 * k + l));
+    WinogradSquare products;
+    for (int64_t k = 0; k < tiling.taps; ++k) {
+      products.emplace_back();
+      for (int64_t l = 0; l < tiling.taps; ++l)
+        products.back().push_back(loadScratch(placeOf(k * tiling.taps + l)));
+    }
+    WinogradSquare pixels =
+        bothWays(products, [&](ArrayRef<Value> m) { return sums.result(m); });
+    for (int64_t k = 0; k < tiling.tile; ++k)
+      for (int64_t l = 0; l < tiling.tile; ++l)
+        storeScratch(pixels[k][l], placeOf(k * tiling.tile + l));
   }
   const auto &[down, across] = conv.window;
   Value tileNumber = e.sum(firstTile, tile);
   Value tileRow = divide(tileNumber, tiling.tilesAcross);
   Value tileColumn = remainder(tileNumber, tiling.tilesAcross);
-  e.loop(e.index(0), e.index(4), 1, [&](Value number) {
-    Value row = e.sum(e.mul(tileRow, 2), divide(number, 2));
-    Value column = e.sum(e.mul(tileColumn, 2), remainder(number, 2));
+  int64_t size = tiling.tile;
+  e.loop(e.index(0), e.index(size * size), 1, [&](Value number) {
+    Value row = e.sum(e.mul(tileRow, size), divide(number, size));
+    Value column = e.sum(e.mul(tileColumn, size), remainder(number, size));
     auto isIn = [&](Value pixel, const WindowAxis &axis) -> Value {
       return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
                                    e.index(axis.windows()));
@@ -283,8 +290,8 @@ void SampleWinograd::clearRowSums(int64_t tiles) {
   if (!e.hasRowSums())
     return;
   int64_t rows = tiles / tiling.tilesAcross;
-  Value from = e.mul(divide(firstTile, tiling.tilesAcross), 2);
-  Value to = arith::MinUIOp::create(e.b, e.add(from, 2 * rows),
+  Value from = e.mul(divide(firstTile, tiling.tilesAcross), tiling.tile);
+  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile * rows),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
     overFilters(1, [&](Value filter, int64_t) { e.clearRowSums(row, filter); });

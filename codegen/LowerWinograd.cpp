@@ -5,14 +5,14 @@
 //
 //   for unit in this task's part of rows of tiles x samples:
 //     for runs of tiles:
-//       scratch V[16][channels][tiles, samples] = B' x B
-//       for filters f, a block at a time, of the 16 taps each:
+//       scratch V[tap][channels][tiles, samples] = B' x B
+//       for filters f, a block at a time, of all taps each:
 //         for filters of the block, R at a time, and vectors of (tiles,
 //         samples), N at a time:
 //           acc[R][N] = sum(c) broadcast u[tap][c][f + r] * V[tap][c][n..]
 //           scratch M[tap][f..][n..] = acc
 //       for tiles, samples:
-//         for filters: the first four of M = A' M A, the four pixels
+//         for filters: the first of M's taps = A' M A, the tile's pixels
 //         for pixels, filters: epilogue, store, row sums
 //
 // Products do not care whose sample a lane is: where a vector holds more than a
@@ -54,8 +54,8 @@ private:
   void clearRowSums(Value tileRow);
   void transformTiles(Value firstRow, Value firstTile, Value count);
   void transformTile(Value firstRow, Value firstColumn, Value column);
-  void transformPixels(const FourByFour &at, const FourByFour &exists, Value c,
-                       Value s, Value column);
+  void transformPixels(const WinogradSquare &at, const WinogradSquare &exists,
+                       Value c, Value s, Value column);
   void buildProducts(Value firstFilter, int64_t filters, Value count);
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
@@ -89,18 +89,25 @@ private:
   }
   int64_t unitFilters() const { return conv.filters / tiling.parts; }
   bool isBlocked() const { return block < uType.getDimSize(3); }
-  /// Of a block of u: 16 taps, each channel's filters.
-  int64_t blockFloats() const { return 16 * uType.getDimSize(2) * block; }
+  /// Of a block of u: all taps, each channel's filters.
+  int64_t blockFloats() const {
+    return tiling.allTaps() * uType.getDimSize(2) * block;
+  }
+  /// The place of a row's `i`th of `count` in a tile that may be turned around.
+  int64_t turned(int64_t i, int64_t count) {
+    return op.getFlipped() ? count - 1 - i : i;
+  }
   int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
   Value productAt(Value tap) {
-    return e.add(e.mul(tap, tiling.productFloats), 16 * tiling.inputFloats);
+    return e.add(e.mul(tap, tiling.productFloats),
+                 tiling.allTaps() * tiling.inputFloats);
   }
 
   KernelEmitter &e;
-  WinogradSums sums;
   WinogradConv2dOp op;
   Convolution conv;
   WinogradTiling tiling;
+  WinogradSums sums;
   VectorType vectorType;
   /// Of products: floats of a vector, which may be of several tiles.
   int64_t width;
@@ -119,8 +126,8 @@ template <typename Op> static Op only(KernelEmitter &e) {
 }
 
 WinogradNest::WinogradNest(KernelEmitter &e)
-    : e(e), sums(e), op(only<WinogradConv2dOp>(e)), conv(convolutionOf(op)),
-      tiling(tilingOf(op, e.layout.batchBound)) {
+    : e(e), op(only<WinogradConv2dOp>(e)), conv(convolutionOf(op)),
+      tiling(tilingOf(op, e.layout.batchBound)), sums(e, tiling.tile) {
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   width = e.layout.widest;
@@ -143,7 +150,8 @@ WinogradNest::WinogradNest(KernelEmitter &e)
 void WinogradNest::transformTiles(Value firstRow, Value firstTile,
                                   Value count) {
   e.loop(e.index(0), count, 1, [&](Value t) {
-    Value firstColumn = e.add(e.mul(sum(firstTile, t), 2), -conv.window[1].low);
+    Value firstColumn =
+        e.add(e.mul(sum(firstTile, t), tiling.tile), -conv.window[1].low);
     transformTile(firstRow, firstColumn, e.mul(t, tiling.samples));
   });
 }
@@ -151,8 +159,8 @@ void WinogradNest::transformTiles(Value firstRow, Value firstTile,
 /// The tile over the pixels from (`firstRow`, `firstColumn`) on, all channels.
 void WinogradNest::transformTile(Value firstRow, Value firstColumn,
                                  Value column) {
-  forTile(e, conv, firstRow, firstColumn,
-          [&](const FourByFour &at, const FourByFour &exists) {
+  forTile(e, conv, tiling.taps, firstRow, firstColumn,
+          [&](const WinogradSquare &at, const WinogradSquare &exists) {
             e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
               e.loop(
                   e.index(0), e.index(tiling.samples), e.lanes(),
@@ -161,24 +169,29 @@ void WinogradNest::transformTile(Value firstRow, Value firstColumn,
           });
 }
 
-/// One channel of the tile, some samples.
-void WinogradNest::transformPixels(const FourByFour &at,
-                                   const FourByFour &exists, Value c, Value s,
-                                   Value column) {
-  FourByFour pixels;
-  for (int64_t k = 0; k < 4; ++k)
-    for (int64_t l = 0; l < 4; ++l) {
-      pixels[k][l] = loadVector(x, {sum(at[k][l], c), sum(sample, s)});
-      if (exists[k][l])
-        pixels[k][l] = arith::SelectOp::create(e.b, exists[k][l], pixels[k][l],
-                                               e.vectorConstant(0));
+/// One channel of the tile, some samples. A filter that is turned around meets
+/// unturned taps if its tile is turned, too, and what comes out.
+void WinogradNest::transformPixels(const WinogradSquare &at,
+                                   const WinogradSquare &exists, Value c,
+                                   Value s, Value column) {
+  WinogradSquare pixels;
+  for (int64_t k = 0; k < tiling.taps; ++k) {
+    pixels.emplace_back();
+    for (int64_t l = 0; l < tiling.taps; ++l) {
+      int64_t i = turned(k, tiling.taps), j = turned(l, tiling.taps);
+      Value pixel = loadVector(x, {sum(at[i][j], c), sum(sample, s)});
+      if (Value isIn = exists[i][j])
+        pixel = arith::SelectOp::create(e.b, isIn, pixel, e.vectorConstant(0));
+      pixels.back().push_back(pixel);
     }
-  FourByFour transformed =
-      bothWays<4, 4>(pixels, [&](const Four &v) { return sums.image(v); });
+  }
+  WinogradSquare transformed =
+      bothWays(pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
   Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
-  for (int64_t k = 0; k < 4; ++k)
-    for (int64_t l = 0; l < 4; ++l)
-      storeScratch(transformed[k][l], e.add(to, inputAt(4 * k + l)));
+  int64_t tap = 0;
+  for (const WinogradRow &row : transformed)
+    for (Value value : row)
+      storeScratch(value, e.add(to, inputAt(tap++)));
 }
 
 //===----------------------------------------------------------------------===//
@@ -233,27 +246,13 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
 void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
                                  Value count) {
   bool flipped = op.getFlipped();
-  e.loop(e.index(0), e.index(16), 1, [&](Value tap) {
-    Value source = tap;
-    if (flipped) {
-      // G's first and last row exchanged, in both directions.
-      auto turned = [&](Value a) -> Value {
-        Value isMiddle = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                               e.add(a, -1), e.index(2));
-        Value other = arith::SubIOp::create(e.b, e.index(3), a);
-        return arith::SelectOp::create(e.b, isMiddle, a, other);
-      };
-      Value four = e.index(4);
-      Value a = arith::DivUIOp::create(e.b, tap, four);
-      Value b = arith::RemUIOp::create(e.b, tap, four);
-      source = sum(e.mul(turned(a), 4), turned(b));
-    }
+  e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
     // For rows of u, or from block to block.
     int64_t filterStep = flipped       ? block
                          : isBlocked() ? blockFloats() / block
                                        : 1;
-    Value firstTaps =
-        sum(e.mul(source, blockFloats() / 16), e.mul(firstFilter, filterStep));
+    Value firstTaps = sum(e.mul(tap, blockFloats() / tiling.allTaps()),
+                          e.mul(firstFilter, filterStep));
     inParts(e, filters, tile.rows, [&](Value part, int64_t rows) {
       Value taps = sum(firstTaps, e.mul(part, flipped ? block : 1));
       Value filter = sum(firstFilter, part);
@@ -275,9 +274,8 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
 // y = A' M A
 //===----------------------------------------------------------------------===//
 
-/// The 2 x 2 pixels of the unit's filters, where the first four products were:
-/// what is behind the convolution then goes pixel by pixel, and its code is
-/// made once.
+/// The pixels of the unit's filters, where the first products were: what is
+/// behind the convolution then goes pixel by pixel, and its code is made once.
 void WinogradNest::transformProducts(Value column) {
   e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value number) {
     Value filter = sum(unitFilter, number);
@@ -285,15 +283,18 @@ void WinogradNest::transformProducts(Value column) {
     auto placeOf = [&](int64_t tap) {
       return sum(productAt(e.index(tap)), at);
     };
-    FourByFour products;
-    for (int64_t k = 0; k < 4; ++k)
-      for (int64_t l = 0; l < 4; ++l)
-        products[k][l] = loadScratch(placeOf(4 * k + l));
-    auto pixels =
-        bothWays<4, 2>(products, [&](const Four &v) { return sums.result(v); });
-    for (int64_t k = 0; k < 2; ++k)
-      for (int64_t l = 0; l < 2; ++l)
-        storeScratch(pixels[k][l], placeOf(2 * k + l));
+    WinogradSquare products;
+    for (int64_t k = 0; k < tiling.taps; ++k) {
+      products.emplace_back();
+      for (int64_t l = 0; l < tiling.taps; ++l)
+        products.back().push_back(loadScratch(placeOf(k * tiling.taps + l)));
+    }
+    WinogradSquare pixels =
+        bothWays(products, [&](ArrayRef<Value> v) { return sums.result(v); });
+    for (int64_t k = 0; k < tiling.tile; ++k)
+      for (int64_t l = 0; l < tiling.tile; ++l)
+        storeScratch(pixels[turned(k, tiling.tile)][turned(l, tiling.tile)],
+                     placeOf(k * tiling.tile + l));
   });
 }
 
@@ -321,25 +322,26 @@ void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
       e.setSample(sum(sample, s));
       Value column = sum(e.mul(t, tiling.samples), s);
       transformProducts(column);
-      e.loop(e.index(0), e.index(4), 1, [&](Value number) {
-        Value two = e.index(2);
-        Value row =
-            sum(e.mul(tileRow, 2), arith::DivUIOp::create(e.b, number, two));
-        Value pixelColumn = sum(e.mul(sum(firstTile, t), 2),
-                                arith::RemUIOp::create(e.b, number, two));
-        Value pixels = sum(productAt(number), column);
-        Value exists;
-        if (down.windows() % 2)
-          exists = less(row, down.windows());
-        if (across.windows() % 2) {
-          Value fits = less(pixelColumn, across.windows());
-          exists = exists ? isTrue(exists, fits) : fits;
-        }
-        if (exists)
-          when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
-        else
-          buildPixel(row, pixelColumn, pixels);
-      });
+      e.loop(
+          e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
+            Value size = e.index(tiling.tile);
+            Value row = sum(e.mul(tileRow, tiling.tile),
+                            arith::DivUIOp::create(e.b, number, size));
+            Value pixelColumn = sum(e.mul(sum(firstTile, t), tiling.tile),
+                                    arith::RemUIOp::create(e.b, number, size));
+            Value pixels = sum(productAt(number), column);
+            Value exists;
+            if (down.windows() % tiling.tile)
+              exists = less(row, down.windows());
+            if (across.windows() % tiling.tile) {
+              Value fits = less(pixelColumn, across.windows());
+              exists = exists ? isTrue(exists, fits) : fits;
+            }
+            if (exists)
+              when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
+            else
+              buildPixel(row, pixelColumn, pixels);
+          });
     });
   });
 }
@@ -351,8 +353,8 @@ void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
 void WinogradNest::clearRowSums(Value tileRow) {
   if (!e.hasRowSums())
     return;
-  Value from = e.mul(tileRow, 2);
-  Value to = arith::MinUIOp::create(e.b, e.add(from, 2),
+  Value from = e.mul(tileRow, tiling.tile);
+  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
     e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value filter) {
@@ -366,7 +368,7 @@ void WinogradNest::clearRowSums(Value tileRow) {
 
 void WinogradNest::buildUnit(Value tileRow) {
   clearRowSums(tileRow);
-  Value firstRow = e.add(e.mul(tileRow, 2), -conv.window[0].low);
+  Value firstRow = e.add(e.mul(tileRow, tiling.tile), -conv.window[0].low);
   e.loop(e.index(0), e.index(tiling.runs), 1, [&](Value number) {
     Value firstTile = e.mul(number, tiling.run);
     Value count = e.index(tiling.run);
@@ -419,13 +421,14 @@ FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
 // Filters
 //===----------------------------------------------------------------------===//
 
-/// From `From` x `From` taps to `To` x `To`, (channel, filter) by (channel,
+/// `apply` to the columns and rows of all taps, (channel, filter) by (channel,
 /// filter), in the order of the result, but for some channels of all blocks of
 /// filters together: so the source is read nearly from front to back. Taps lie
 /// a power of two apart, in the same sets of the caches: only vectors of whole
 /// lines touch a line once.
-template <size_t From, size_t To, typename Apply>
-static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
+static int64_t
+transformTaps(KernelEmitter &e, Operation *op,
+              llvm::function_ref<WinogradRow(ArrayRef<Value>)> apply) {
   Value from = e.weights(op->getOperand(0));
   SmallVector<Value> destinations;
   if (e.kernel.getNumResults())
@@ -433,6 +436,8 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   for (auto write : e.kernel.getBody().front().getOps<WriteOp>())
     destinations.push_back(e.stateMemory(write.getState(), /*flat=*/true));
   RankedTensorType type = tensorTypeOf(op->getResult(0));
+  int64_t fromTaps = tensorTypeOf(op->getOperand(0)).getDimSize(0);
+  int64_t toTaps = type.getDimSize(0);
   int64_t channels = type.getDimSize(2), filters = type.getDimSize(3);
   int64_t points = channels * filters;
   int64_t block = isInFilterBlocks(type) ? kFilterBlock : filters;
@@ -458,24 +463,27 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
       Value channel = e.sum(e.mul(group, together), inside);
       source =
           e.sum(e.sum(e.mul(channel, filters), e.mul(number, block)), filter);
-      to = e.sum(e.mul(number, To * To * ofBlock),
+      to = e.sum(e.mul(number, toTaps * toTaps * ofBlock),
                  e.sum(e.mul(channel, block), filter));
     }
-    std::array<std::array<Value, From>, From> taps;
-    for (size_t i = 0; i < From; ++i)
-      for (size_t j = 0; j < From; ++j) {
-        Value place = e.add(source, (i * From + j) * points);
-        taps[i][j] =
-            mask ? vector::MaskedLoadOp::create(e.b, vector, from, place, mask,
-                                                e.vectorConstant(0))
-                       .getResult()
-                 : vector::LoadOp::create(e.b, vector, from, place).getResult();
+    WinogradSquare taps;
+    for (int64_t i = 0; i < fromTaps; ++i) {
+      taps.emplace_back();
+      for (int64_t j = 0; j < fromTaps; ++j) {
+        Value place = e.add(source, (i * fromTaps + j) * points);
+        taps.back().push_back(
+            mask
+                ? vector::MaskedLoadOp::create(e.b, vector, from, place, mask,
+                                               e.vectorConstant(0))
+                      .getResult()
+                : vector::LoadOp::create(e.b, vector, from, place).getResult());
       }
-    auto result = bothWays<From, To>(taps, apply);
+    }
+    WinogradSquare result = bothWays(taps, apply);
     for (Value destination : destinations)
-      for (size_t i = 0; i < To; ++i)
-        for (size_t j = 0; j < To; ++j) {
-          Value place = e.add(to, (i * To + j) * ofBlock);
+      for (int64_t i = 0; i < toTaps; ++i)
+        for (int64_t j = 0; j < toTaps; ++j) {
+          Value place = e.add(to, (i * toTaps + j) * ofBlock);
           if (mask)
             vector::MaskedStoreOp::create(e.b, destination, place, mask,
                                           result[i][j]);
@@ -485,7 +493,8 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
   };
   int64_t vectors = points / lanes, rest = points % lanes;
   int64_t tasks = chooseTasks(std::max<int64_t>(vectors, 1),
-                              double(vectors) * (From * From + 2 * To * To));
+                              double(vectors) *
+                                  (fromTaps * fromTaps + 2 * toTaps * toTaps));
   auto [low, high] = e.taskRange(vectors, tasks);
   e.loop(low, high, 1, [&](Value v) { build(e.mul(v, lanes), {}); });
   if (rest) {
@@ -504,15 +513,17 @@ static int64_t transformTaps(KernelEmitter &e, Operation *op, Apply apply) {
 
 FailureOr<int64_t> sinter::lowerWinogradFilter(KernelEmitter &e) {
   e.setLanes(Lanes::Columns);
-  WinogradSums sums(e);
   for (Operation &op : e.kernel.getBody().front()) {
-    if (isa<WinogradFilterOp>(op))
-      return transformTaps<3, 4>(e, &op, [&](const std::array<Value, 3> &v) {
-        return sums.filter(v);
-      });
-    if (isa<WinogradFilterAdjointOp>(op))
-      return transformTaps<4, 3>(
-          e, &op, [&](const Four &v) { return sums.filterAdjoint(v); });
+    if (auto filter = dyn_cast<WinogradFilterOp>(op)) {
+      WinogradSums sums(e, static_cast<int64_t>(filter.getTile()));
+      return transformTaps(e, &op,
+                           [&](ArrayRef<Value> v) { return sums.filter(v); });
+    }
+    if (auto adjoint = dyn_cast<WinogradFilterAdjointOp>(op)) {
+      WinogradSums sums(e, winogradTile(tensorTypeOf(adjoint.getU())));
+      return transformTaps(
+          e, &op, [&](ArrayRef<Value> v) { return sums.filterAdjoint(v); });
+    }
   }
   llvm_unreachable("a kernel of this kind has one of the two");
 }

@@ -1,10 +1,10 @@
 //===- LowerWinogradGradient.cpp - du = sum of (A dy A') * (B' x B) ------===//
 //
-// For one of the 16 taps, du is a product of two matrices, channels by filters,
+// For one of the taps, du is a product of two matrices, channels by filters,
 // that contracts the tiles of all images. Each tap is on its own, so a unit
 // owns what it sums: no partial results between tasks.
 //
-//   for unit in this task's part of rows of four taps x parts of the filters:
+//   for unit in this task's part of rows of taps x parts of the filters:
 //     for chunks of tiles, n = (tile, sample) in the chunk:
 //       scratch D[tap] = A dy A'
 //       for channels, a block at a time:
@@ -21,15 +21,16 @@
 //           acc[C][F] = sum(n) V[c][n..] * D[f][n..]
 //           du[tap][c..][f..] += the sums of the lanes of acc
 //
-// An element of B' x B at one tap is a sum of four pixels, of A dy A' of one to
-// four; which, and their signs, are numbers at run time, so one loop nest
-// serves all taps. Samples behind the last are 0.
+// Which rows of pixels have a part in a row of taps, and their factors, are
+// numbers at run time, so one loop nest serves all rows. Samples behind the last
+// are 0.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
+#include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -41,16 +42,18 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-/// Two rows of pixels of a tile and their factors, which depend on the row of
-/// taps.
+/// The rows of pixels of a tile that have a part in a row of taps, which is a
+/// number at run time, and their factors. What has none is not read: 0 times
+/// NaN would be NaN.
 struct Rows {
-  std::array<Value, 2> pixel, factor; // index; vector
+  SmallVector<Value, 4> pixel;  // index
+  SmallVector<Value, 4> factor; // vector; null: 1
 };
 
 /// An operand: where its tiles' pixels are.
 struct Operand {
   Value memory;                            // (features, lanes)
-  int64_t height, width, channels, pixels; // of a tile's row
+  int64_t height, width, channels, pixels; // the last: of a tile's row
   bool isResult;                           // dy, else x
 };
 
@@ -60,9 +63,8 @@ public:
   int64_t build();
 
 private:
-  using Taps = std::array<Value, 4>;
-  /// Makes the four taps of a channel, a vector of samples each.
-  using MakeTaps = llvm::function_ref<Taps(Value channel)>;
+  /// Makes a row of taps of a channel, a vector of samples each.
+  using MakeTaps = llvm::function_ref<WinogradRow(Value channel)>;
 
   void buildUnit(Value tapRow, Value firstFilter, int64_t filters);
   void overTiles(const Operand &operand, const Rows &rows, Value firstChannel,
@@ -80,8 +82,8 @@ private:
   void buildPanel(const Part &part, ArrayRef<VectorPiece> pieces);
   void buildDots(const Part &part, int64_t filters);
   void clear(Value tapRow, Value firstFilter, int64_t filters);
-  Rows imageRows(Value tapRow);
-  Rows resultRows(Value tapRow);
+  Rows rowsOf(Value tapRow, int64_t pixels,
+              llvm::function_ref<double(int64_t row, int64_t pixel)> factor);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
@@ -109,21 +111,12 @@ private:
     return tiling.paddedFilters() * tiling.columns;
   }
   int64_t imageTapFloats() const { return tiling.channels * tiling.columns; }
-  int64_t imageAt() const { return 4 * resultTapFloats(); }
-  /// `values[row]`.
-  template <typename Make>
-  Value choose(Value row, std::array<int64_t, 4> values, Make make) {
-    Value result = make(values[3]);
-    for (int64_t i = 2; i >= 0; --i)
-      result =
-          arith::SelectOp::create(e.b, equals(row, i), make(values[i]), result);
-    return result;
-  }
-
+  int64_t imageAt() const { return tiling.taps * resultTapFloats(); }
   KernelEmitter &e;
   WinogradFilterGradientOp op;
   Convolution conv;
   WinogradGradientTiling tiling;
+  WinogradSums sums;
   int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
   VectorType vectorType;
@@ -139,7 +132,8 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
                     .front()
                     .getOps<WinogradFilterGradientOp>()
                     .begin()),
-      conv(convolutionOf(op)), tiling(tilingOf(op, e.layout.batchBound)) {
+      conv(convolutionOf(op)), tiling(tilingOf(op, e.layout.batchBound)),
+      sums(e, tiling.tile) {
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   x = e.memory(conv.image, /*flat=*/true);
@@ -152,24 +146,48 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
 // Transforms of one row of taps
 //===----------------------------------------------------------------------===//
 
-/// Rows of B': x0 - x2, x1 + x2, x2 - x1, x1 - x3.
-Rows WinogradGradientNest::imageRows(Value tapRow) {
-  auto pixel = [&](int64_t i) { return e.index(i); };
-  auto factor = [&](int64_t f) { return e.vectorConstant(f); };
-  return {{choose(tapRow, {0, 1, 2, 1}, pixel),
-           choose(tapRow, {2, 2, 1, 3}, pixel)},
-          {factor(1), choose(tapRow, {-1, 1, -1, -1}, factor)}};
-}
-
-/// Rows of A: y0, y0 + y1, y0 - y1, -y1. What has no part in a row is not read:
-/// 0 times NaN would be NaN.
-Rows WinogradGradientNest::resultRows(Value tapRow) {
-  auto pixel = [&](int64_t i) { return e.index(i); };
-  auto factor = [&](int64_t f) { return e.vectorConstant(f); };
-  return {{choose(tapRow, {0, 0, 0, 1}, pixel),
-           choose(tapRow, {0, 1, 1, 1}, pixel)},
-          {choose(tapRow, {1, 1, 1, 0}, factor),
-           choose(tapRow, {0, 1, -1, -1}, factor)}};
+/// `factor` is that of a pixel in a row of taps.
+Rows WinogradGradientNest::rowsOf(
+    Value tapRow, int64_t pixels,
+    llvm::function_ref<double(int64_t, int64_t)> factor) {
+  // The parts of each row, one with factor 1 first if there is one.
+  struct RowPart {
+    int64_t pixel;
+    double factor;
+  };
+  SmallVector<SmallVector<RowPart, 4>> rows(tiling.taps);
+  size_t most = 0;
+  for (auto [number, row] : llvm::enumerate(rows)) {
+    for (int64_t i = pixels - 1; i >= 0; --i)
+      if (double f = factor(static_cast<int64_t>(number), i); f != 0)
+        row.push_back({i, f});
+    llvm::stable_sort(row, [](const RowPart &x, const RowPart &y) {
+      return x.factor == 1 && y.factor != 1;
+    });
+    most = std::max(most, row.size());
+  }
+  // A row with fewer parts has its first again, times 0.
+  for (SmallVector<RowPart, 4> &row : rows)
+    while (row.size() < most)
+      row.push_back({row.front().pixel, 0});
+  auto choose = [&](llvm::function_ref<Value(int64_t row)> make) {
+    Value result = make(tiling.taps - 1);
+    for (int64_t row = tiling.taps - 2; row >= 0; --row)
+      result =
+          arith::SelectOp::create(e.b, equals(tapRow, row), make(row), result);
+    return result;
+  };
+  Rows result;
+  for (size_t part = 0; part < most; ++part) {
+    result.pixel.push_back(
+        choose([&](int64_t row) { return e.index(rows[row][part].pixel); }));
+    bool isOne = llvm::all_of(
+        rows, [&](const auto &row) { return row[part].factor == 1; });
+    result.factor.push_back(isOne ? Value() : choose([&](int64_t row) {
+      return e.vectorConstant(rows[row][part].factor);
+    }));
+  }
+  return result;
 }
 
 /// For all tiles of the chunk, and all vectors of samples: `body` gets where
@@ -191,18 +209,18 @@ void WinogradGradientNest::overTiles(
   e.loop(firstTile, lastTile(), 1, [&](Value tileNumber) {
     Value acrossTiles = e.index(tiling.tilesAcross);
     auto place = [&](Value number, int64_t low) {
-      return e.add(e.mul(number, 2), operand.isResult ? 0 : -low);
+      return e.add(e.mul(number, tiling.tile), operand.isResult ? 0 : -low);
     };
     Value row =
         place(arith::DivUIOp::create(e.b, tileNumber, acrossTiles), down.low);
     Value column =
         place(arith::RemUIOp::create(e.b, tileNumber, acrossTiles), across.low);
-    // Of the two rows, one behind the other.
+    // Of the rows, one behind the other.
     SmallVector<Value> at, exists;
     Value allExist;
-    for (int64_t k = 0; k < 2; ++k)
+    for (Value pixelRow : rows.pixel)
       for (int64_t l = 0; l < operand.pixels; ++l) {
-        Value h = sum(row, rows.pixel[k]), w = e.add(column, l);
+        Value h = sum(row, pixelRow), w = e.add(column, l);
         exists.push_back(
             both(isBelow(h, operand.height), isBelow(w, operand.width)));
         allExist = allExist ? both(allExist, exists.back()) : exists.back();
@@ -221,7 +239,7 @@ void WinogradGradientNest::overTiles(
           masks.push_back(vector::CreateMaskOp::create(e.b, maskType, live));
         }
       }
-      auto makeTaps = [&](Value c) -> Taps {
+      auto makeTaps = [&](Value c) -> WinogradRow {
         auto pixel = [&](int64_t i) -> Value {
           std::array<Value, 2> from = {sum(at[i], c), sample};
           if (isMasked)
@@ -229,25 +247,19 @@ void WinogradGradientNest::overTiles(
                                                 from, masks[i], zero);
           return vector::LoadOp::create(e.b, vectorType, operand.memory, from);
         };
-        SmallVector<Value> t;
+        WinogradRow row;
         for (int64_t l = 0; l < operand.pixels; ++l) {
-          Value upper = pixel(l);
-          if (operand.isResult)
-            upper = arith::MulFOp::create(e.b, rows.factor[0], upper);
-          t.push_back(vector::FMAOp::create(e.b, rows.factor[1],
-                                            pixel(operand.pixels + l), upper));
+          Value value;
+          for (auto [k, factor] : llvm::enumerate(rows.factor)) {
+            Value next = pixel(static_cast<int64_t>(k) * operand.pixels + l);
+            if (value)
+              value = vector::FMAOp::create(e.b, factor, next, value);
+            else
+              value = factor ? arith::MulFOp::create(e.b, factor, next) : next;
+          }
+          row.push_back(value);
         }
-        auto add = [&](Value x, Value y) -> Value {
-          return arith::AddFOp::create(e.b, x, y);
-        };
-        auto sub = [&](Value x, Value y) -> Value {
-          return arith::SubFOp::create(e.b, x, y);
-        };
-        if (operand.isResult)
-          return {t[0], add(t[0], t[1]), sub(t[0], t[1]),
-                  arith::NegFOp::create(e.b, t[1])};
-        return {sub(t[0], t[2]), add(t[1], t[2]), sub(t[2], t[1]),
-                sub(t[1], t[3])};
+        return operand.isResult ? sums.resultAdjoint(row) : sums.image(row);
       };
       body(sum(product(tileInChunk, columns), sample), makeTaps);
     };
@@ -263,14 +275,15 @@ void WinogradGradientNest::overTiles(
 void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
                                           Value count) {
   const auto &[down, across] = conv.window;
-  Operand image{x, down.pixels, across.pixels, conv.channels, 4, false};
+  Operand image{x,           down.pixels, across.pixels, conv.channels,
+                tiling.taps, false};
   overTiles(image, rows, firstChannel, [&](Value column, MakeTaps makeTaps) {
     Value to = e.add(column, imageAt());
     e.loop(e.index(0), count, 1, [&](Value c) {
-      Taps taps = makeTaps(c);
       Value first = sum(to, e.mul(c, tiling.columns));
-      for (int64_t tap = 0; tap < 4; ++tap)
-        store(taps[tap], e.add(first, tap * imageTapFloats()));
+      for (auto [tap, value] : llvm::enumerate(makeTaps(c)))
+        store(value,
+              e.add(first, static_cast<int64_t>(tap) * imageTapFloats()));
     });
   });
 }
@@ -280,14 +293,15 @@ void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
 void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
                                            int64_t filters) {
   const auto &[down, across] = conv.window;
-  Operand result{dy, down.windows(), across.windows(), conv.filters, 2, true};
+  Operand result{dy,           down.windows(), across.windows(),
+                 conv.filters, tiling.tile,    true};
   if (!tiling.inPanels) {
     overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
       e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
-        Taps taps = makeTaps(f);
         Value first = sum(column, e.mul(f, tiling.columns));
-        for (int64_t tap = 0; tap < 4; ++tap)
-          store(taps[tap], e.add(first, tap * resultTapFloats()));
+        for (auto [tap, value] : llvm::enumerate(makeTaps(f)))
+          store(value,
+                e.add(first, static_cast<int64_t>(tap) * resultTapFloats()));
       });
     });
     return;
@@ -301,14 +315,14 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
               [&](Value part, int64_t count) {
                 Value filter = sum(first, part);
                 e.loop(e.index(0), e.index(count), 1, [&](Value i) {
-                  Taps taps = makeTaps(sum(filter, i));
                   Value to = e.add(e.mul(i, e.lanes()), imageAt());
-                  for (int64_t tap = 0; tap < 4; ++tap)
-                    store(taps[tap], e.add(to, tap * square));
+                  for (auto [tap, value] :
+                       llvm::enumerate(makeTaps(sum(filter, i))))
+                    store(value, e.add(to, static_cast<int64_t>(tap) * square));
                 });
                 Value to = sum(e.mul(first, tiling.columns),
                                sum(e.mul(column, stride), part));
-                e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
+                e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
                   Value from = e.add(e.mul(tap, square), imageAt());
                   panels->turn(count, sum(to, e.mul(tap, resultTapFloats())),
                                stride, [&](int64_t i) {
@@ -335,8 +349,9 @@ Value WinogradGradientNest::resultOf(const Part &part) {
 }
 
 Value WinogradGradientNest::placeOf(const Part &part, int64_t channel) {
-  Value row = sum(e.mul(sum(e.mul(part.tapRow, 4), part.tap), conv.channels),
-                  sum(part.firstChannel, part.channelInBlock));
+  Value row =
+      sum(e.mul(sum(e.mul(part.tapRow, tiling.taps), part.tap), conv.channels),
+          sum(part.firstChannel, part.channelInBlock));
   return sum(e.mul(e.add(row, channel), conv.filters),
              sum(part.firstFilter, part.filterInPart));
 }
@@ -394,8 +409,9 @@ void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
 void WinogradGradientNest::clear(Value tapRow, Value firstFilter,
                                  int64_t filters) {
   Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
-  e.loop(e.index(0), e.index(4 * conv.channels), 1, [&](Value c) {
-    Value row = sum(e.mul(tapRow, 4 * conv.channels), c);
+  int64_t rows = tiling.taps * conv.channels;
+  e.loop(e.index(0), e.index(rows), 1, [&](Value c) {
+    Value row = sum(e.mul(tapRow, rows), c);
     Value from = sum(e.mul(row, conv.filters), firstFilter);
     e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
       memref::StoreOp::create(e.b, zero, du, sum(from, f));
@@ -405,7 +421,13 @@ void WinogradGradientNest::clear(Value tapRow, Value firstFilter,
 
 void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
                                      int64_t filters) {
-  Rows image = imageRows(tapRow), result = resultRows(tapRow);
+  const WinogradMatrices &matrices = winogradMatrices(tiling.tile);
+  Rows image = rowsOf(tapRow, tiling.taps, [&](int64_t row, int64_t pixel) {
+    return matrices.image[row][pixel];
+  });
+  Rows result = rowsOf(tapRow, tiling.tile, [&](int64_t row, int64_t pixel) {
+    return matrices.result[pixel][row];
+  });
   if (!tiling.inPanels)
     clear(tapRow, firstFilter, filters);
   Part part;
@@ -418,7 +440,7 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
     inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
       transformImage(image, first, e.index(block));
       part.firstChannel = first;
-      e.loop(e.index(0), e.index(4), 1, [&](Value tap) {
+      e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
         part.tap = tap;
         auto overChannels = [&](llvm::function_ref<void()> body) {
           inParts(e, block, channelsOfTile, [&](Value c, int64_t channels) {

@@ -11,7 +11,7 @@
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
 #include "ir/Tuning.h"
-#include "ir/Window.h"
+#include "ir/Winograd.h"
 #include "passes/Names.h"
 #include "passes/Schedule.h"
 
@@ -194,12 +194,20 @@ static void recordAlgorithms(KernelOp kernel, KernelRecord &record) {
     std::string key = algorithmKey(op);
     if (key.empty())
       return;
-    bool isWinograd = isa<WinogradConv2dOp, WinogradFilterGradientOp>(op);
-    record.choices.push_back({key,
-                              tuning::algorithm.str(),
-                              {tuning::direct.str(), tuning::winograd.str()},
-                              isWinograd ? size_t(1) : size_t(0),
-                              share});
+    int64_t tile = 0;
+    if (auto conv = dyn_cast<WinogradConv2dOp>(op))
+      tile = winogradTile(tensorTypeOf(conv.getU()));
+    else if (auto gradient = dyn_cast<WinogradFilterGradientOp>(op))
+      tile = static_cast<int64_t>(gradient.getTile());
+    std::vector<std::string> names;
+    size_t chosen = 0;
+    for (const tuning::Algorithm &algorithm : tuning::algorithms) {
+      if (algorithm.tile == tile)
+        chosen = names.size();
+      names.push_back(algorithm.name.str());
+    }
+    record.choices.push_back(
+        {key, tuning::algorithm.str(), std::move(names), chosen, share});
   };
   auto opOf = [](Value stored) -> Operation * {
     auto producer = stored.getDefiningOp<KernelOp>();

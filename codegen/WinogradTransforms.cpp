@@ -1,16 +1,128 @@
-//===- WinogradTransforms.cpp - tiles at the border of images ------------===//
+//===- WinogradTransforms.cpp - few instructions; borders of images ------===//
+//
+// Tiles of 4: rows for the points p and -p differ in the sign of odd powers
+// only, so even and odd powers are summed once for both.
+//
+//===----------------------------------------------------------------------===//
 
 #include "codegen/WinogradTransforms.h"
+#include "ir/Winograd.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace sinter;
 
+Value WinogradSums::add(Value x, Value y) const {
+  return arith::AddFOp::create(e.b, x, y);
+}
+Value WinogradSums::sub(Value x, Value y) const {
+  return arith::SubFOp::create(e.b, x, y);
+}
+Value WinogradSums::times(double factor, Value x) const {
+  return arith::MulFOp::create(e.b, x, e.vectorConstant(factor));
+}
+Value WinogradSums::add(Value x, double factor, Value y) const {
+  return vector::FMAOp::create(e.b, y, e.vectorConstant(factor), x);
+}
+
+WinogradRow WinogradSums::image(ArrayRef<Value> v) const {
+  if (tile == 2)
+    return {sub(v[0], v[2]), add(v[1], v[2]), sub(v[2], v[1]), sub(v[1], v[3])};
+  const auto &rows = winogradMatrices(tile).image;
+  // From the row of +p: the sum of the even powers, then of both signs.
+  auto pair = [&](const double *row) -> std::array<Value, 2> {
+    double p = row[3];
+    Value even = add(v[4], row[2], v[2]), odd = add(v[3], row[1] / p, v[1]);
+    return {add(even, p, odd), add(even, -p, odd)};
+  };
+  auto [plusA, minusA] = pair(rows[1]);
+  auto [plusB, minusB] = pair(rows[3]);
+  Value first = add(add(v[4], rows[0][2], v[2]), rows[0][0], v[0]);
+  Value last = add(add(v[5], rows[5][3], v[3]), rows[5][1], v[1]);
+  return {first, plusA, minusA, plusB, minusB, last};
+}
+
+WinogradRow WinogradSums::result(ArrayRef<Value> v) const {
+  if (tile == 2)
+    return {add(add(v[0], v[1]), v[2]), sub(sub(v[1], v[2]), v[3])};
+  const auto &rows = winogradMatrices(tile).result;
+  Value evenA = add(v[1], v[2]), oddA = sub(v[1], v[2]);
+  Value evenB = add(v[3], v[4]), oddB = sub(v[3], v[4]);
+  return {add(add(v[0], evenA), evenB),
+          add(times(rows[1][1], oddA), rows[1][3], oddB),
+          add(times(rows[2][1], evenA), rows[2][3], evenB),
+          add(add(v[5], rows[3][1], oddA), rows[3][3], oddB)};
+}
+
+WinogradRow WinogradSums::resultAdjoint(ArrayRef<Value> v) const {
+  if (tile == 2)
+    return {v[0], add(v[0], v[1]), sub(v[0], v[1]),
+            arith::NegFOp::create(e.b, v[1])};
+  const auto &rows = winogradMatrices(tile).result;
+  auto pair = [&](int64_t point) -> std::array<Value, 2> {
+    double p = rows[1][point];
+    Value even = add(v[0], p * p, v[2]), odd = add(v[1], p * p, v[3]);
+    return {add(even, p, odd), add(even, -p, odd)};
+  };
+  auto [plusA, minusA] = pair(1);
+  auto [plusB, minusB] = pair(3);
+  return {v[0], plusA, minusA, plusB, minusB, v[3]};
+}
+
+WinogradRow WinogradSums::filter(ArrayRef<Value> v) const {
+  const auto &rows = winogradMatrices(tile).filter;
+  auto pair = [&](const double *row) -> std::array<Value, 2> {
+    Value even = add(times(row[0], v[0]), row[2], v[2]);
+    return {add(even, row[1], v[1]), add(even, -row[1], v[1])};
+  };
+  auto [plusA, minusA] = pair(rows[1]);
+  if (tile == 2)
+    return {v[0], plusA, minusA, v[2]};
+  auto [plusB, minusB] = pair(rows[3]);
+  return {times(rows[0][0], v[0]), plusA, minusA, plusB, minusB, v[2]};
+}
+
+WinogradRow WinogradSums::filterAdjoint(ArrayRef<Value> v) const {
+  const auto &rows = winogradMatrices(tile).filter;
+  Value evenA = add(v[1], v[2]), oddA = sub(v[1], v[2]);
+  if (tile == 2)
+    return {add(v[0], rows[1][0], evenA), times(rows[1][1], oddA),
+            add(v[3], rows[1][2], evenA)};
+  Value evenB = add(v[3], v[4]), oddB = sub(v[3], v[4]);
+  return {
+      add(add(times(rows[0][0], v[0]), rows[1][0], evenA), rows[3][0], evenB),
+      add(times(rows[1][1], oddA), rows[3][1], oddB),
+      add(add(v[5], rows[1][2], evenA), rows[3][2], evenB)};
+}
+
+WinogradSquare
+sinter::bothWays(const WinogradSquare &square,
+                 llvm::function_ref<WinogradRow(ArrayRef<Value>)> apply) {
+  SmallVector<WinogradRow, 6> columns; // what comes of each
+  for (size_t j = 0; j < square.size(); ++j) {
+    WinogradRow column;
+    for (const WinogradRow &row : square)
+      column.push_back(row[j]);
+    columns.push_back(apply(column));
+  }
+  WinogradSquare result;
+  for (size_t i = 0; i < columns.front().size(); ++i) {
+    WinogradRow row;
+    for (const WinogradRow &column : columns)
+      row.push_back(column[i]);
+    result.push_back(apply(row));
+  }
+  return result;
+}
+
 void sinter::forTile(
-    KernelEmitter &e, const Convolution &conv, Value firstRow,
+    KernelEmitter &e, const Convolution &conv, int64_t taps, Value firstRow,
     Value firstColumn,
-    llvm::function_ref<void(const FourByFour &, const FourByFour &)> body) {
+    llvm::function_ref<void(const WinogradSquare &, const WinogradSquare &)>
+        body) {
   const auto &[down, across] = conv.window;
   auto inImage = [&](const WindowAxis &axis, Value pixel) -> Value {
     // As unsigned numbers, those before the first are beyond the last.
@@ -20,28 +132,33 @@ void sinter::forTile(
   auto both = [&](Value x, Value y) -> Value {
     return arith::AndIOp::create(e.b, x, y);
   };
-  Four rows, columns, rowExists, columnExists;
-  for (int64_t k = 0; k < 4; ++k) {
-    rows[k] = e.add(firstRow, k);
-    columns[k] = e.add(firstColumn, k);
-    rowExists[k] = inImage(down, rows[k]);
-    columnExists[k] = inImage(across, columns[k]);
+  WinogradRow rows, columns, rowExists, columnExists;
+  for (int64_t k = 0; k < taps; ++k) {
+    rows.push_back(e.add(firstRow, k));
+    columns.push_back(e.add(firstColumn, k));
+    rowExists.push_back(inImage(down, rows[k]));
+    columnExists.push_back(inImage(across, columns[k]));
   }
   auto build = [&](bool isInside) {
-    FourByFour at, exists;
-    for (int64_t k = 0; k < 4; ++k)
-      for (int64_t l = 0; l < 4; ++l) {
+    WinogradSquare at, exists;
+    for (int64_t k = 0; k < taps; ++k) {
+      at.emplace_back();
+      exists.emplace_back();
+      for (int64_t l = 0; l < taps; ++l) {
         Value pixel = e.sum(e.mul(rows[k], across.pixels), columns[l]);
+        Value isIn;
         if (!isInside) {
-          exists[k][l] = both(rowExists[k], columnExists[l]);
-          pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
+          isIn = both(rowExists[k], columnExists[l]);
+          pixel = arith::SelectOp::create(e.b, isIn, pixel, e.index(0));
         }
-        at[k][l] = e.mul(pixel, conv.channels);
+        exists.back().push_back(isIn);
+        at.back().push_back(e.mul(pixel, conv.channels));
       }
+    }
     body(at, exists);
   };
-  Value isInside = both(both(rowExists[0], rowExists[3]),
-                        both(columnExists[0], columnExists[3]));
+  Value isInside = both(both(rowExists.front(), rowExists.back()),
+                        both(columnExists.front(), columnExists.back()));
   auto branch = scf::IfOp::create(e.b, isInside, /*withElse=*/true);
   OpBuilder::InsertionGuard guard(e.b);
   e.b.setInsertionPointToStart(branch.thenBlock());

@@ -10,82 +10,54 @@
 
 #include "codegen/KernelEmitter.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-
 namespace sinter {
 
-using Four = std::array<mlir::Value, 4>;
-using FourByFour = std::array<Four, 4>;
+/// Vectors of a row, and of a square of them.
+using WinogradRow = llvm::SmallVector<mlir::Value, 6>;
+using WinogradSquare = llvm::SmallVector<WinogradRow, 6>;
 
-/// Sums of vectors; null stands for 0.
+/// Sums of vectors for tiles of `tile` x `tile`: the matrices of SinterOps.td
+/// times a row, with as few instructions as they allow.
 class WinogradSums {
 public:
-  explicit WinogradSums(KernelEmitter &e) : e(e) {}
+  WinogradSums(KernelEmitter &e, int64_t tile) : e(e), tile(tile) {}
 
-  mlir::Value add(mlir::Value x, mlir::Value y) {
-    return !x ? y : !y ? x : mlir::arith::AddFOp::create(e.b, x, y).getResult();
-  }
-  mlir::Value sub(mlir::Value x, mlir::Value y) {
-    if (!y)
-      return x;
-    return x ? mlir::arith::SubFOp::create(e.b, x, y).getResult()
-             : mlir::arith::NegFOp::create(e.b, y).getResult();
-  }
-  mlir::Value half(mlir::Value x) {
-    return mlir::arith::MulFOp::create(e.b, x, e.vectorConstant(0.5f));
-  }
   /// B' v.
-  Four image(const Four &v) {
-    return {sub(v[0], v[2]), add(v[1], v[2]), sub(v[2], v[1]), sub(v[1], v[3])};
-  }
+  WinogradRow image(llvm::ArrayRef<mlir::Value> v) const;
   /// A' v.
-  std::array<mlir::Value, 2> result(const Four &v) {
-    return {add(add(v[0], v[1]), v[2]), sub(sub(v[1], v[2]), v[3])};
-  }
+  WinogradRow result(llvm::ArrayRef<mlir::Value> v) const;
+  /// A v.
+  WinogradRow resultAdjoint(llvm::ArrayRef<mlir::Value> v) const;
   /// G v.
-  Four filter(const std::array<mlir::Value, 3> &v) {
-    mlir::Value outer = half(add(v[0], v[2])), middle = half(v[1]);
-    return {v[0], add(outer, middle), sub(outer, middle), v[2]};
-  }
+  WinogradRow filter(llvm::ArrayRef<mlir::Value> v) const;
   /// G' v.
-  std::array<mlir::Value, 3> filterAdjoint(const Four &v) {
-    mlir::Value sum = half(add(v[1], v[2])), difference = half(sub(v[1], v[2]));
-    return {add(v[0], sum), difference, add(sum, v[3])};
-  }
+  WinogradRow filterAdjoint(llvm::ArrayRef<mlir::Value> v) const;
 
 private:
+  mlir::Value add(mlir::Value x, mlir::Value y) const;
+  mlir::Value sub(mlir::Value x, mlir::Value y) const;
+  mlir::Value times(double factor, mlir::Value x) const;
+  /// x + factor y.
+  mlir::Value add(mlir::Value x, double factor, mlir::Value y) const;
+
   KernelEmitter &e;
+  int64_t tile;
 };
 
-/// `rows`, a function of vectors, applied to the columns of `m`, then to the
-/// rows of what comes out.
-template <size_t From, size_t To, typename Apply>
-std::array<std::array<mlir::Value, To>, To>
-bothWays(const std::array<std::array<mlir::Value, From>, From> &m,
-         Apply apply) {
-  std::array<std::array<mlir::Value, From>, To> half;
-  for (size_t j = 0; j < From; ++j) {
-    std::array<mlir::Value, From> column;
-    for (size_t i = 0; i < From; ++i)
-      column[i] = m[i][j];
-    std::array<mlir::Value, To> transformed = apply(column);
-    for (size_t i = 0; i < To; ++i)
-      half[i][j] = transformed[i];
-  }
-  std::array<std::array<mlir::Value, To>, To> result;
-  for (size_t i = 0; i < To; ++i)
-    result[i] = apply(half[i]);
-  return result;
-}
+/// `apply`, a function of vectors, to the columns of `square`, then to the rows
+/// of what comes out.
+WinogradSquare
+bothWays(const WinogradSquare &square,
+         llvm::function_ref<WinogradRow(llvm::ArrayRef<mlir::Value>)> apply);
 
-/// The tile of 4 x 4 pixels from (`firstRow`, `firstColumn`) on: `body` gets,
+/// The `taps` x `taps` pixels from (`firstRow`, `firstColumn`) on: `body` gets,
 /// for each, where its channels begin in the image and, where the tile sticks
 /// out, whether it exists (else null). Called twice: inside and at the border.
-void forTile(
-    KernelEmitter &e, const Convolution &conv, mlir::Value firstRow,
-    mlir::Value firstColumn,
-    llvm::function_ref<void(const FourByFour &at, const FourByFour &exists)>
-        body);
+void forTile(KernelEmitter &e, const Convolution &conv, int64_t taps,
+             mlir::Value firstRow, mlir::Value firstColumn,
+             llvm::function_ref<void(const WinogradSquare &at,
+                                     const WinogradSquare &exists)>
+                 body);
 
 } // namespace sinter
 

@@ -600,18 +600,41 @@ def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Di
   }];
 }
 
-// Winograd's minimal filtering, F(2 x 2, 3 x 3): 16 products for four pixels
-// instead of 36 (Lavin and Gray, "Fast Algorithms for Convolutional Neural
-// Networks", 2016). With
+// Winograd's minimal filtering, F(m x m, 3 x 3), with n = m + 2: n^2 products for
+// m^2 pixels instead of 9 m^2 (Lavin and Gray, "Fast Algorithms for Convolutional
+// Neural Networks", 2016). The m x m pixels y of a tile come from the n x n
+// pixels x under their windows:
+//
+//   y = A' [(G w G') * (B' x B)] A, summed over channels inside the brackets.
+//
+// `tile` is m. For 2, 16 products instead of 36:
 //
 //       | 1   0   0  |        | 1  0 -1  0 |        | 1  1  1  0 |
 //   G = | .5  .5  .5 |   B' = | 0  1  1  0 |   A' = | 0  1 -1 -1 |
 //       | .5 -.5  .5 |        | 0 -1  1  0 |
 //       | 0   0   1  |        | 0  1  0 -1 |
 //
-// the 2 x 2 pixels y of a tile come from the 4 x 4 pixels x under their windows:
-// y = A' [(G w G') * (B' x B)] A, summed over channels inside the brackets. The
-// ops split that into what depends on the filter alone and the rest. All are
+// For 4, 36 instead of 144: Toom and Cook's construction with the points 0, +-a,
+// +-b and infinity, a = 3/4, b = 3/2. With N = a^2 b^2, K = 2 a^2 (a^2 - b^2) and
+// L = 2 b^2 (b^2 - a^2):
+//
+//       | 1/N  0    0     |        | a^2 b^2    0     -a^2-b^2    0     1  0 |
+//       | 1/K  a/K  a^2/K |        |    0   -a b^2      -b^2      a     1  0 |
+//   G = | 1/K -a/K  a^2/K |   B' = |    0    a b^2      -b^2     -a     1  0 |
+//       | 1/L  b/L  b^2/L |        |    0   -a^2 b      -a^2      b     1  0 |
+//       | 1/L -b/L  b^2/L |        |    0    a^2 b      -a^2     -b     1  0 |
+//       | 0    0    1     |        |    0   a^2 b^2      0    -a^2-b^2  0  1 |
+//
+//        | 1   1    1    1    1   0 |
+//   A' = | 0   a   -a    b   -b   0 |
+//        | 0  a^2  a^2  b^2  b^2  0 |
+//        | 0  a^3 -a^3  b^3 -b^3  1 |
+//
+// These points round half as much as the usual 1 and 2: results of 64 to 512
+// channels differ from exact ones by 2.7 times what those of tiles of 2 x 2 do,
+// 6e-7 of their root mean square for 64 channels.
+//
+// The ops split that into what depends on the filter alone and the rest. All are
 // made after autodiff, by use-winograd. Results differ from the direct sum's by
 // rounding only.
 
@@ -619,9 +642,10 @@ def Sinter_WinogradFilterOp
     : Sinter_ValueOp<"winograd_filter", [Sinter_NoGradient]> {
   let summary = "`u[a, b, c, f] = sum(i, j) G[a, i] G[b, j] w[i, j, c, f]`";
   let description = [{If `blocked`, u is stored in `#sinter.filter_blocks`.}];
-  let arguments = (ins Sinter_F32Image:$filter, UnitAttr:$blocked);
+  let arguments = (ins Sinter_F32Image:$filter, I64Attr:$tile, UnitAttr:$blocked);
   let assemblyFormat = [{
-    $filter (`blocked` $blocked^)? attr-dict `:` functional-type(operands, $result)
+    $filter `tile` $tile (`blocked` $blocked^)? attr-dict
+    `:` functional-type(operands, $result)
   }];
 }
 
@@ -640,7 +664,7 @@ def Sinter_WinogradConv2dOp
     Strides and dilations are 1, one group; padding is 0 to 2 on each side. If
     `flipped`, with the filter `w[2 - i, 2 - j, f, c]` instead, filters and
     channels exchanged: conv2d's gradient with respect to its image, with padding
-    2 less conv2d's.
+    2 less conv2d's. How large tiles are is seen from u.
   }];
   let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$u,
                        DenseI64ArrayAttr:$padding, UnitAttr:$flipped);
@@ -657,10 +681,11 @@ def Sinter_WinogradFilterGradientOp
     `du = sum(tiles) (A dy A') * (B' x B)`, channels times filters; its
     winograd_filter_adjoint is conv2d_filter_gradient.
   }];
-  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$dy,
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$dy, I64Attr:$tile,
                        DenseI64ArrayAttr:$padding);
   let assemblyFormat = [{
-    $x `,` $dy `padding` $padding attr-dict `:` functional-type(operands, $result)
+    $x `,` $dy `tile` $tile `padding` $padding attr-dict
+    `:` functional-type(operands, $result)
   }];
 }
 

@@ -270,16 +270,25 @@ Conv2dFilterGradientOp::inferReturnTypes(MLIRContext *,
   return success();
 }
 
-/// Filters of `from` x `from` taps become filters of `to` x `to`.
-static LogicalResult inferTaps(const Checker &check, Value filter, int64_t from,
-                               int64_t to, SmallVectorImpl<Type> &types) {
-  RankedTensorType type = tensorTypeOf(filter);
-  if (isBatched(type) || type.getDimSize(0) != from ||
-      type.getDimSize(1) != from)
-    return check.fail("filters of ", from, " x ", from, " taps, got ", type);
-  types.push_back(RankedTensorType::get(
-      {to, to, type.getDimSize(2), type.getDimSize(3)}, type.getElementType()));
-  return success();
+static RankedTensorType withTaps(RankedTensorType filter, int64_t taps) {
+  return RankedTensorType::get(
+      {taps, taps, filter.getDimSize(2), filter.getDimSize(3)},
+      filter.getElementType());
+}
+
+static LogicalResult checkTile(const Checker &check, int64_t tile) {
+  if (tile == 2 || tile == 4)
+    return success();
+  return check.fail("tiles of 2 or 4, got ", tile);
+}
+
+/// winograd_filter's result.
+static LogicalResult checkTransformed(const Checker &check,
+                                      RankedTensorType u) {
+  int64_t taps = u.getDimSize(0);
+  if (!isBatched(u) && taps == u.getDimSize(1) && (taps == 4 || taps == 6))
+    return success();
+  return check.fail("filters of 4 x 4 or 6 x 6 taps, got ", u);
 }
 
 LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
@@ -287,14 +296,19 @@ LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
                                                  Adaptor a,
                                                  SmallVectorImpl<Type> &types) {
   Checker check{loc, getOperationName()};
-  if (failed(inferTaps(check, a.getFilter(), 3, 4, types)))
+  RankedTensorType filter = tensorTypeOf(a.getFilter());
+  if (isBatched(filter) || filter.getDimSize(0) != 3 ||
+      filter.getDimSize(1) != 3)
+    return check.fail("filters of 3 x 3 taps, got ", filter);
+  auto tile = static_cast<int64_t>(a.getTile());
+  if (failed(checkTile(check, tile)))
     return failure();
+  RankedTensorType type = withTaps(filter, tile + 2);
+  types.push_back(type);
   if (!a.getBlocked())
     return success();
-  auto type = cast<RankedTensorType>(types.back());
   if (!fillsFilterBlocks(type.getDimSize(3)))
-    return check.fail("a multiple of ", kFilterBlock, " filters, got ",
-                      a.getFilter().getType());
+    return check.fail("a multiple of ", kFilterBlock, " filters, got ", filter);
   types.back() =
       RankedTensorType::get(type.getShape(), type.getElementType(),
                             FilterBlocksAttr::get(type.getContext()));
@@ -304,7 +318,11 @@ LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
 LogicalResult WinogradFilterAdjointOp::inferReturnTypes(
     MLIRContext *, std::optional<Location> loc, Adaptor a,
     SmallVectorImpl<Type> &types) {
-  return inferTaps({loc, getOperationName()}, a.getU(), 4, 3, types);
+  RankedTensorType u = tensorTypeOf(a.getU());
+  if (failed(checkTransformed({loc, getOperationName()}, u)))
+    return failure();
+  types.push_back(withTaps(u, 3));
+  return success();
 }
 
 /// How many 3 x 3 windows there are.
@@ -329,8 +347,8 @@ LogicalResult WinogradConv2dOp::inferReturnTypes(MLIRContext *,
   auto counts = winogradWindows(check, a.getX(), a.getPadding());
   if (failed(counts))
     return failure();
-  if (isBatched(u) || u.getDimSize(0) != 4 || u.getDimSize(1) != 4)
-    return check.fail("filters of 4 x 4 taps, got ", u);
+  if (failed(checkTransformed(check, u)))
+    return failure();
   // Its channels would be in blocks far apart.
   if (a.getFlipped() && isInFilterBlocks(u))
     return check.fail("row-major filters where they are flipped, got ", u);
@@ -356,8 +374,12 @@ LogicalResult WinogradFilterGradientOp::inferReturnTypes(
     return check.fail("results of ", (*counts)[0], " x ", (*counts)[1],
                       " pixels, got ", dy.getDimSize(1), " x ",
                       dy.getDimSize(2));
+  auto tile = static_cast<int64_t>(a.getTile());
+  if (failed(checkTile(check, tile)))
+    return failure();
+  int64_t taps = tile + 2;
   types.push_back(RankedTensorType::get(
-      {4, 4, x.getDimSize(3), dy.getDimSize(3)}, x.getElementType()));
+      {taps, taps, x.getDimSize(3), dy.getDimSize(3)}, x.getElementType()));
   return success();
 }
 

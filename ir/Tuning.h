@@ -13,8 +13,8 @@
 //   key     the op that does the work, its operands' shapes as they lie in
 //           memory, attributes that are not the usual ones, and N, the most
 //           samples of a call
-//   knob    "algorithm" (a 3 x 3 convolution's: "winograd", "direct"), or what
-//           a nest asks for (KernelEmitter::choose)
+//   knob    "algorithm" (a 3 x 3 convolution's, tuning::algorithms), or what a
+//           nest asks for (KernelEmitter::choose)
 //   value   one of those that are possible, or it is as if nothing stood there
 //
 // Values change the order of sums and nothing else. They must not depend on
@@ -35,8 +35,13 @@ namespace tuning {
 /// The model's attribute.
 constexpr llvm::StringLiteral attribute = "sinter.tuning";
 constexpr llvm::StringLiteral algorithm = "algorithm";
-constexpr llvm::StringLiteral direct = "direct";
-constexpr llvm::StringLiteral winograd = "winograd";
+/// What a 3 x 3 convolution is computed with.
+struct Algorithm {
+  llvm::StringLiteral name;
+  int64_t tile; // of Winograd's filtering; 0: the direct sum
+};
+constexpr Algorithm algorithms[] = {
+    {"direct", 0}, {"winograd_2x2", 2}, {"winograd_4x4", 4}};
 } // namespace tuning
 
 /// The key of the kernel whose work is `op`.

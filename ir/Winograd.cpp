@@ -19,18 +19,62 @@ bool sinter::isWinogradForm(const Convolution &conv) {
          });
 }
 
-static int64_t tiles(const WindowAxis &axis) {
-  return (axis.windows() + 1) / 2;
+const WinogradMatrices &sinter::winogradMatrices(int64_t tile) {
+  static constexpr WinogradMatrices two = {
+      2,
+      {{1, 0, -1, 0}, {0, 1, 1, 0}, {0, -1, 1, 0}, {0, 1, 0, -1}},
+      {{1, 1, 1, 0}, {0, 1, -1, -1}},
+      {{1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}}};
+  constexpr double a = .75, b = 1.5, a2 = a * a, b2 = b * b;
+  constexpr double n = a2 * b2, k = 2 * a2 * (a2 - b2), l = 2 * b2 * (b2 - a2);
+  static constexpr WinogradMatrices four = {
+      4,
+      {{n, 0, -a2 - b2, 0, 1, 0},
+       {0, -a * b2, -b2, a, 1, 0},
+       {0, a * b2, -b2, -a, 1, 0},
+       {0, -a2 * b, -a2, b, 1, 0},
+       {0, a2 * b, -a2, -b, 1, 0},
+       {0, n, 0, -a2 - b2, 0, 1}},
+      {{1, 1, 1, 1, 1, 0},
+       {0, a, -a, b, -b, 0},
+       {0, a2, a2, b2, b2, 0},
+       {0, a * a2, -a * a2, b * b2, -b * b2, 1}},
+      {{1 / n, 0, 0},
+       {1 / k, a / k, a2 / k},
+       {1 / k, -a / k, a2 / k},
+       {1 / l, b / l, b2 / l},
+       {1 / l, -b / l, b2 / l},
+       {0, 0, 1}}};
+  return tile == 2 ? two : four;
 }
 
-bool sinter::paysAsWinograd(const Convolution &conv) {
+static int64_t tilesOf(const WindowAxis &axis, int64_t tile) {
+  return llvm::divideCeil(axis.windows(), tile);
+}
+
+int64_t sinter::bestWinogradTile(const Convolution &conv, int64_t batchBound) {
   double channels = conv.channels, filters = conv.filters;
-  // Vector instructions of a tile: products, and what it takes to transform a
-  // channel and a filter: loads, additions, stores.
-  double tile = 16 * channels * filters + 60 * channels + 70 * filters;
-  double all = tile * tiles(conv.window[0]) * tiles(conv.window[1]);
-  constexpr double worthwhile = 0.9;
-  return all < worthwhile * static_cast<double>(conv.products());
+  // Vector instructions of a sample: products, and what it takes to transform a
+  // channel and a filter of a tile: loads, arithmetic, stores. Filters come
+  // from far, once for all samples.
+  constexpr double worthwhile = 0.9, fetch = 8;
+  double least = worthwhile * static_cast<double>(conv.products());
+  int64_t best = 0;
+  for (auto [tile, perChannel, perFilter] :
+       {std::array<int64_t, 3>{2, 60, 70}, {4, 220, 200}}) {
+    double taps = static_cast<double>((tile + 2) * (tile + 2));
+    double products = taps * channels * filters;
+    double work = products + static_cast<double>(perChannel) * channels +
+                  static_cast<double>(perFilter) * filters;
+    work *= static_cast<double>(tilesOf(conv.window[0], tile) *
+                                tilesOf(conv.window[1], tile));
+    work += fetch * products / static_cast<double>(batchBound);
+    if (work < least) {
+      least = work;
+      best = tile;
+    }
+  }
+  return best;
 }
 
 /// Floats in rows of `count` that do not all begin in the same cache set: a
@@ -44,8 +88,10 @@ static int64_t spread(int64_t count) {
 WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   Convolution conv = convolutionOf(op);
   WinogradTiling tiling;
-  tiling.tilesDown = tiles(conv.window[0]);
-  tiling.tilesAcross = tiles(conv.window[1]);
+  tiling.tile = winogradTile(tensorTypeOf(op.getU()));
+  tiling.taps = tiling.tile + 2;
+  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
+  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
   int64_t samples = paddedBatch(batchBound);
   // Two cache lines of each pixel, where there are so many samples.
   tiling.samples = samples % (2 * kLaneMultiple) == 0
@@ -64,9 +110,10 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // that the last run has too many included and in whole vectors, and for each
   // run the filters' taps.
   constexpr int64_t cacheFloats = 320 * 1024 / 4, fewColumns = 32;
-  int64_t most = std::max(
-      cacheFloats / (16 * (conv.channels + conv.filters) * tiling.samples),
-      fewColumns / tiling.samples);
+  int64_t most =
+      std::max(cacheFloats / (tiling.allTaps() *
+                              (conv.channels + conv.filters) * tiling.samples),
+               fewColumns / tiling.samples);
   tiling.run = 1;
   int64_t leastWork = std::numeric_limits<int64_t>::max();
   for (int64_t run = 1; run <= std::min(most, tiling.tilesAcross); ++run) {
@@ -83,8 +130,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // Scratch grows with tasks.
   constexpr int64_t mostTasks = 8;
   constexpr int64_t worthwhile = 1 << 15; // products of one sample
-  int64_t products = tiling.units / tiling.parts * tiling.tilesAcross * 16 *
-                     conv.channels * conv.filters;
+  int64_t products = tiling.units / tiling.parts * tiling.tilesAcross *
+                     tiling.allTaps() * conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
                                      std::min(mostTasks, tiling.units));
   tiling.inputFloats = spread(conv.channels * tiling.columns());
@@ -104,14 +151,17 @@ bool sinter::fitsSampleWinograd(const Convolution &conv) {
 WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   Convolution conv = convolutionOf(op);
   WinogradSampleTiling tiling;
-  tiling.tilesDown = tiles(conv.window[0]);
-  tiling.tilesAcross = tiles(conv.window[1]);
+  tiling.tile = winogradTile(tensorTypeOf(op.getU()));
+  tiling.taps = tiling.tile + 2;
+  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
+  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
   tiling.tileFloats = spread(conv.channels);
 
   // Transformed tiles take half of an L2 cache.
   constexpr int64_t cacheFloats = 512 * 1024 / 4;
   int64_t all = tiling.allTiles();
-  int64_t most = std::max<int64_t>(cacheFloats / (16 * conv.channels), 1);
+  int64_t most =
+      std::max<int64_t>(cacheFloats / (tiling.allTaps() * conv.channels), 1);
   tiling.chunks = (all + most - 1) / most;
 
   // An even number of equal units, or of equal sequences of them: whoever
@@ -120,8 +170,8 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   // where the filters stay in the cache, else more parts.
   constexpr int64_t fewest = 4, fewestTiles = 24;
   constexpr int64_t worthwhile = 1 << 18; // products
-  int64_t taps = 16 * conv.channels * conv.filters;
-  int64_t products = taps * all;
+  int64_t weights = tiling.allTaps() * conv.channels * conv.filters;
+  int64_t products = weights * all;
   if (tiling.chunks > 1)
     tiling.chunks += tiling.chunks % 2;
   tiling.parts = 1;
@@ -129,7 +179,7 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
          products / (2 * tiling.units()) >= worthwhile) {
     bool mayCut = all / (2 * tiling.chunks) >= fewestTiles;
     bool mayPart = conv.filters % (2 * tiling.parts * kFilterBlock) == 0;
-    if (mayCut && (taps <= cacheFloats || !mayPart))
+    if (mayCut && (weights <= cacheFloats || !mayPart))
       tiling.chunks *= 2;
     else if (mayPart)
       tiling.parts *= 2;
@@ -148,8 +198,10 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
                                         int64_t batchBound) {
   Convolution conv = convolutionOf(op);
   WinogradGradientTiling tiling;
-  tiling.tilesDown = tiles(conv.window[0]);
-  tiling.tilesAcross = tiles(conv.window[1]);
+  tiling.tile = static_cast<int64_t>(op.getTile());
+  tiling.taps = tiling.tile + 2;
+  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
+  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
   int64_t all = tiling.tilesDown * tiling.tilesAcross;
   auto cut = [](int64_t count, int64_t most, int64_t &part, int64_t &parts) {
     parts = (count + most - 1) / most;
@@ -171,7 +223,7 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
       std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);
   // A chunk takes half of an L2 cache.
   constexpr int64_t cacheFloats = 512 * 1024 / 4;
-  int64_t rows = 4 * (tiling.paddedFilters() + tiling.channels);
+  int64_t rows = tiling.taps * (tiling.paddedFilters() + tiling.channels);
   cut(all, std::max<int64_t>(cacheFloats / (rows * samples), 1), tiling.chunk,
       tiling.chunks);
   tiling.columns = spread(tiling.chunk * samples);

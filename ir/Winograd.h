@@ -18,35 +18,61 @@
 
 namespace sinter {
 
+/// F(tile x tile, 3 x 3)'s matrices (SinterOps.td has them).
+struct WinogradMatrices {
+  static constexpr int64_t mostTaps = 6;
+
+  int64_t tile;                      // pixels of a row of the result
+  double image[mostTaps][mostTaps];  // B'
+  double result[mostTaps][mostTaps]; // A'
+  double filter[mostTaps][3];        // G
+
+  /// Of a row.
+  int64_t taps() const { return tile + 2; }
+};
+/// `tile` is 2 or 4.
+const WinogradMatrices &winogradMatrices(int64_t tile);
+
+/// Pixels of a row of a tile whose transformed filters are `u`.
+inline int64_t winogradTile(mlir::RankedTensorType u) {
+  return u.getDimSize(0) - 2;
+}
+
 /// Is `op` a convolution that Winograd's filtering can compute: 3 x 3 taps, no
 /// stride, no dilation, one group?
 bool isWinogradForm(const Convolution &conv);
 
-/// Does it need fewer instructions for it than the direct sum?
-bool paysAsWinograd(const Convolution &conv);
+/// The size of tiles, 2 or 4, with which it needs the least instructions and
+/// memory traffic; 0 if that is the direct sum.
+int64_t bestWinogradTile(const Convolution &conv, int64_t batchBound);
 
 /// Work is cut into units, a row of tiles for a few samples and a part of the
 /// filters, and units into runs of tiles.
 struct WinogradTiling {
-  int64_t tilesDown, tilesAcross; // of 2 x 2 pixels
-  int64_t samples;                // of a unit
-  int64_t parts;                  // of the filters
+  int64_t tile, taps; // of a row: pixels of the result, of the image
+  int64_t tilesDown, tilesAcross;
+  int64_t samples; // of a unit
+  int64_t parts;   // of the filters
   int64_t units;
   int64_t run, runs; // tiles at a time; runs across
   int64_t tasks;
-  /// A task's scratch: for each of the 16 taps, `inputFloats` of transformed
-  /// tiles, (channel, tile, sample); behind them for each tap `productFloats`
-  /// of products, (filter, tile, sample).
+  /// A task's scratch: for each tap, `inputFloats` of transformed tiles,
+  /// (channel, tile, sample); behind them for each tap `productFloats` of
+  /// products, (filter, tile, sample).
   int64_t inputFloats, productFloats;
 
+  int64_t allTaps() const { return taps * taps; }
   int64_t columns() const { return run * samples; }
-  int64_t taskFloats() const { return 16 * (inputFloats + productFloats); }
+  int64_t taskFloats() const {
+    return allTaps() * (inputFloats + productFloats);
+  }
 };
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
 
 /// For one sample, units are a run of tiles, row by row, and a part of the
 /// filters. Where a kernel sums rows, units are whole rows of tiles.
 struct WinogradSampleTiling {
+  int64_t tile, taps; // as above
   int64_t tilesDown, tilesAcross;
   int64_t chunks;         // of the tiles
   int64_t filters, parts; // at a time; how often
@@ -56,6 +82,7 @@ struct WinogradSampleTiling {
   /// Filters whose products are kept at a time, at most.
   static constexpr int64_t mostFilters = 32;
 
+  int64_t allTaps() const { return taps * taps; }
   int64_t allTiles() const { return tilesDown * tilesAcross; }
   /// Of a chunk; the last may have fewer.
   int64_t tiles() const { return llvm::divideCeil(allTiles(), chunks); }
@@ -64,20 +91,23 @@ struct WinogradSampleTiling {
     return llvm::divideCeil(tilesDown, std::min(chunks, tilesDown));
   }
   int64_t units() const { return chunks * parts; }
-  /// A task's scratch: for each of the 16 taps transformed tiles, (tile,
-  /// channel); behind them for each tap products, (tile, filter).
+  /// A task's scratch: for each tap transformed tiles, (tile, channel); behind
+  /// them for each tap products, (tile, filter).
   int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
   int64_t inputFloats() const { return mostTiles() * tileFloats; }
   int64_t productFloats() const { return mostTiles() * mostFilters; }
-  int64_t taskFloats() const { return 16 * (inputFloats() + productFloats()); }
+  int64_t taskFloats() const {
+    return allTaps() * (inputFloats() + productFloats());
+  }
 };
 WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);
 /// May `op` have that form?
 bool fitsSampleWinograd(const Convolution &conv);
 
-/// The gradient's units are a row of the 16 taps and some filters each, so no
-/// sum crosses units. A unit goes through the tiles of all images in chunks.
+/// The gradient's units are a row of taps and some filters each, so no sum
+/// crosses units. A unit goes through the tiles of all images in chunks.
 struct WinogradGradientTiling {
+  int64_t tile, taps; // as above
   int64_t tilesDown, tilesAcross;
   int64_t chunk, chunks;        // tiles at a time; how often
   int64_t filters, filterParts; // the last part may have fewer
@@ -89,14 +119,14 @@ struct WinogradGradientTiling {
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
 
-  int64_t units() const { return 4 * filterParts; }
+  int64_t units() const { return taps * filterParts; }
   int64_t paddedFilters() const {
     return llvm::alignTo(filters, kLaneMultiple);
   }
   /// For each tap filters, in whole vectors; behind them, for each tap
   /// channels.
   int64_t taskFloats() const {
-    return 4 * (paddedFilters() + channels) * columns;
+    return taps * (paddedFilters() + channels) * columns;
   }
 };
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,

@@ -1,14 +1,14 @@
 //===- UseWinograd.cpp - fewer products for 3 x 3 filters ----------------===//
 //
-// Problem: a direct 3 x 3 convolution at the machine's peak is still 36
-// multiply-adds for four pixels.
-// Idea: Winograd's F(2 x 2, 3 x 3) needs 16 (SinterOps.td has the formula).
-// With samples in the lanes, or channels of one sample, its transforms are
-// plain vertical additions. The filter's transform is a kernel of its own, once
-// for each convolution (in inference not even that, see PrepareWeights); a
-// backward pass takes it turned around.
-// A tuning file may know better which ones pay (ir/Tuning.h).
-// Known weakness: F(4 x 4, 3 x 3) would need 9, but rounds worse.
+// Problem: a direct 3 x 3 convolution at the machine's peak is still 9
+// multiply-adds a pixel.
+// Idea: Winograd's filtering needs 4 in tiles of 2 x 2 pixels and 2.25 in tiles
+// of 4 x 4 (SinterOps.td has the formulas). With samples in the lanes, or
+// channels of one sample, its transforms are plain vertical sums. The filter's
+// transform is a kernel of its own, once for each convolution (in inference not
+// even that, see PrepareWeights); a backward pass takes it turned around.
+// A tuning file may know better which tile pays (ir/Tuning.h).
+// Known weakness: larger tiles would need still less, but round worse.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,18 +33,24 @@ static SmallVector<int64_t> transposedPadding(ArrayRef<int64_t> padding) {
 
 static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
   Location loc = op->getLoc();
-  auto pays = [&](const Convolution &conv, const Convolution &asComputed) {
+  // 0 if it does not pay.
+  auto tileOf = [&](const Convolution &conv,
+                    const Convolution &asComputed) -> int64_t {
     if (!isWinogradForm(conv))
-      return false;
+      return 0;
     StringRef tuned = tunedValue(op, algorithmKey(op), tuning::algorithm);
-    return tuned == tuning::winograd ||
-           (tuned != tuning::direct && paysAsWinograd(asComputed));
+    for (const tuning::Algorithm &algorithm : tuning::algorithms)
+      if (tuned == algorithm.name)
+        return algorithm.tile;
+    auto model = op->getParentOfType<ModelOp>();
+    return bestWinogradTile(asComputed, oneSample ? 1 : model.getBatchBound());
   };
   if (auto forward = dyn_cast<Conv2dOp>(op)) {
     Convolution conv = convolutionOf(forward);
-    if (!pays(conv, conv) || (oneSample && !fitsSampleWinograd(conv)))
+    int64_t tile = tileOf(conv, conv);
+    if (!tile || (oneSample && !fitsSampleWinograd(conv)))
       return {};
-    Value u = WinogradFilterOp::create(builder, loc, forward.getFilter(),
+    Value u = WinogradFilterOp::create(builder, loc, forward.getFilter(), tile,
                                        fillsFilterBlocks(conv.filters));
     return WinogradConv2dOp::create(builder, loc, forward.getX(), u,
                                     forward.getPadding(), /*flipped=*/false);
@@ -52,9 +58,10 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
   if (auto back = dyn_cast<Conv2dTransposeOp>(op)) {
     Convolution conv = convolutionOf(back), computed = conv;
     std::swap(computed.channels, computed.filters);
-    if (!pays(conv, computed))
+    int64_t tile = tileOf(conv, computed);
+    if (!tile)
       return {};
-    Value u = WinogradFilterOp::create(builder, loc, back.getFilter(),
+    Value u = WinogradFilterOp::create(builder, loc, back.getFilter(), tile,
                                        /*blocked=*/false);
     return WinogradConv2dOp::create(builder, loc, back.getX(), u,
                                     transposedPadding(back.getPadding()),
@@ -62,10 +69,12 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
   }
   if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op)) {
     Convolution conv = convolutionOf(gradient);
-    if (!pays(conv, conv))
+    int64_t tile = tileOf(conv, conv);
+    if (!tile)
       return {};
-    Value du = WinogradFilterGradientOp::create(
-        builder, loc, gradient.getX(), gradient.getDy(), gradient.getPadding());
+    Value du = WinogradFilterGradientOp::create(builder, loc, gradient.getX(),
+                                                gradient.getDy(), tile,
+                                                gradient.getPadding());
     return WinogradFilterAdjointOp::create(builder, loc, du);
   }
   return {};

@@ -13,6 +13,7 @@
 #include "ir/reference/Windows.h"
 
 #include "ir/Window.h"
+#include "ir/Winograd.h"
 
 #include <cmath>
 #include <limits>
@@ -88,35 +89,29 @@ FailureOr<Array> reference::conv2dFilterGradient(const KernelCall &call) {
 // Winograd's filtering
 //===----------------------------------------------------------------------===//
 
-// The matrices of SinterOps.td. Their zeros stand for what is not read: they
-// make no NaN of an infinity or of a NaN.
-static constexpr double kG[4][3] = {
-    {1, 0, 0}, {.5, .5, .5}, {.5, -.5, .5}, {0, 0, 1}};
-static constexpr double kB[4][4] = { // B', that is
-    {1, 0, -1, 0},
-    {0, 1, 1, 0},
-    {0, -1, 1, 0},
-    {0, 1, 0, -1}};
-static constexpr double kA[2][4] = {{1, 1, 1, 0}, {0, 1, -1, -1}};
+// The matrices' zeros stand for what is not read: they make no NaN of an
+// infinity or of a NaN.
 
-/// `visit(a, b, i, j, c, f, G[a, i] G[b, j])` where that is not 0.
+/// `visit(a, b, i, j, c, f, G[a, i] G[b, j])` where that is not 0; `u` is the
+/// shape of transformed filters.
 template <typename Visit>
-static void forEachTransformedTap(size_t channels, size_t filters,
-                                  Visit visit) {
-  for (size_t a = 0; a < 4; ++a)
-    for (size_t b = 0; b < 4; ++b)
+static void forEachTransformedTap(RankedTensorType u, Visit visit) {
+  const WinogradMatrices &m = winogradMatrices(winogradTile(u));
+  auto taps = size_t(m.taps());
+  for (size_t a = 0; a < taps; ++a)
+    for (size_t b = 0; b < taps; ++b)
       for (size_t i = 0; i < 3; ++i)
         for (size_t j = 0; j < 3; ++j)
-          if (double factor = kG[a][i] * kG[b][j]; factor != 0)
-            for (size_t c = 0; c < channels; ++c)
-              for (size_t f = 0; f < filters; ++f)
+          if (double factor = m.filter[a][i] * m.filter[b][j]; factor != 0)
+            for (size_t c = 0; c < size_t(u.getDimSize(2)); ++c)
+              for (size_t f = 0; f < size_t(u.getDimSize(3)); ++f)
                 visit(a, b, i, j, c, f, factor);
 }
 
 FailureOr<Array> reference::winogradFilter(const KernelCall &call) {
   Array u = xt::zeros<double>(call.shape);
   forEachTransformedTap(
-      call.shape[2], call.shape[3],
+      tensorTypeOf(call.op->getResult(0)),
       [&](size_t a, size_t b, size_t i, size_t j, size_t c, size_t f,
           double factor) { u(a, b, c, f) += factor * call[0](i, j, c, f); });
   return u;
@@ -125,80 +120,98 @@ FailureOr<Array> reference::winogradFilter(const KernelCall &call) {
 FailureOr<Array> reference::winogradFilterAdjoint(const KernelCall &call) {
   Array w = xt::zeros<double>(call.shape);
   forEachTransformedTap(
-      call.shape[2], call.shape[3],
+      tensorTypeOf(call.op->getOperand(0)),
       [&](size_t a, size_t b, size_t i, size_t j, size_t c, size_t f,
           double factor) { w(i, j, c, f) += factor * call[0](a, b, c, f); });
   return w;
 }
 
-/// B' x B for each tile and channel: (n, tile row, tile column, c, 4, 4).
-static Array transformedTiles(const Convolution &form, const Array &x) {
+/// B' x B for each tile and channel: (n, tile row, tile column, c, taps, taps).
+/// `isTurned`: each tile's pixels from the last to the first.
+static Array transformedTiles(const Convolution &form,
+                              const WinogradMatrices &m, const Array &x,
+                              bool isTurned) {
   const auto &[down, across] = form.window;
-  std::vector<size_t> shape = {x.shape(0),
-                               size_t(down.windows() + 1) / 2,
-                               size_t(across.windows() + 1) / 2,
-                               x.shape(3),
-                               4,
-                               4};
-  Array tiles = xt::zeros<double>(shape);
+  int64_t taps = m.taps();
+  auto tiles = [&](const WindowAxis &axis) {
+    return size_t((axis.windows() + m.tile - 1) / m.tile);
+  };
+  std::vector<size_t> shape = {x.shape(0), tiles(down),  tiles(across),
+                               x.shape(3), size_t(taps), size_t(taps)};
+  Array result = xt::zeros<double>(shape);
   for (size_t n = 0; n < shape[0]; ++n)
     for (size_t r = 0; r < shape[1]; ++r)
       for (size_t q = 0; q < shape[2]; ++q)
         for (size_t c = 0; c < shape[3]; ++c)
-          for (size_t a = 0; a < 4; ++a)
-            for (size_t b = 0; b < 4; ++b)
-              for (int64_t k = 0; k < 4; ++k)
-                for (int64_t l = 0; l < 4; ++l) {
-                  int64_t h = down.pixel(2 * r, k), w = across.pixel(2 * q, l);
-                  double factor = kB[a][k] * kB[b][l];
+          for (int64_t a = 0; a < taps; ++a)
+            for (int64_t b = 0; b < taps; ++b)
+              for (int64_t k = 0; k < taps; ++k)
+                for (int64_t l = 0; l < taps; ++l) {
+                  auto turned = [&](int64_t i) {
+                    return isTurned ? taps - 1 - i : i;
+                  };
+                  int64_t h = down.pixel(m.tile * r, turned(k));
+                  int64_t w = across.pixel(m.tile * q, turned(l));
+                  double factor = m.image[a][k] * m.image[b][l];
                   if (factor != 0 && h >= 0 && h < down.pixels && w >= 0 &&
                       w < across.pixels)
-                    tiles(n, r, q, c, a, b) +=
+                    result(n, r, q, c, size_t(a), size_t(b)) +=
                         factor * x(n, size_t(h), size_t(w), c);
                 }
-  return tiles;
+  return result;
 }
 
 FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
   auto op = cast<WinogradConv2dOp>(call.op);
-  Array tiles = transformedTiles(convolutionOf(op), call[0]);
-  const Array &u = call[1];
+  const WinogradMatrices &m =
+      winogradMatrices(winogradTile(tensorTypeOf(op.getU())));
+  // With filters and tiles turned around, a sum is that of unturned ones.
   bool flipped = op.getFlipped();
-  // A filter that is turned around has G's first and last row exchanged.
-  auto turned = [&](size_t a) { return flipped && a % 3 == 0 ? 3 - a : a; };
+  Array tiles = transformedTiles(convolutionOf(op), m, call[0], flipped);
+  const Array &u = call[1];
+  auto tile = size_t(m.tile), taps = size_t(m.taps());
+  auto rowOf = [&](size_t pixel) {
+    size_t row = pixel % tile;
+    return m.result[flipped ? tile - 1 - row : row];
+  };
   Array y = xt::zeros<double>(call.shape);
   for (size_t n = 0; n < call.shape[0]; ++n)
     for (size_t h = 0; h < call.shape[1]; ++h)
       for (size_t w = 0; w < call.shape[2]; ++w)
         for (size_t f = 0; f < call.shape[3]; ++f)
           for (size_t c = 0; c < call[0].shape(3); ++c)
-            for (size_t a = 0; a < 4; ++a)
-              for (size_t b = 0; b < 4; ++b) {
-                double tap =
-                    flipped ? u(turned(a), turned(b), f, c) : u(a, b, c, f);
-                if (double factor = kA[h % 2][a] * kA[w % 2][b]; factor != 0)
-                  y(n, h, w, f) +=
-                      factor * tap * tiles(n, h / 2, w / 2, c, a, b);
-              }
+            for (size_t a = 0; a < taps; ++a)
+              for (size_t b = 0; b < taps; ++b)
+                if (double factor = rowOf(h)[a] * rowOf(w)[b]; factor != 0)
+                  y(n, h, w, f) += factor *
+                                   (flipped ? u(a, b, f, c) : u(a, b, c, f)) *
+                                   tiles(n, h / tile, w / tile, c, a, b);
   return y;
 }
 
 FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
-  Array tiles = transformedTiles(
-      convolutionOf(cast<WinogradFilterGradientOp>(call.op)), call[0]);
+  auto op = cast<WinogradFilterGradientOp>(call.op);
+  const WinogradMatrices &m =
+      winogradMatrices(static_cast<int64_t>(op.getTile()));
+  Array tiles =
+      transformedTiles(convolutionOf(op), m, call[0], /*isTurned=*/false);
   const Array &dy = call[1];
+  auto tile = size_t(m.tile), taps = size_t(m.taps());
   Array du = xt::zeros<double>(call.shape);
   for (size_t n = 0; n < tiles.shape(0); ++n)
     for (size_t r = 0; r < tiles.shape(1); ++r)
       for (size_t q = 0; q < tiles.shape(2); ++q)
-        for (size_t a = 0; a < 4; ++a)
-          for (size_t b = 0; b < 4; ++b)
+        for (size_t a = 0; a < taps; ++a)
+          for (size_t b = 0; b < taps; ++b)
             for (size_t f = 0; f < call.shape[3]; ++f) {
               double sum = 0; // of the tile's pixels that exist: A dy A'
-              for (size_t h = 2 * r; h < 2 * r + 2 && h < dy.shape(1); ++h)
-                for (size_t w = 2 * q; w < 2 * q + 2 && w < dy.shape(2); ++w)
-                  if (double factor = kA[h % 2][a] * kA[w % 2][b]; factor != 0)
+              for (size_t i = 0; i < tile; ++i)
+                for (size_t j = 0; j < tile; ++j) {
+                  size_t h = tile * r + i, w = tile * q + j;
+                  double factor = m.result[i][a] * m.result[j][b];
+                  if (factor != 0 && h < dy.shape(1) && w < dy.shape(2))
                     sum += factor * dy(n, h, w, f);
+                }
               for (size_t c = 0; c < call.shape[2]; ++c)
                 du(a, b, c, f) += sum * tiles(n, r, q, c, a, b);
             }

@@ -695,7 +695,16 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %w: tensor<3x3x4x8xf32>) {
 func.func @f(%w: tensor<5x5x4x8xf32>) {
   // expected-error@+2 {{'sinter.winograd_filter' op expected filters of 3 x 3 taps, got 'tensor<5x5x4x8xf32>'}}
   // expected-error@+1 {{'sinter.winograd_filter' op failed to infer returned types}}
-  %u = sinter.winograd_filter %w : (tensor<5x5x4x8xf32>) -> tensor<4x4x4x8xf32>
+  %u = sinter.winograd_filter %w tile 2 : (tensor<5x5x4x8xf32>) -> tensor<4x4x4x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%w: tensor<3x3x4x8xf32>) {
+  // expected-error@+2 {{'sinter.winograd_filter' op expected tiles of 2 or 4, got 3}}
+  // expected-error@+1 {{'sinter.winograd_filter' op failed to infer returned types}}
+  %u = sinter.winograd_filter %w tile 3 : (tensor<3x3x4x8xf32>) -> tensor<5x5x4x8xf32>
   return
 }
 
@@ -704,7 +713,7 @@ func.func @f(%w: tensor<5x5x4x8xf32>) {
 func.func @f(%w: tensor<3x3x4x24xf32>) {
   // expected-error@+2 {{'sinter.winograd_filter' op expected a multiple of 16 filters, got 'tensor<3x3x4x24xf32>'}}
   // expected-error@+1 {{'sinter.winograd_filter' op failed to infer returned types}}
-  %u = sinter.winograd_filter %w blocked : (tensor<3x3x4x24xf32>) -> tensor<4x4x4x24xf32, #sinter.filter_blocks>
+  %u = sinter.winograd_filter %w tile 2 blocked : (tensor<3x3x4x24xf32>) -> tensor<4x4x4x24xf32, #sinter.filter_blocks>
   return
 }
 
@@ -720,7 +729,7 @@ func.func @f(%x: tensor<?x5x5x16xf32>, %u: tensor<4x4x4x16xf32, #sinter.filter_b
 // -----
 
 func.func @f(%u: tensor<3x3x4x8xf32>) {
-  // expected-error@+2 {{'sinter.winograd_filter_adjoint' op expected filters of 4 x 4 taps, got 'tensor<3x3x4x8xf32>'}}
+  // expected-error@+2 {{'sinter.winograd_filter_adjoint' op expected filters of 4 x 4 or 6 x 6 taps, got 'tensor<3x3x4x8xf32>'}}
   // expected-error@+1 {{'sinter.winograd_filter_adjoint' op failed to infer returned types}}
   %w = sinter.winograd_filter_adjoint %u : (tensor<3x3x4x8xf32>) -> tensor<3x3x4x8xf32>
   return
@@ -749,7 +758,7 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %u: tensor<4x4x4x8xf32>) {
 func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x5x5x8xf32>) {
   // expected-error@+2 {{'sinter.winograd_filter_gradient' op expected results of 3 x 3 pixels, got 5 x 5}}
   // expected-error@+1 {{'sinter.winograd_filter_gradient' op failed to infer returned types}}
-  %u = sinter.winograd_filter_gradient %x, %d padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x5x5x8xf32>) -> tensor<4x4x4x8xf32>
+  %u = sinter.winograd_filter_gradient %x, %d tile 2 padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x5x5x8xf32>) -> tensor<4x4x4x8xf32>
   return
 }
 

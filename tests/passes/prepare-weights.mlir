@@ -17,7 +17,7 @@
 // CHECK:       func.func @prepare() {
 // CHECK:         %[[F:.*]] = sinter.mul
 // CHECK-NOT:     sinter.mul
-// CHECK:         %[[U:.*]] = sinter.winograd_filter %[[F]] blocked
+// CHECK:         %[[U:.*]] = sinter.winograd_filter %[[F]] tile 2 blocked
 // CHECK-NEXT:    sinter.write @"derived/0", %[[U]]
 // CHECK-NEXT:    %[[T:.*]] = sinter.neg
 // CHECK-NEXT:    sinter.write @"derived/1", %[[T]]
@@ -29,7 +29,7 @@ sinter.model @moves batch_bound 4 {
     %w = sinter.read @kernel : tensor<3x3x16x16xf32>
     %s = sinter.read @scale : tensor<16xf32>
     %ws = sinter.mul %w, %s : (tensor<3x3x16x16xf32>, tensor<16xf32>) -> tensor<3x3x16x16xf32>
-    %u = sinter.winograd_filter %ws blocked : (tensor<3x3x16x16xf32>) -> tensor<4x4x16x16xf32, #sinter.filter_blocks>
+    %u = sinter.winograd_filter %ws tile 2 blocked : (tensor<3x3x16x16xf32>) -> tensor<4x4x16x16xf32, #sinter.filter_blocks>
     %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x16xf32>, tensor<4x4x16x16xf32, #sinter.filter_blocks>) -> tensor<?x8x8x16xf32>
     return %y : tensor<?x8x8x16xf32>
   }
@@ -38,7 +38,7 @@ sinter.model @moves batch_bound 4 {
     %n = sinter.neg %s : tensor<16xf32>
     %w = sinter.read @kernel : tensor<3x3x16x16xf32>
     %ws = sinter.mul %w, %s : (tensor<3x3x16x16xf32>, tensor<16xf32>) -> tensor<3x3x16x16xf32>
-    %u = sinter.winograd_filter %ws blocked : (tensor<3x3x16x16xf32>) -> tensor<4x4x16x16xf32, #sinter.filter_blocks>
+    %u = sinter.winograd_filter %ws tile 2 blocked : (tensor<3x3x16x16xf32>) -> tensor<4x4x16x16xf32, #sinter.filter_blocks>
     %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x16xf32>, tensor<4x4x16x16xf32, #sinter.filter_blocks>) -> tensor<?x8x8x16xf32>
     %z = sinter.add %y, %n : (tensor<?x8x8x16xf32>, tensor<16xf32>) -> tensor<?x8x8x16xf32>
     return %z : tensor<?x8x8x16xf32>

@@ -3,11 +3,11 @@
 // A convolution and both of its gradients. Forward reads filters in blocks,
 // backward row by row.
 // CHECK-LABEL: func.func @train_step
-// CHECK:         %[[U:.*]] = sinter.winograd_filter %arg1 blocked : {{.*}} -> tensor<4x4x16x32xf32, #sinter.filter_blocks>
+// CHECK:         %[[U:.*]] = sinter.winograd_filter %arg1 tile 2 blocked : {{.*}} -> tensor<4x4x16x32xf32, #sinter.filter_blocks>
 // CHECK:         %[[Y:.*]] = sinter.winograd_conv2d %arg0, %[[U]] padding [1, 1, 0, 2] : {{.*}} -> tensor<?x8x8x32xf32>
-// CHECK:         %[[V:.*]] = sinter.winograd_filter %arg1 : {{.*}} -> tensor<4x4x16x32xf32>
+// CHECK:         %[[V:.*]] = sinter.winograd_filter %arg1 tile 2 : {{.*}} -> tensor<4x4x16x32xf32>
 // CHECK:         %[[DX:.*]] = sinter.winograd_conv2d %[[Y]], %[[V]] padding [1, 1, 2, 0] flipped : {{.*}} -> tensor<?x8x8x16xf32>
-// CHECK:         %[[DU:.*]] = sinter.winograd_filter_gradient %arg0, %[[Y]] padding [1, 1, 0, 2]
+// CHECK:         %[[DU:.*]] = sinter.winograd_filter_gradient %arg0, %[[Y]] tile 2 padding [1, 1, 0, 2]
 // CHECK:         %[[DW:.*]] = sinter.winograd_filter_adjoint %[[DU]]
 // CHECK:         return %[[DX]], %[[DW]]
 sinter.model @all batch_bound 8 {

@@ -767,7 +767,7 @@ func.func @winograd_filter(%w: tensor<3x3x1x1xf32>) -> tensor<4x4x1x1xf32> attri
             [[[2.0]], [[3.75]], [[1.25]], [[3.0]]],
             [[[7.0]], [[12.0]], [[4.0]], [[9.0]]]]> : tensor<4x4x1x1xf32>
 } {
-  %u = sinter.winograd_filter %w : (tensor<3x3x1x1xf32>) -> tensor<4x4x1x1xf32>
+  %u = sinter.winograd_filter %w tile 2 : (tensor<3x3x1x1xf32>) -> tensor<4x4x1x1xf32>
   return %u : tensor<4x4x1x1xf32>
 }
 
@@ -827,7 +827,7 @@ func.func @winograd_filter_gradient(%x: tensor<?x4x4x1xf32>, %d: tensor<?x2x2x1x
             [[[0.0]], [[8.0]], [[0.0]], [[0.0]]],
             [[[0.0]], [[0.0]], [[0.0]], [[0.0]]]]> : tensor<4x4x1x1xf32>
 } {
-  %u = sinter.winograd_filter_gradient %x, %d padding [0, 0, 0, 0] : (tensor<?x4x4x1xf32>, tensor<?x2x2x1xf32>) -> tensor<4x4x1x1xf32>
+  %u = sinter.winograd_filter_gradient %x, %d tile 2 padding [0, 0, 0, 0] : (tensor<?x4x4x1xf32>, tensor<?x2x2x1xf32>) -> tensor<4x4x1x1xf32>
   return %u : tensor<4x4x1x1xf32>
 }
 

@@ -347,18 +347,24 @@ static const Form forms[] = {
       %e = sinter.avg_pool2d_gradient %d size [6, 5] window [3, 2] strides [2, 2] padding [1, 0, 0, 0] : (tensor<?x3x2x@2xf32>) -> tensor<?x6x5x@2xf32>
       %g = sinter.conv2d_filter_gradient %x, %e size [1, 3] strides [1, 1] dilations [1, 1] padding [0, 0, 1, 1] groups 1 : (tensor<?x6x5x@1xf32>, tensor<?x6x5x@2xf32>) -> tensor<1x3x@1x@2xf32>
       return %g : tensor<1x3x@1x@2xf32> })"},
-    {"winograd", {{1, 1}, {3, 5}, {17, 14}, {33, 70}, {40, 16}, {5, 144}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) {
-      %u = sinter.winograd_filter %w : (tensor<3x3x@1x@2xf32>) -> tensor<4x4x@1x@2xf32>
-      %c = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x5x@2xf32>
+    {"winograd", {{1, 1, 2, 4}, {3, 5, 2, 4}, {17, 14, 2, 4}, {33, 70, 2, 4}, {40, 16, 2, 4}, {5, 144, 2, 4}, {1, 1, 4, 6}, {3, 5, 4, 6}, {17, 14, 4, 6}, {33, 70, 4, 6}, {40, 16, 4, 6}, {5, 144, 4, 6}}, R"(func.func @predict(%x: tensor<?x7x6x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %d: tensor<?x7x5x@2xf32>) -> (tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<@4x@4x@1x@2xf32>) {
+      %u = sinter.winograd_filter %w tile @3 : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
+      %c = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x7x5x@2xf32>
       %z = sinter.add %c, %b : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
       %y = sinter.relu %z : tensor<?x7x5x@2xf32>
       %s = sinter.reduce_sum %y axes [2] : (tensor<?x7x5x@2xf32>) -> tensor<?x7x@2xf32>
-      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 2, 1] flipped : (tensor<?x7x5x@2xf32>, tensor<4x4x@1x@2xf32>) -> tensor<?x7x6x@1xf32>
-      %g = sinter.winograd_filter_gradient %x, %d padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<?x7x5x@2xf32>) -> tensor<4x4x@1x@2xf32>
-      return %y, %s, %t, %g : tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<4x4x@1x@2xf32> })"},
-    {"winograd_filters", {{1, 1}, {3, 5}, {4, 8}, {5, 33}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>, %u: tensor<4x4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32> {
-      %w = sinter.winograd_filter_adjoint %u : (tensor<4x4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
+      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 2, 1] flipped : (tensor<?x7x5x@2xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x7x6x@1xf32>
+      %g = sinter.winograd_filter_gradient %x, %d tile @3 padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<?x7x5x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
+      return %y, %s, %t, %g : tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<@4x@4x@1x@2xf32> })"},
+    {"winograd_filters", {{1, 1, 2, 4}, {3, 5, 2, 4}, {4, 8, 2, 4}, {5, 33, 2, 4}, {4, 8, 4, 6}, {5, 33, 4, 6}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>, %u: tensor<@4x@4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32> {
+      %w = sinter.winograd_filter_adjoint %u : (tensor<@4x@4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
       return %w : tensor<3x3x@1x@2xf32> })"},
+    {"winograd_tiles", {{2, 3, 2, 4}, {16, 16, 2, 4}, {2, 3, 4, 6}, {16, 16, 4, 6}, {33, 32, 4, 6}}, R"(func.func @predict(%x: tensor<?x10x13x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %d: tensor<?x10x13x@2xf32>) -> (tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) {
+      %u = sinter.winograd_filter %w tile @3 : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
+      %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x10x13x@2xf32>
+      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 1, 1] flipped : (tensor<?x10x13x@2xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x10x13x@1xf32>
+      %g = sinter.winograd_filter_gradient %x, %d tile @3 padding [1, 1, 1, 1] : (tensor<?x10x13x@1xf32>, tensor<?x10x13x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
+      return %y, %t, %g : tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32> })"},
     {"pools", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>) -> (tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32>) {
       %e = sinter.neg %x : tensor<?x7x5x@1xf32>
       %m = sinter.max_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
