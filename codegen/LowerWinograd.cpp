@@ -59,6 +59,7 @@ private:
   void buildProducts(Value firstFilter, int64_t filters, Value count);
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
+  void inVectors(Value count, llvm::function_ref<void(Value, int64_t)> body);
   void buildResults(Value tileRow, Value firstTile, Value count);
   void transformProducts(Value column);
   void buildPixel(Value row, Value pixelColumn, Value pixels);
@@ -242,6 +243,18 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
                    e.add(to, r * tiling.columns() + v * width));
 }
 
+/// The vectors of `count` tiles, `tile.vectors` at a time, then one by one.
+void WinogradNest::inVectors(Value count,
+                             llvm::function_ref<void(Value, int64_t)> body) {
+  int64_t step = tile.vectors * width;
+  Value all = e.mul(count, tiling.samples);
+  Value whole = e.mul(arith::DivUIOp::create(e.b, all, e.index(step)), step);
+  e.loop(e.index(0), whole, step,
+         [&](Value column) { body(column, tile.vectors); });
+  if (tile.vectors > 1)
+    e.loop(whole, all, width, [&](Value column) { body(column, 1); });
+}
+
 /// All taps of some filters: one of u's blocks, or as many as a tile has.
 void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
                                  Value count) {
@@ -262,9 +275,13 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
                [&](Value column) {
                  buildProduct(tap, taps, filter, rows, column, tile.vectors);
                });
-      else
+      else if (tiling.isEven())
         inParts(e, tiling.columns(), step, [&](Value column, int64_t floats) {
           buildProduct(tap, taps, filter, rows, column, floats / width);
+        });
+      else
+        inVectors(count, [&](Value column, int64_t vectors) {
+          buildProduct(tap, taps, filter, rows, column, vectors);
         });
     });
   });
@@ -372,7 +389,7 @@ void WinogradNest::buildUnit(Value tileRow) {
   e.loop(e.index(0), e.index(tiling.runs), 1, [&](Value number) {
     Value firstTile = e.mul(number, tiling.run);
     Value count = e.index(tiling.run);
-    if (tiling.tilesAcross % tiling.run) {
+    if (!tiling.isEven()) {
       Value left =
           arith::SubIOp::create(e.b, e.index(tiling.tilesAcross), firstTile);
       count = arith::MinUIOp::create(e.b, count, left);

@@ -106,9 +106,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   tiling.units *= tiling.parts;
 
   // Transformed tiles and products take a third of an L2 cache, but columns
-  // fill a few vectors. Of such runs, the one with the least work: tiles, those
-  // that the last run has too many included and in whole vectors, and for each
-  // run the filters' taps.
+  // fill a few vectors. Of such runs, the one with the least work: columns, in
+  // whole vectors, and for each run the filters' taps.
   constexpr int64_t cacheFloats = 320 * 1024 / 4, fewColumns = 32;
   int64_t most =
       std::max(cacheFloats / (tiling.allTaps() *
@@ -117,9 +116,12 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   tiling.run = 1;
   int64_t leastWork = std::numeric_limits<int64_t>::max();
   for (int64_t run = 1; run <= std::min(most, tiling.tilesAcross); ++run) {
-    int64_t runs = (tiling.tilesAcross + run - 1) / run;
-    int64_t columns = llvm::alignTo(run * tiling.samples, kLaneMultiple);
-    int64_t work = runs * (columns + 16);
+    auto columns = [&](int64_t count) {
+      return llvm::alignTo(count * tiling.samples, kLaneMultiple);
+    };
+    int64_t runs = llvm::divideCeil(tiling.tilesAcross, run);
+    int64_t last = tiling.tilesAcross - (runs - 1) * run;
+    int64_t work = (runs - 1) * columns(run) + columns(last) + runs * 16;
     if (work <= leastWork) {
       tiling.run = run;
       tiling.runs = runs;

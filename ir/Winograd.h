@@ -62,6 +62,8 @@ struct WinogradTiling {
   int64_t inputFloats, productFloats;
 
   int64_t allTaps() const { return taps * taps; }
+  /// Has the last run as many tiles as the others?
+  bool isEven() const { return tilesAcross % run == 0; }
   int64_t columns() const { return run * samples; }
   int64_t taskFloats() const {
     return allTaps() * (inputFloats + productFloats);
