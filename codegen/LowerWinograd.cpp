@@ -3,7 +3,7 @@
 // winograd_conv2d: with samples in the lanes, all three steps are vertical
 // arithmetic on vectors as they lie in memory.
 //
-//   for unit in this task's part of rows of tiles x samples:
+//   for unit in this task's part of rows of tiles x samples (x filters):
 //     for runs of tiles:
 //       scratch V[tap][channels][tiles, samples] = B' x B
 //       for filters f, a block at a time, of all taps each:
@@ -59,6 +59,7 @@ private:
   void buildProducts(Value firstFilter, int64_t filters, Value count);
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
+  void overFilters(int64_t size, llvm::function_ref<void(Value, int64_t)> body);
   void inVectors(Value count, llvm::function_ref<void(Value, int64_t)> body);
   void buildResults(Value tileRow, Value firstTile, Value count);
   void transformProducts(Value column);
@@ -88,15 +89,11 @@ private:
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
-  int64_t unitFilters() const { return conv.filters / tiling.parts; }
+  int64_t partFilters() const { return conv.filters / tiling.parts; }
   bool isBlocked() const { return block < uType.getDimSize(3); }
   /// Of a block of u: all taps, each channel's filters.
   int64_t blockFloats() const {
     return tiling.allTaps() * uType.getDimSize(2) * block;
-  }
-  /// The place of a row's `i`th of `count` in a tile that may be turned around.
-  int64_t turned(int64_t i, int64_t count) {
-    return op.getFlipped() ? count - 1 - i : i;
   }
   int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
   Value productAt(Value tap) {
@@ -113,12 +110,15 @@ private:
   /// Of products: floats of a vector, which may be of several tiles.
   int64_t width;
   VectorType wideType;
-  Value x, u, scratch; // (features, lanes), flat, (tasks, floats)
+  int64_t together; // channels in a vector of pixels
+  VectorType pixelType;
+  Value x, u, scratch; // flat, flat, (tasks, floats)
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
   bool hasRandom;
-  Value sample, unitFilter; // the unit's first
+  // The unit's first sample; the filters that this task has of it.
+  Value sample, filtersFrom, filtersTo;
 };
 } // namespace
 
@@ -135,7 +135,9 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   while (tiling.columns() % width)
     width /= 2;
   wideType = VectorType::get({width}, e.b.getF32Type());
-  x = e.memory(conv.image, /*flat=*/true);
+  together = channelsSideBySide(e, conv.channels);
+  pixelType = VectorType::get({together * e.lanes()}, e.b.getF32Type());
+  x = asRow(e, e.memory(conv.image, /*flat=*/true));
   u = e.weights(op.getU());
   uType = tensorTypeOf(op.getU());
   block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
@@ -162,7 +164,7 @@ void WinogradNest::transformTile(Value firstRow, Value firstColumn,
                                  Value column) {
   forTile(e, conv, tiling.taps, firstRow, firstColumn,
           [&](const WinogradSquare &at, const WinogradSquare &exists) {
-            e.loop(e.index(0), e.index(conv.channels), 1, [&](Value c) {
+            e.loop(e.index(0), e.index(conv.channels), together, [&](Value c) {
               e.loop(
                   e.index(0), e.index(tiling.samples), e.lanes(),
                   [&](Value s) { transformPixels(at, exists, c, s, column); });
@@ -170,19 +172,21 @@ void WinogradNest::transformTile(Value firstRow, Value firstColumn,
           });
 }
 
-/// One channel of the tile, some samples. A filter that is turned around meets
-/// unturned taps if its tile is turned, too, and what comes out.
+/// Some samples of one channel of the tile, or all samples of some channels.
 void WinogradNest::transformPixels(const WinogradSquare &at,
                                    const WinogradSquare &exists, Value c,
                                    Value s, Value column) {
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(pixelType));
   WinogradSquare pixels;
   for (int64_t k = 0; k < tiling.taps; ++k) {
     pixels.emplace_back();
     for (int64_t l = 0; l < tiling.taps; ++l) {
-      int64_t i = turned(k, tiling.taps), j = turned(l, tiling.taps);
-      Value pixel = loadVector(x, {sum(at[i][j], c), sum(sample, s)});
-      if (Value isIn = exists[i][j])
-        pixel = arith::SelectOp::create(e.b, isIn, pixel, e.vectorConstant(0));
+      Value feature = sum(at[k][l], c);
+      Value pixel = vector::LoadOp::create(
+          e.b, pixelType, x,
+          e.sum(e.mul(feature, e.layout.padded()), sum(sample, s)));
+      if (Value isIn = exists[k][l])
+        pixel = arith::SelectOp::create(e.b, isIn, pixel, zero);
       pixels.back().push_back(pixel);
     }
   }
@@ -191,8 +195,12 @@ void WinogradNest::transformPixels(const WinogradSquare &at,
   Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
   int64_t tap = 0;
   for (const WinogradRow &row : transformed)
-    for (Value value : row)
-      storeScratch(value, e.add(to, inputAt(tap++)));
+    for (Value value : row) {
+      Value place = e.add(to, inputAt(tap++));
+      for (int64_t each = 0; each < together; ++each)
+        storeScratch(channelOf(e, value, each, together),
+                     e.add(place, each * tiling.columns()));
+    }
 }
 
 //===----------------------------------------------------------------------===//
@@ -203,13 +211,9 @@ void WinogradNest::transformPixels(const WinogradSquare &at,
 /// is where its filter begins for the first of the rows.
 void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
                                 int64_t rows, Value column, int64_t vectors) {
-  bool flipped = op.getFlipped();
-  // Steps in u from channel to channel, and from row to row.
-  int64_t channelStep = flipped ? 1 : block;
-  int64_t rowStep = flipped ? block : 1;
   // The processor does not guess what comes next beyond a page.
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
-  bool isFarApart = channelStep >= farApart;
+  bool isFarApart = block >= farApart;
   Value from = sum(e.mul(tap, tiling.inputFloats), column);
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(wideType));
   SmallVector<Value> acc(rows * vectors, zero);
@@ -220,14 +224,13 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
         Value at = sum(from, e.mul(c, tiling.columns()));
         for (int64_t v = 0; v < vectors; ++v)
           vs.push_back(loadWide(e.add(at, v * width)));
-        Value weight = sum(taps, e.mul(c, channelStep));
+        Value weight = sum(taps, e.mul(c, block));
         if (isFarApart)
           memref::PrefetchOp::create(
-              e.b, u, e.add(weight, prefetchDistance * channelStep),
+              e.b, u, e.add(weight, prefetchDistance * block),
               /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
         for (int64_t r = 0; r < rows; ++r) {
-          Value scalar =
-              memref::LoadOp::create(e.b, u, e.add(weight, r * rowStep));
+          Value scalar = memref::LoadOp::create(e.b, u, e.add(weight, r));
           Value spread = vector::BroadcastOp::create(e.b, wideType, scalar);
           for (int64_t v = 0; v < vectors; ++v)
             next[r * vectors + v] = vector::FMAOp::create(
@@ -255,19 +258,25 @@ void WinogradNest::inVectors(Value count,
     e.loop(whole, all, width, [&](Value column) { body(column, 1); });
 }
 
+/// The filters that this task has of the unit, `size` at a time.
+void WinogradNest::overFilters(int64_t size,
+                               llvm::function_ref<void(Value, int64_t)> body) {
+  if (tiling.parts == 1)
+    return inParts(e, conv.filters, size, body);
+  e.loop(filtersFrom, filtersTo, size,
+         [&](Value filter) { body(filter, size); });
+}
+
 /// All taps of some filters: one of u's blocks, or as many as a tile has.
 void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
                                  Value count) {
-  bool flipped = op.getFlipped();
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
-    // For rows of u, or from block to block.
-    int64_t filterStep = flipped       ? block
-                         : isBlocked() ? blockFloats() / block
-                                       : 1;
+    // From filter to filter, or from block to block.
+    int64_t filterStep = isBlocked() ? blockFloats() / block : 1;
     Value firstTaps = sum(e.mul(tap, blockFloats() / tiling.allTaps()),
                           e.mul(firstFilter, filterStep));
     inParts(e, filters, tile.rows, [&](Value part, int64_t rows) {
-      Value taps = sum(firstTaps, e.mul(part, flipped ? block : 1));
+      Value taps = sum(firstTaps, part);
       Value filter = sum(firstFilter, part);
       int64_t step = tile.vectors * width;
       if (tiling.samples % step == 0)
@@ -294,8 +303,7 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
 /// The pixels of the unit's filters, where the first products were: what is
 /// behind the convolution then goes pixel by pixel, and its code is made once.
 void WinogradNest::transformProducts(Value column) {
-  e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value number) {
-    Value filter = sum(unitFilter, number);
+  e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
     Value at = sum(e.mul(filter, tiling.columns()), column);
     auto placeOf = [&](int64_t tap) {
       return sum(productAt(e.index(tap)), at);
@@ -310,16 +318,14 @@ void WinogradNest::transformProducts(Value column) {
         bothWays(products, [&](ArrayRef<Value> v) { return sums.result(v); });
     for (int64_t k = 0; k < tiling.tile; ++k)
       for (int64_t l = 0; l < tiling.tile; ++l)
-        storeScratch(pixels[turned(k, tiling.tile)][turned(l, tiling.tile)],
-                     placeOf(k * tiling.tile + l));
+        storeScratch(pixels[k][l], placeOf(k * tiling.tile + l));
   });
 }
 
 /// The unit's filters of one of the tile's pixels.
 void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
   // Random numbers come in blocks of four filters.
-  inParts(e, unitFilters(), hasRandom ? 4 : 1, [&](Value first, int64_t count) {
-    Value filter = sum(unitFilter, first);
+  overFilters(hasRandom ? 4 : 1, [&](Value filter, int64_t count) {
     for (int64_t i = 0; i < count; ++i)
       e.point([&] {
         Value each = e.add(filter, i);
@@ -374,10 +380,10 @@ void WinogradNest::clearRowSums(Value tileRow) {
   Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
-    e.loop(e.index(0), e.index(unitFilters()), 1, [&](Value filter) {
+    e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
       e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
         e.setSample(sum(sample, s));
-        e.clearRowSums(row, sum(unitFilter, filter));
+        e.clearRowSums(row, filter);
       });
     });
   });
@@ -395,10 +401,10 @@ void WinogradNest::buildUnit(Value tileRow) {
       count = arith::MinUIOp::create(e.b, count, left);
     }
     transformTiles(firstRow, firstTile, count);
-    inParts(e, unitFilters(), isBlocked() ? block : tile.rows,
-            [&](Value first, int64_t filters) {
-              buildProducts(sum(unitFilter, first), filters, count);
-            });
+    overFilters(isBlocked() || tiling.parts > 1 ? kFilterBlock : tile.rows,
+                [&](Value filter, int64_t filters) {
+                  buildProducts(filter, filters, count);
+                });
     buildResults(tileRow, firstTile, count);
   });
 }
@@ -407,18 +413,29 @@ int64_t WinogradNest::build() {
   TileWork work{.steps = conv.channels, .hasEpilogue = false};
   work.rowsDivide = isBlocked() ? block : 0;
   tile = chooseTile(e, op,
-                    rankTiles(unitFilters(), tiling.columns() / width, work,
+                    rankTiles(partFilters(), tiling.columns() / width, work,
                               e.layout.target));
-  int64_t unitsOfPart = tiling.units / tiling.parts;
-  int64_t sampleTiles = unitsOfPart / tiling.tilesDown;
+  int64_t sampleTiles = tiling.units / tiling.parts / tiling.tilesDown;
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
-  e.loop(low, high, 1, [&](Value unit) {
-    unitFilter = e.index(0);
-    if (tiling.parts > 1) {
-      Value count = e.index(unitsOfPart);
-      unitFilter =
-          e.mul(arith::DivUIOp::create(e.b, unit, count), unitFilters());
-      unit = arith::RemUIOp::create(e.b, unit, count);
+  // A unit's parts that are in one task are built together.
+  int64_t parts = tiling.parts;
+  Value first = low, end = high;
+  if (parts > 1) {
+    first = arith::DivUIOp::create(e.b, low, e.index(parts));
+    end = arith::DivUIOp::create(e.b, e.add(high, parts - 1), e.index(parts));
+  }
+  e.loop(first, end, 1, [&, low = low, high = high](Value unit) {
+    filtersFrom = e.index(0);
+    filtersTo = e.index(conv.filters);
+    if (parts > 1) {
+      auto filterOf = [&](Value part) -> Value {
+        Value inUnit = arith::SubIOp::create(e.b, part, e.mul(unit, parts));
+        inUnit = arith::MaxSIOp::create(e.b, inUnit, e.index(0));
+        inUnit = arith::MinSIOp::create(e.b, inUnit, e.index(parts));
+        return e.mul(inUnit, partFilters());
+      };
+      filtersFrom = filterOf(low);
+      filtersTo = filterOf(high);
     }
     Value tiles = e.index(sampleTiles);
     Value tileRow = arith::DivUIOp::create(e.b, unit, tiles);
@@ -438,37 +455,106 @@ FailureOr<int64_t> sinter::lowerWinogradConv(KernelEmitter &e) {
 // Filters
 //===----------------------------------------------------------------------===//
 
-/// `apply` to the columns and rows of all taps, (channel, filter) by (channel,
-/// filter), in the order of the result, but for some channels of all blocks of
-/// filters together: so the source is read nearly from front to back. Taps lie
-/// a power of two apart, in the same sets of the caches: only vectors of whole
-/// lines touch a line once.
-static int64_t
-transformTaps(KernelEmitter &e, Operation *op,
-              llvm::function_ref<WinogradRow(ArrayRef<Value>)> apply) {
-  Value from = e.weights(op->getOperand(0));
-  SmallVector<Value> destinations;
+namespace {
+/// The taps of many filters, transformed by `apply`, to the columns and then to
+/// the rows.
+class TapsNest {
+public:
+  using Apply = llvm::function_ref<WinogradRow(ArrayRef<Value>)>;
+
+  TapsNest(KernelEmitter &e, Operation *op, Apply apply);
+  int64_t build();
+  int64_t buildFlipped();
+
+private:
+  void transform(Value memory, Value at, int64_t tapFloats, Value to,
+                 Value mask);
+  void flip(Value firstChannel, Value firstFilter);
+  Value load(Value memory, Value at, Value mask);
+  void store(Value value, Value memory, Value at, Value mask);
+  int64_t chooseTasksOf(int64_t parts);
+
+  KernelEmitter &e;
+  Apply apply;
+  Value source;
+  SmallVector<Value, 2> destinations;
+  int64_t fromTaps, toTaps;  // of a row
+  int64_t channels, filters; // of the result
+  int64_t block, blockFloats;
+  int64_t lanes;
+  VectorType vectorType;
+};
+} // namespace
+
+TapsNest::TapsNest(KernelEmitter &e, Operation *op, Apply apply)
+    : e(e), apply(apply), source(e.weights(op->getOperand(0))),
+      lanes(e.layout.widest) {
   if (e.kernel.getNumResults())
     destinations.push_back(e.memory(e.kernel.getResult(0), /*flat=*/true));
   for (auto write : e.kernel.getBody().front().getOps<WriteOp>())
     destinations.push_back(e.stateMemory(write.getState(), /*flat=*/true));
   RankedTensorType type = tensorTypeOf(op->getResult(0));
-  int64_t fromTaps = tensorTypeOf(op->getOperand(0)).getDimSize(0);
-  int64_t toTaps = type.getDimSize(0);
-  int64_t channels = type.getDimSize(2), filters = type.getDimSize(3);
-  int64_t points = channels * filters;
-  int64_t block = isInFilterBlocks(type) ? kFilterBlock : filters;
-  int64_t ofBlock = channels * block; // points
-  int64_t lanes = e.layout.widest;
+  fromTaps = tensorTypeOf(op->getOperand(0)).getDimSize(0);
+  toTaps = type.getDimSize(0);
+  channels = type.getDimSize(2);
+  filters = type.getDimSize(3);
+  block = isInFilterBlocks(type) ? kFilterBlock : filters;
+  blockFloats = channels * block; // of a tap
   e.setWidth(lanes, lanes);
-  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+}
 
+Value TapsNest::load(Value memory, Value at, Value mask) {
+  if (!mask)
+    return vector::LoadOp::create(e.b, vectorType, memory, at);
+  return vector::MaskedLoadOp::create(e.b, vectorType, memory, at, mask,
+                                      e.vectorConstant(0));
+}
+
+void TapsNest::store(Value value, Value memory, Value at, Value mask) {
+  if (mask)
+    vector::MaskedStoreOp::create(e.b, memory, at, mask, value);
+  else
+    vector::StoreOp::create(e.b, value, memory, at);
+}
+
+int64_t TapsNest::chooseTasksOf(int64_t parts) {
+  double work = double(channels * filters / lanes) *
+                double(fromTaps * fromTaps + 2 * toTaps * toTaps);
+  return chooseTasks(std::max<int64_t>(parts, 1), work);
+}
+
+/// One vector: its taps are at `at` in `memory`, `tapFloats` apart; results go
+/// to `to`.
+void TapsNest::transform(Value memory, Value at, int64_t tapFloats, Value to,
+                         Value mask) {
+  WinogradSquare taps;
+  for (int64_t i = 0; i < fromTaps; ++i) {
+    taps.emplace_back();
+    for (int64_t j = 0; j < fromTaps; ++j)
+      taps.back().push_back(
+          load(memory, e.add(at, (i * fromTaps + j) * tapFloats), mask));
+  }
+  WinogradSquare result = bothWays(taps, apply);
+  for (Value destination : destinations)
+    for (int64_t i = 0; i < toTaps; ++i)
+      for (int64_t j = 0; j < toTaps; ++j)
+        store(result[i][j], destination,
+              e.add(to, (i * toTaps + j) * blockFloats), mask);
+}
+
+/// (channel, filter) by (channel, filter), in the order of the result, but for
+/// some channels of all blocks of filters together: so the source is read
+/// nearly from front to back. Taps lie a power of two apart, in the same sets
+/// of the caches: only vectors of whole lines touch a line once.
+int64_t TapsNest::build() {
+  int64_t points = channels * filters;
   // Channels whose filters are read together.
   constexpr int64_t mostTogether = 32;
   int64_t together = std::gcd(channels, mostTogether);
-  auto build = [&](Value at, Value mask) {
+  auto buildVector = [&](Value at, Value mask) {
     // Where the vector is in the source, and in the result.
-    Value source = at, to = at;
+    Value from = at, to = at;
     if (block < filters) {
       auto divide = [&](Value value, int64_t by) -> std::pair<Value, Value> {
         return {arith::DivUIOp::create(e.b, value, e.index(by)),
@@ -478,53 +564,117 @@ transformTaps(KernelEmitter &e, Operation *op,
       auto [number, inBlock] = divide(inGroup, together * block);
       auto [inside, filter] = divide(inBlock, block);
       Value channel = e.sum(e.mul(group, together), inside);
-      source =
+      from =
           e.sum(e.sum(e.mul(channel, filters), e.mul(number, block)), filter);
-      to = e.sum(e.mul(number, toTaps * toTaps * ofBlock),
+      to = e.sum(e.mul(number, toTaps * toTaps * blockFloats),
                  e.sum(e.mul(channel, block), filter));
     }
-    WinogradSquare taps;
-    for (int64_t i = 0; i < fromTaps; ++i) {
-      taps.emplace_back();
-      for (int64_t j = 0; j < fromTaps; ++j) {
-        Value place = e.add(source, (i * fromTaps + j) * points);
-        taps.back().push_back(
-            mask
-                ? vector::MaskedLoadOp::create(e.b, vector, from, place, mask,
-                                               e.vectorConstant(0))
-                      .getResult()
-                : vector::LoadOp::create(e.b, vector, from, place).getResult());
-      }
-    }
-    WinogradSquare result = bothWays(taps, apply);
-    for (Value destination : destinations)
-      for (int64_t i = 0; i < toTaps; ++i)
-        for (int64_t j = 0; j < toTaps; ++j) {
-          Value place = e.add(to, (i * toTaps + j) * ofBlock);
-          if (mask)
-            vector::MaskedStoreOp::create(e.b, destination, place, mask,
-                                          result[i][j]);
-          else
-            vector::StoreOp::create(e.b, result[i][j], destination, place);
-        }
+    transform(source, from, points, to, mask);
   };
   int64_t vectors = points / lanes, rest = points % lanes;
-  int64_t tasks = chooseTasks(std::max<int64_t>(vectors, 1),
-                              double(vectors) *
-                                  (fromTaps * fromTaps + 2 * toTaps * toTaps));
+  int64_t tasks = chooseTasksOf(vectors);
   auto [low, high] = e.taskRange(vectors, tasks);
-  e.loop(low, high, 1, [&](Value v) { build(e.mul(v, lanes), {}); });
+  e.loop(low, high, 1, [&](Value v) { buildVector(e.mul(v, lanes), {}); });
   if (rest) {
     Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, e.task,
                                          e.index(tasks - 1));
     auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/false);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(branch.thenBlock());
-    Value mask = vector::CreateMaskOp::create(
-        e.b, VectorType::get({lanes}, e.b.getI1Type()),
-        ValueRange{e.index(rest)});
-    e.scope([&] { build(e.index(vectors * lanes), mask); });
+    Value mask = vector::ConstantMaskOp::create(
+        e.b, VectorType::get({lanes}, e.b.getI1Type()), ArrayRef{rest});
+    e.scope([&] { buildVector(e.index(vectors * lanes), mask); });
   }
+  return tasks;
+}
+
+/// A square of the result's channels by filters, as many as there are lanes. It
+/// is turned, tap by tap, into the places of the result's first taps.
+void TapsNest::flip(Value firstChannel, Value firstFilter) {
+  auto maskType = VectorType::get({lanes}, e.b.getI1Type());
+  auto squareType = VectorType::get({lanes, lanes}, e.b.getF32Type());
+  auto left = [&](Value first, int64_t all) -> Value {
+    if (all % lanes == 0)
+      return {};
+    Value rest = arith::SubIOp::create(e.b, e.index(all), first);
+    return arith::MinUIOp::create(e.b, rest, e.index(lanes));
+  };
+  Value channelsLeft = left(firstChannel, channels);
+  Value filtersLeft = left(firstFilter, filters);
+  Value mask;
+  if (filtersLeft)
+    mask = vector::CreateMaskOp::create(e.b, maskType, filtersLeft);
+  Value place = e.sum(e.mul(firstChannel, block), firstFilter);
+  if (block < filters)
+    place =
+        e.sum(e.mul(arith::DivUIOp::create(e.b, firstFilter, e.index(block)),
+                    toTaps * toTaps * blockFloats),
+              e.mul(firstChannel, block));
+  if (block < filters && lanes < block)
+    place =
+        e.sum(place, arith::RemUIOp::create(e.b, firstFilter, e.index(block)));
+
+  Value channelCount = channelsLeft ? channelsLeft : e.index(lanes);
+  e.loop(e.index(0), e.index(fromTaps * fromTaps), 1, [&](Value tap) {
+    // In the source, the result's filters are channels.
+    Value turned =
+        arith::SubIOp::create(e.b, e.index(fromTaps * fromTaps - 1), tap);
+    Value from = e.sum(e.mul(turned, channels * filters),
+                       e.sum(e.mul(firstFilter, channels), firstChannel));
+    Value square = arith::ConstantOp::create(e.b, e.b.getZeroAttr(squareType));
+    for (int64_t i = 0; i < lanes; ++i) {
+      Value row;
+      Value at = e.add(from, i * channels);
+      if (filtersLeft || channelsLeft) {
+        Value count = channelCount;
+        if (filtersLeft) {
+          Value isIn = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ugt,
+                                             filtersLeft, e.index(i));
+          count = arith::SelectOp::create(e.b, isIn, count, e.index(0));
+          at = arith::SelectOp::create(e.b, isIn, at, from);
+        }
+        row = load(source, at,
+                   vector::CreateMaskOp::create(e.b, maskType, count));
+      } else {
+        row = load(source, at, {});
+      }
+      square = vector::InsertOp::create(e.b, row, square, ArrayRef{i});
+    }
+    square = vector::TransposeOp::create(e.b, square, ArrayRef<int64_t>{1, 0});
+    Value to = e.sum(place, e.mul(tap, blockFloats));
+    for (int64_t i = 0; i < lanes; ++i) {
+      auto storeRow = [&] {
+        store(vector::ExtractOp::create(e.b, square, ArrayRef{i}),
+              destinations.front(), e.add(to, i * block), mask);
+      };
+      if (!channelsLeft) {
+        storeRow();
+        continue;
+      }
+      Value isIn = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ugt,
+                                         channelsLeft, e.index(i));
+      auto branch = scf::IfOp::create(e.b, isIn, /*withElse=*/false);
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(branch.thenBlock());
+      e.scope(storeRow);
+    }
+  });
+  e.loop(e.index(0), channelCount, 1, [&](Value channel) {
+    Value at = e.sum(place, e.mul(channel, block));
+    transform(destinations.front(), at, blockFloats, at, mask);
+  });
+}
+
+int64_t TapsNest::buildFlipped() {
+  int64_t across = llvm::divideCeil(channels, lanes);
+  int64_t squares = across * llvm::divideCeil(filters, lanes);
+  int64_t tasks = chooseTasksOf(squares);
+  auto [low, high] = e.taskRange(squares, tasks);
+  // Along the source's rows.
+  e.loop(low, high, 1, [&](Value number) {
+    flip(e.mul(arith::RemUIOp::create(e.b, number, e.index(across)), lanes),
+         e.mul(arith::DivUIOp::create(e.b, number, e.index(across)), lanes));
+  });
   return tasks;
 }
 
@@ -533,13 +683,14 @@ FailureOr<int64_t> sinter::lowerWinogradFilter(KernelEmitter &e) {
   for (Operation &op : e.kernel.getBody().front()) {
     if (auto filter = dyn_cast<WinogradFilterOp>(op)) {
       WinogradSums sums(e, static_cast<int64_t>(filter.getTile()));
-      return transformTaps(e, &op,
-                           [&](ArrayRef<Value> v) { return sums.filter(v); });
+      auto apply = [&](ArrayRef<Value> v) { return sums.filter(v); };
+      TapsNest nest(e, &op, apply);
+      return filter.getFlipped() ? nest.buildFlipped() : nest.build();
     }
     if (auto adjoint = dyn_cast<WinogradFilterAdjointOp>(op)) {
       WinogradSums sums(e, winogradTile(tensorTypeOf(adjoint.getU())));
-      return transformTaps(
-          e, &op, [&](ArrayRef<Value> v) { return sums.filterAdjoint(v); });
+      auto apply = [&](ArrayRef<Value> v) { return sums.filterAdjoint(v); };
+      return TapsNest(e, &op, apply).build();
     }
   }
   llvm_unreachable("a kernel of this kind has one of the two");

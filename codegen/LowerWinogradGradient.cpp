@@ -22,8 +22,8 @@
 //           du[tap][c..][f..] += the sums of the lanes of acc
 //
 // Which rows of pixels have a part in a row of taps, and their factors, are
-// numbers at run time, so one loop nest serves all rows. Samples behind the last
-// are 0.
+// numbers at run time, so one loop nest serves all rows. Samples behind the
+// last are 0.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,6 +38,8 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace sinter;
 
@@ -47,13 +49,14 @@ namespace {
 /// NaN would be NaN.
 struct Rows {
   SmallVector<Value, 4> pixel;  // index
-  SmallVector<Value, 4> factor; // vector; null: 1
+  SmallVector<Value, 4> factor; // null: 1
 };
 
 /// An operand: where its tiles' pixels are.
 struct Operand {
-  Value memory;                            // (features, lanes)
+  Value memory;                            // flat
   int64_t height, width, channels, pixels; // the last: of a tile's row
+  int64_t together;                        // channels in a vector
   bool isResult;                           // dy, else x
 };
 
@@ -63,12 +66,15 @@ public:
   int64_t build();
 
 private:
-  /// Makes a row of taps of a channel, a vector of samples each.
+  /// Makes a row of taps of a channel, a vector of samples each, or of the
+  /// channels that a vector holds together.
   using MakeTaps = llvm::function_ref<WinogradRow(Value channel)>;
 
   void buildUnit(Value tapRow, Value firstFilter, int64_t filters);
   void overTiles(const Operand &operand, const Rows &rows, Value firstChannel,
                  llvm::function_ref<void(Value column, MakeTaps)> body);
+  void storeRows(ArrayRef<Value> taps, Value at, int64_t tapFloats,
+                 int64_t together);
   void transformImage(const Rows &rows, Value firstChannel, Value count);
   void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
   /// Some channels and filters at one tap: where they are in V, D and du.
@@ -99,6 +105,17 @@ private:
     return least(e.index(tiling.tilesDown * tiling.tilesAcross),
                  e.add(firstTile, tiling.chunk));
   }
+  Value spread(Value factor, int64_t lanes) {
+    return vector::BroadcastOp::create(
+        e.b, VectorType::get({lanes}, e.b.getF32Type()), factor);
+  }
+  /// One behind the other.
+  Value repeated(Value mask, int64_t times) {
+    SmallVector<int64_t> lanes;
+    for (int64_t i = 0; i < times * e.lanes(); ++i)
+      lanes.push_back(i % e.lanes());
+    return vector::ShuffleOp::create(e.b, mask, mask, lanes);
+  }
   Value load(Value at) {
     return vector::LoadOp::create(e.b, vectorType, scratch,
                                   ValueRange{e.task, at});
@@ -117,10 +134,11 @@ private:
   Convolution conv;
   WinogradGradientTiling tiling;
   WinogradSums sums;
+  int64_t channelsTogether, filtersTogether;     // in vectors of pixels
   int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
   VectorType vectorType;
-  Value x, dy, du, scratch; // (features, lanes) twice, flat, (tasks, floats)
+  Value x, dy, du, scratch; // flat, flat, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
   // The current chunk.
   Value isFirst, firstTile, columns;
@@ -136,10 +154,14 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
       sums(e, tiling.tile) {
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  x = e.memory(conv.image, /*flat=*/true);
-  dy = e.memory(conv.result, /*flat=*/true);
+  x = asRow(e, e.memory(conv.image, /*flat=*/true));
+  dy = asRow(e, e.memory(conv.result, /*flat=*/true));
   du = e.memory(e.kernel.getResult(0), /*flat=*/true);
   scratch = e.memory(e.kernel.getResult(1));
+  channelsTogether =
+      channelsSideBySide(e, std::gcd(conv.channels, tiling.channels));
+  filtersTogether =
+      channelsSideBySide(e, std::gcd(conv.filters, tiling.filters));
 }
 
 //===----------------------------------------------------------------------===//
@@ -184,7 +206,8 @@ Rows WinogradGradientNest::rowsOf(
     bool isOne = llvm::all_of(
         rows, [&](const auto &row) { return row[part].factor == 1; });
     result.factor.push_back(isOne ? Value() : choose([&](int64_t row) {
-      return e.vectorConstant(rows[row][part].factor);
+      return arith::ConstantOp::create(
+          e.b, e.b.getF32FloatAttr(static_cast<float>(rows[row][part].factor)));
     }));
   }
   return result;
@@ -197,8 +220,9 @@ void WinogradGradientNest::overTiles(
     const Operand &operand, const Rows &rows, Value firstChannel,
     llvm::function_ref<void(Value, MakeTaps)> body) {
   const auto &[down, across] = conv.window;
-  auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-  Value zero = e.vectorConstant(0);
+  int64_t lanes = operand.together * e.lanes();
+  auto type = VectorType::get({lanes}, e.b.getF32Type());
+  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(type));
   auto isBelow = [&](Value pixel, int64_t size) -> Value {
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
                                  e.index(size));
@@ -216,7 +240,8 @@ void WinogradGradientNest::overTiles(
     Value column =
         place(arith::RemUIOp::create(e.b, tileNumber, acrossTiles), across.low);
     // Of the rows, one behind the other.
-    SmallVector<Value> at, exists;
+    // Where they are: if all exist, and if not.
+    SmallVector<Value> inside, at, exists;
     Value allExist;
     for (Value pixelRow : rows.pixel)
       for (int64_t l = 0; l < operand.pixels; ++l) {
@@ -224,9 +249,15 @@ void WinogradGradientNest::overTiles(
         exists.push_back(
             both(isBelow(h, operand.height), isBelow(w, operand.width)));
         allExist = allExist ? both(allExist, exists.back()) : exists.back();
-        Value pixel = arith::SelectOp::create(
-            e.b, exists.back(), sum(e.mul(h, operand.width), w), e.index(0));
-        at.push_back(sum(e.mul(pixel, operand.channels), firstChannel));
+        auto featureOf = [&](Value pixel) {
+          return e.mul(sum(e.mul(pixel, operand.channels), firstChannel),
+                       e.layout.padded());
+        };
+        Value first = sum(e.mul(h, operand.width), column);
+        inside.push_back(
+            e.add(featureOf(first), l * operand.channels * e.layout.padded()));
+        at.push_back(featureOf(arith::SelectOp::create(
+            e.b, exists.back(), e.add(first, l), e.index(0))));
       }
     Value tileInChunk = arith::SubIOp::create(e.b, tileNumber, firstTile);
     auto build = [&](Value v, bool isMasked) {
@@ -236,16 +267,21 @@ void WinogradGradientNest::overTiles(
         Value rest = arith::SubIOp::create(e.b, e.batch, sample);
         for (Value each : exists) {
           Value live = arith::SelectOp::create(e.b, each, rest, e.index(0));
-          masks.push_back(vector::CreateMaskOp::create(e.b, maskType, live));
+          Value mask = vector::CreateMaskOp::create(
+              e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), live);
+          if (operand.together > 1)
+            mask = repeated(mask, operand.together);
+          masks.push_back(mask);
         }
       }
       auto makeTaps = [&](Value c) -> WinogradRow {
+        Value place = sum(e.mul(c, e.layout.padded()), sample);
         auto pixel = [&](int64_t i) -> Value {
-          std::array<Value, 2> from = {sum(at[i], c), sample};
+          Value from = sum(isMasked ? at[i] : inside[i], place);
           if (isMasked)
-            return vector::MaskedLoadOp::create(e.b, vectorType, operand.memory,
-                                                from, masks[i], zero);
-          return vector::LoadOp::create(e.b, vectorType, operand.memory, from);
+            return vector::MaskedLoadOp::create(e.b, type, operand.memory, from,
+                                                masks[i], zero);
+          return vector::LoadOp::create(e.b, type, operand.memory, from);
         };
         WinogradRow row;
         for (int64_t l = 0; l < operand.pixels; ++l) {
@@ -253,9 +289,12 @@ void WinogradGradientNest::overTiles(
           for (auto [k, factor] : llvm::enumerate(rows.factor)) {
             Value next = pixel(static_cast<int64_t>(k) * operand.pixels + l);
             if (value)
-              value = vector::FMAOp::create(e.b, factor, next, value);
+              value = vector::FMAOp::create(e.b, spread(factor, lanes), next,
+                                            value);
             else
-              value = factor ? arith::MulFOp::create(e.b, factor, next) : next;
+              value = factor ? arith::MulFOp::create(e.b, spread(factor, lanes),
+                                                     next)
+                             : next;
           }
           row.push_back(value);
         }
@@ -271,19 +310,27 @@ void WinogradGradientNest::overTiles(
   });
 }
 
+/// A row of taps, `tapFloats` apart, each channel in its row.
+void WinogradGradientNest::storeRows(ArrayRef<Value> taps, Value at,
+                                     int64_t tapFloats, int64_t together) {
+  for (auto [tap, value] : llvm::enumerate(taps))
+    for (int64_t each = 0; each < together; ++each)
+      store(channelOf(e, value, each, together),
+            e.add(at, static_cast<int64_t>(tap) * tapFloats +
+                          each * tiling.columns));
+}
+
 /// V, `count` channels from `firstChannel` on.
 void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
                                           Value count) {
   const auto &[down, across] = conv.window;
-  Operand image{x,           down.pixels, across.pixels, conv.channels,
-                tiling.taps, false};
+  Operand image{x,           down.pixels,      across.pixels, conv.channels,
+                tiling.taps, channelsTogether, false};
   overTiles(image, rows, firstChannel, [&](Value column, MakeTaps makeTaps) {
     Value to = e.add(column, imageAt());
-    e.loop(e.index(0), count, 1, [&](Value c) {
-      Value first = sum(to, e.mul(c, tiling.columns));
-      for (auto [tap, value] : llvm::enumerate(makeTaps(c)))
-        store(value,
-              e.add(first, static_cast<int64_t>(tap) * imageTapFloats()));
+    e.loop(e.index(0), count, channelsTogether, [&](Value c) {
+      storeRows(makeTaps(c), sum(to, e.mul(c, tiling.columns)),
+                imageTapFloats(), channelsTogether);
     });
   });
 }
@@ -294,14 +341,13 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
                                            int64_t filters) {
   const auto &[down, across] = conv.window;
   Operand result{dy,           down.windows(), across.windows(),
-                 conv.filters, tiling.tile,    true};
+                 conv.filters, tiling.tile,    filtersTogether,
+                 true};
   if (!tiling.inPanels) {
     overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
-      e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
-        Value first = sum(column, e.mul(f, tiling.columns));
-        for (auto [tap, value] : llvm::enumerate(makeTaps(f)))
-          store(value,
-                e.add(first, static_cast<int64_t>(tap) * resultTapFloats()));
+      e.loop(e.index(0), e.index(filters), filtersTogether, [&](Value f) {
+        storeRows(makeTaps(f), sum(column, e.mul(f, tiling.columns)),
+                  resultTapFloats(), filtersTogether);
       });
     });
     return;
@@ -311,25 +357,25 @@ void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
     panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
       const VectorPiece &last = pieces.back();
       int64_t stride = panels->stride(pieces);
-      inParts(e, last.start + last.existing, e.lanes(),
-              [&](Value part, int64_t count) {
-                Value filter = sum(first, part);
-                e.loop(e.index(0), e.index(count), 1, [&](Value i) {
-                  Value to = e.add(e.mul(i, e.lanes()), imageAt());
-                  for (auto [tap, value] :
-                       llvm::enumerate(makeTaps(sum(filter, i))))
-                    store(value, e.add(to, static_cast<int64_t>(tap) * square));
-                });
-                Value to = sum(e.mul(first, tiling.columns),
-                               sum(e.mul(column, stride), part));
-                e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
-                  Value from = e.add(e.mul(tap, square), imageAt());
-                  panels->turn(count, sum(to, e.mul(tap, resultTapFloats())),
-                               stride, [&](int64_t i) {
-                                 return load(e.add(from, i * e.lanes()));
-                               });
-                });
-              });
+      inParts(
+          e, last.start + last.existing, e.lanes(),
+          [&](Value part, int64_t count) {
+            Value filter = sum(first, part);
+            e.loop(e.index(0), e.index(count), filtersTogether, [&](Value i) {
+              Value to = e.add(e.mul(i, e.lanes()), imageAt());
+              for (auto [tap, value] :
+                   llvm::enumerate(makeTaps(sum(filter, i))))
+                store(value, e.add(to, static_cast<int64_t>(tap) * square));
+            });
+            Value to = sum(e.mul(first, tiling.columns),
+                           sum(e.mul(column, stride), part));
+            e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
+              Value from = e.add(e.mul(tap, square), imageAt());
+              panels->turn(
+                  count, sum(to, e.mul(tap, resultTapFloats())), stride,
+                  [&](int64_t i) { return load(e.add(from, i * e.lanes())); });
+            });
+          });
     });
   });
 }

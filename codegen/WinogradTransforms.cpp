@@ -9,8 +9,11 @@
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <numeric>
 
 using namespace mlir;
 using namespace sinter;
@@ -21,11 +24,18 @@ Value WinogradSums::add(Value x, Value y) const {
 Value WinogradSums::sub(Value x, Value y) const {
   return arith::SubFOp::create(e.b, x, y);
 }
+/// As wide as `x`.
+static Value constantLike(KernelEmitter &e, Value x, double factor) {
+  auto type = cast<ShapedType>(x.getType());
+  return arith::ConstantOp::create(
+      e.b, DenseElementsAttr::get(type, static_cast<float>(factor)));
+}
+
 Value WinogradSums::times(double factor, Value x) const {
-  return arith::MulFOp::create(e.b, x, e.vectorConstant(factor));
+  return arith::MulFOp::create(e.b, x, constantLike(e, x, factor));
 }
 Value WinogradSums::add(Value x, double factor, Value y) const {
-  return vector::FMAOp::create(e.b, y, e.vectorConstant(factor), x);
+  return vector::FMAOp::create(e.b, y, constantLike(e, y, factor), x);
 }
 
 WinogradRow WinogradSums::image(ArrayRef<Value> v) const {
@@ -165,4 +175,26 @@ void sinter::forTile(
   e.scope([&] { build(true); });
   e.b.setInsertionPointToStart(branch.elseBlock());
   e.scope([&] { build(false); });
+}
+
+int64_t sinter::channelsSideBySide(const KernelEmitter &e, int64_t channels) {
+  if (e.layout.padded() != e.lanes())
+    return 1;
+  return std::gcd(e.layout.widest / e.lanes(), channels);
+}
+
+Value sinter::asRow(KernelEmitter &e, Value memory) {
+  auto type = cast<MemRefType>(memory.getType());
+  int64_t floats = type.getNumElements();
+  return memref::ReinterpretCastOp::create(
+      e.b, MemRefType::get({floats}, type.getElementType()), memory,
+      /*offset=*/0, ArrayRef<int64_t>{floats}, ArrayRef<int64_t>{1});
+}
+
+Value sinter::channelOf(KernelEmitter &e, Value vector, int64_t number,
+                        int64_t count) {
+  if (count == 1)
+    return vector;
+  return vector::ExtractStridedSliceOp::create(e.b, vector, number * e.lanes(),
+                                               e.lanes(), /*strides=*/1);
 }

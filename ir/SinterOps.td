@@ -641,10 +641,15 @@ def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Di
 def Sinter_WinogradFilterOp
     : Sinter_ValueOp<"winograd_filter", [Sinter_NoGradient]> {
   let summary = "`u[a, b, c, f] = sum(i, j) G[a, i] G[b, j] w[i, j, c, f]`";
-  let description = [{If `blocked`, u is stored in `#sinter.filter_blocks`.}];
-  let arguments = (ins Sinter_F32Image:$filter, I64Attr:$tile, UnitAttr:$blocked);
+  let description = [{
+    If `flipped`, of the filter `w'[i, j, f, c] = w[2 - i, 2 - j, c, f]`, with
+    which a convolution of dy is conv2d's gradient with respect to its image. If
+    `blocked`, u is stored in `#sinter.filter_blocks`.
+  }];
+  let arguments = (ins Sinter_F32Image:$filter, I64Attr:$tile,
+                       UnitAttr:$flipped, UnitAttr:$blocked);
   let assemblyFormat = [{
-    $filter `tile` $tile (`blocked` $blocked^)? attr-dict
+    $filter `tile` $tile (`flipped` $flipped^)? (`blocked` $blocked^)? attr-dict
     `:` functional-type(operands, $result)
   }];
 }
@@ -661,15 +666,13 @@ def Sinter_WinogradConv2dOp
     : Sinter_ValueOp<"winograd_conv2d", [Sinter_NoGradient]> {
   let summary = "conv2d of x with the 3 x 3 filter whose winograd_filter is u";
   let description = [{
-    Strides and dilations are 1, one group; padding is 0 to 2 on each side. If
-    `flipped`, with the filter `w[2 - i, 2 - j, f, c]` instead, filters and
-    channels exchanged: conv2d's gradient with respect to its image, with padding
-    2 less conv2d's. How large tiles are is seen from u.
+    Strides and dilations are 1, one group; padding is 0 to 2 on each side. How
+    large tiles are is seen from u.
   }];
   let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$u,
-                       DenseI64ArrayAttr:$padding, UnitAttr:$flipped);
+                       DenseI64ArrayAttr:$padding);
   let assemblyFormat = [{
-    $x `,` $u `padding` $padding (`flipped` $flipped^)? attr-dict
+    $x `,` $u `padding` $padding attr-dict
     `:` functional-type(operands, $result)
   }];
 }

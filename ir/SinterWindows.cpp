@@ -270,10 +270,12 @@ Conv2dFilterGradientOp::inferReturnTypes(MLIRContext *,
   return success();
 }
 
-static RankedTensorType withTaps(RankedTensorType filter, int64_t taps) {
-  return RankedTensorType::get(
-      {taps, taps, filter.getDimSize(2), filter.getDimSize(3)},
-      filter.getElementType());
+/// `flipped`: with channels and filters exchanged.
+static RankedTensorType withTaps(RankedTensorType filter, int64_t taps,
+                                 bool flipped = false) {
+  return RankedTensorType::get({taps, taps, filter.getDimSize(flipped ? 3 : 2),
+                                filter.getDimSize(flipped ? 2 : 3)},
+                               filter.getElementType());
 }
 
 static LogicalResult checkTile(const Checker &check, int64_t tile) {
@@ -303,12 +305,12 @@ LogicalResult WinogradFilterOp::inferReturnTypes(MLIRContext *,
   auto tile = static_cast<int64_t>(a.getTile());
   if (failed(checkTile(check, tile)))
     return failure();
-  RankedTensorType type = withTaps(filter, tile + 2);
+  RankedTensorType type = withTaps(filter, tile + 2, a.getFlipped());
   types.push_back(type);
   if (!a.getBlocked())
     return success();
   if (!fillsFilterBlocks(type.getDimSize(3)))
-    return check.fail("a multiple of ", kFilterBlock, " filters, got ", filter);
+    return check.fail("a multiple of ", kFilterBlock, " filters, got ", type);
   types.back() =
       RankedTensorType::get(type.getShape(), type.getElementType(),
                             FilterBlocksAttr::get(type.getContext()));
@@ -349,14 +351,10 @@ LogicalResult WinogradConv2dOp::inferReturnTypes(MLIRContext *,
     return failure();
   if (failed(checkTransformed(check, u)))
     return failure();
-  // Its channels would be in blocks far apart.
-  if (a.getFlipped() && isInFilterBlocks(u))
-    return check.fail("row-major filters where they are flipped, got ", u);
-  int64_t from = u.getDimSize(a.getFlipped() ? 3 : 2);
-  if (from != x.getDimSize(3))
-    return check.fail("an image of ", from, " channels, got ", x.getDimSize(3));
-  types.push_back(imageType(x, (*counts)[0], (*counts)[1],
-                            u.getDimSize(a.getFlipped() ? 2 : 3)));
+  if (u.getDimSize(2) != x.getDimSize(3))
+    return check.fail("an image of ", u.getDimSize(2), " channels, got ",
+                      x.getDimSize(3));
+  types.push_back(imageType(x, (*counts)[0], (*counts)[1], u.getDimSize(3)));
   return success();
 }
 

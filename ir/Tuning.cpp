@@ -64,20 +64,18 @@ std::string sinter::algorithmKey(Operation *op) {
     to = tensorTypeOf(result);
     padding.assign(around.begin(), around.end());
   };
-  constexpr StringLiteral forward = "convolution", back = "flipped convolution",
-                          gradient = "filter gradient";
+  constexpr StringLiteral forward = "convolution", gradient = "filter gradient";
   if (auto conv = dyn_cast<Conv2dOp>(op)) {
     if (isWinogradForm(convolutionOf(conv)))
       take(forward, conv.getX(), conv.getResult(), conv.getPadding());
   } else if (auto conv = dyn_cast<Conv2dTransposeOp>(op)) {
     if (isWinogradForm(convolutionOf(conv))) {
-      take(back, conv.getX(), conv.getResult(), conv.getPadding());
+      take(forward, conv.getX(), conv.getResult(), conv.getPadding());
       for (int64_t &p : padding) // of the convolution that it is
         p = 2 - p;
     }
   } else if (auto conv = dyn_cast<WinogradConv2dOp>(op)) {
-    take(conv.getFlipped() ? back : forward, conv.getX(), conv.getResult(),
-         conv.getPadding());
+    take(forward, conv.getX(), conv.getResult(), conv.getPadding());
   } else if (auto conv = dyn_cast<Conv2dFilterGradientOp>(op)) {
     if (isWinogradForm(convolutionOf(conv)))
       take(gradient, conv.getX(), conv.getDy(), conv.getPadding());

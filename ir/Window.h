@@ -53,8 +53,7 @@ inline Window makeWindow(llvm::ArrayRef<int64_t> pixels,
 
 /// A convolution, whichever of its ops it stands in.
 struct Convolution {
-  // One of them is the op's result. Winograd's forms have no filter; a flipped
-  // one is the convolution that it computes.
+  // One of them is the op's result. Winograd's forms have no filter.
   mlir::Value image, filter, result;
   Window window;
   int64_t groups;

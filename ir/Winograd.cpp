@@ -98,7 +98,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
                        ? 2 * kLaneMultiple
                        : std::min(samples, kLaneMultiple);
   tiling.units = tiling.tilesDown * samples / tiling.samples;
-  // Few and odd: two threads would not get the same.
+  // Few and odd: two threads would not get the same, and each part that is in
+  // another task transforms the tiles again.
   constexpr int64_t few = 16;
   bool isUneven = tiling.units % 2 != 0 && tiling.units < few &&
                   conv.filters % (2 * kFilterBlock) == 0;
@@ -130,7 +131,7 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   }
 
   // Scratch grows with tasks.
-  constexpr int64_t mostTasks = 8;
+  const int64_t mostTasks = isUneven ? 4 : 8;
   constexpr int64_t worthwhile = 1 << 15; // products of one sample
   int64_t products = tiling.units / tiling.parts * tiling.tilesAcross *
                      tiling.allTaps() * conv.channels * conv.filters;

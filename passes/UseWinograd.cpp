@@ -6,9 +6,9 @@
 // of 4 x 4 (SinterOps.td has the formulas). With samples in the lanes, or
 // channels of one sample, its transforms are plain vertical sums. The filter's
 // transform is a kernel of its own, once for each convolution (in inference not
-// even that, see PrepareWeights); a backward pass takes it turned around.
-// A tuning file may know better which tile pays (ir/Tuning.h).
-// Known weakness: larger tiles would need still less, but round worse.
+// even that, see PrepareWeights); a backward pass takes that of the flipped
+// filter. A tuning file may know better which tile pays (ir/Tuning.h). Known
+// weakness: larger tiles would need still less, but round worse.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,9 +51,10 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
     if (!tile || (oneSample && !fitsSampleWinograd(conv)))
       return {};
     Value u = WinogradFilterOp::create(builder, loc, forward.getFilter(), tile,
+                                       /*flipped=*/false,
                                        fillsFilterBlocks(conv.filters));
     return WinogradConv2dOp::create(builder, loc, forward.getX(), u,
-                                    forward.getPadding(), /*flipped=*/false);
+                                    forward.getPadding());
   }
   if (auto back = dyn_cast<Conv2dTransposeOp>(op)) {
     Convolution conv = convolutionOf(back), computed = conv;
@@ -62,10 +63,10 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
     if (!tile)
       return {};
     Value u = WinogradFilterOp::create(builder, loc, back.getFilter(), tile,
-                                       /*blocked=*/false);
+                                       /*flipped=*/true,
+                                       fillsFilterBlocks(computed.filters));
     return WinogradConv2dOp::create(builder, loc, back.getX(), u,
-                                    transposedPadding(back.getPadding()),
-                                    /*flipped=*/true);
+                                    transposedPadding(back.getPadding()));
   }
   if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op)) {
     Convolution conv = convolutionOf(gradient);

@@ -109,11 +109,16 @@ static void forEachTransformedTap(RankedTensorType u, Visit visit) {
 }
 
 FailureOr<Array> reference::winogradFilter(const KernelCall &call) {
+  bool flipped = cast<WinogradFilterOp>(call.op).getFlipped();
+  const Array &w = call[0];
   Array u = xt::zeros<double>(call.shape);
-  forEachTransformedTap(
-      tensorTypeOf(call.op->getResult(0)),
-      [&](size_t a, size_t b, size_t i, size_t j, size_t c, size_t f,
-          double factor) { u(a, b, c, f) += factor * call[0](i, j, c, f); });
+  forEachTransformedTap(tensorTypeOf(call.op->getResult(0)),
+                        [&](size_t a, size_t b, size_t i, size_t j, size_t c,
+                            size_t f, double factor) {
+                          u(a, b, c, f) +=
+                              factor *
+                              (flipped ? w(2 - i, 2 - j, f, c) : w(i, j, c, f));
+                        });
   return u;
 }
 
@@ -127,10 +132,8 @@ FailureOr<Array> reference::winogradFilterAdjoint(const KernelCall &call) {
 }
 
 /// B' x B for each tile and channel: (n, tile row, tile column, c, taps, taps).
-/// `isTurned`: each tile's pixels from the last to the first.
 static Array transformedTiles(const Convolution &form,
-                              const WinogradMatrices &m, const Array &x,
-                              bool isTurned) {
+                              const WinogradMatrices &m, const Array &x) {
   const auto &[down, across] = form.window;
   int64_t taps = m.taps();
   auto tiles = [&](const WindowAxis &axis) {
@@ -147,11 +150,8 @@ static Array transformedTiles(const Convolution &form,
             for (int64_t b = 0; b < taps; ++b)
               for (int64_t k = 0; k < taps; ++k)
                 for (int64_t l = 0; l < taps; ++l) {
-                  auto turned = [&](int64_t i) {
-                    return isTurned ? taps - 1 - i : i;
-                  };
-                  int64_t h = down.pixel(m.tile * r, turned(k));
-                  int64_t w = across.pixel(m.tile * q, turned(l));
+                  int64_t h = down.pixel(m.tile * r, k);
+                  int64_t w = across.pixel(m.tile * q, l);
                   double factor = m.image[a][k] * m.image[b][l];
                   if (factor != 0 && h >= 0 && h < down.pixels && w >= 0 &&
                       w < across.pixels)
@@ -165,15 +165,10 @@ FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
   auto op = cast<WinogradConv2dOp>(call.op);
   const WinogradMatrices &m =
       winogradMatrices(winogradTile(tensorTypeOf(op.getU())));
-  // With filters and tiles turned around, a sum is that of unturned ones.
-  bool flipped = op.getFlipped();
-  Array tiles = transformedTiles(convolutionOf(op), m, call[0], flipped);
+  Array tiles = transformedTiles(convolutionOf(op), m, call[0]);
   const Array &u = call[1];
   auto tile = size_t(m.tile), taps = size_t(m.taps());
-  auto rowOf = [&](size_t pixel) {
-    size_t row = pixel % tile;
-    return m.result[flipped ? tile - 1 - row : row];
-  };
+  auto rowOf = [&](size_t pixel) { return m.result[pixel % tile]; };
   Array y = xt::zeros<double>(call.shape);
   for (size_t n = 0; n < call.shape[0]; ++n)
     for (size_t h = 0; h < call.shape[1]; ++h)
@@ -183,8 +178,7 @@ FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
             for (size_t a = 0; a < taps; ++a)
               for (size_t b = 0; b < taps; ++b)
                 if (double factor = rowOf(h)[a] * rowOf(w)[b]; factor != 0)
-                  y(n, h, w, f) += factor *
-                                   (flipped ? u(a, b, f, c) : u(a, b, c, f)) *
+                  y(n, h, w, f) += factor * u(a, b, c, f) *
                                    tiles(n, h / tile, w / tile, c, a, b);
   return y;
 }
@@ -193,8 +187,7 @@ FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
   auto op = cast<WinogradFilterGradientOp>(call.op);
   const WinogradMatrices &m =
       winogradMatrices(static_cast<int64_t>(op.getTile()));
-  Array tiles =
-      transformedTiles(convolutionOf(op), m, call[0], /*isTurned=*/false);
+  Array tiles = transformedTiles(convolutionOf(op), m, call[0]);
   const Array &dy = call[1];
   auto tile = size_t(m.tile), taps = size_t(m.taps());
   Array du = xt::zeros<double>(call.shape);

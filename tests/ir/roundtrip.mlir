@@ -283,9 +283,11 @@ func.func @winograd(%x: tensor<?x4x4x2xf32>, %w: tensor<3x3x2x6xf32>) {
   // CHECK: sinter.winograd_conv2d %{{.*}}, %{{.*}} padding [1, 1, 0, 2] : (tensor<?x4x4x2xf32>, tensor<4x4x2x6xf32>) -> tensor<?x4x4x6xf32>
   %y = sinter.winograd_conv2d %x, %u padding [1, 1, 0, 2]
       : (tensor<?x4x4x2xf32>, tensor<4x4x2x6xf32>) -> tensor<?x4x4x6xf32>
-  // CHECK: sinter.winograd_conv2d %{{.*}}, %{{.*}} padding [1, 1, 2, 0] flipped : (tensor<?x4x4x6xf32>, tensor<4x4x2x6xf32>) -> tensor<?x4x4x2xf32>
-  %dx = sinter.winograd_conv2d %y, %u padding [1, 1, 2, 0] flipped
-      : (tensor<?x4x4x6xf32>, tensor<4x4x2x6xf32>) -> tensor<?x4x4x2xf32>
+  // CHECK: sinter.winograd_filter %{{.*}} tile 4 flipped : (tensor<3x3x2x6xf32>) -> tensor<6x6x6x2xf32>
+  %v = sinter.winograd_filter %w tile 4 flipped : (tensor<3x3x2x6xf32>) -> tensor<6x6x6x2xf32>
+  // CHECK: sinter.winograd_conv2d %{{.*}}, %{{.*}} padding [1, 1, 2, 0] : (tensor<?x4x4x6xf32>, tensor<6x6x6x2xf32>) -> tensor<?x4x4x2xf32>
+  %dx = sinter.winograd_conv2d %y, %v padding [1, 1, 2, 0]
+      : (tensor<?x4x4x6xf32>, tensor<6x6x6x2xf32>) -> tensor<?x4x4x2xf32>
   // CHECK: sinter.winograd_filter_gradient %{{.*}}, %{{.*}} tile 2 padding [1, 1, 0, 2] : (tensor<?x4x4x2xf32>, tensor<?x4x4x6xf32>) -> tensor<4x4x2x6xf32>
   %du = sinter.winograd_filter_gradient %x, %y tile 2 padding [1, 1, 0, 2]
       : (tensor<?x4x4x2xf32>, tensor<?x4x4x6xf32>) -> tensor<4x4x2x6xf32>

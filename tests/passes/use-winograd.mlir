@@ -1,7 +1,6 @@
 // RUN: sinter-opt %s -sinter-use-winograd | FileCheck %s
 
-// A convolution and both of its gradients. Forward reads filters in blocks,
-// backward row by row.
+// A convolution and both of its gradients.
 // CHECK-LABEL: func.func @train_step
 // CHECK:         %[[U:.*]] = sinter.winograd_filter %arg1 tile 2 blocked : {{.*}} -> tensor<4x4x16x32xf32, #sinter.filter_blocks>
 // CHECK:         %[[Y:.*]] = sinter.winograd_conv2d %arg0, %[[U]] padding [1, 1, 0, 2] : {{.*}} -> tensor<?x8x8x32xf32>

@@ -25,6 +25,7 @@ static const char direct[] = R"(
 static std::string winograd(int64_t tile) {
   std::string taps = std::to_string(tile + 2);
   std::string u = "tensor<" + taps + "x" + taps + "x2x3xf32>";
+  std::string v = "tensor<" + taps + "x" + taps + "x3x2xf32>";
   std::string size = "tile " + std::to_string(tile);
   return R"(
   func.func @f(%x: tensor<?x7x9x2xf32>, %w: tensor<3x3x2x3xf32>, %d: tensor<?x7x10x3xf32>) -> (tensor<?x7x10x3xf32>, tensor<?x7x9x2xf32>, tensor<3x3x2x3xf32>) {
@@ -32,8 +33,10 @@ static std::string winograd(int64_t tile) {
          size + " : (tensor<3x3x2x3xf32>) -> " + u + R"(
     %y = sinter.winograd_conv2d %x, %u padding [2, 0, 1, 2] : (tensor<?x7x9x2xf32>, )" +
          u + R"() -> tensor<?x7x10x3xf32>
-    %dx = sinter.winograd_conv2d %d, %u padding [0, 2, 1, 0] flipped : (tensor<?x7x10x3xf32>, )" +
-         u + R"() -> tensor<?x7x9x2xf32>
+    %v = sinter.winograd_filter %w )" +
+         size + " flipped : (tensor<3x3x2x3xf32>) -> " + v + R"(
+    %dx = sinter.winograd_conv2d %d, %v padding [0, 2, 1, 0] : (tensor<?x7x10x3xf32>, )" +
+         v + R"() -> tensor<?x7x9x2xf32>
     %du = sinter.winograd_filter_gradient %x, %d )" +
          size +
          R"( padding [2, 0, 1, 2] : (tensor<?x7x9x2xf32>, tensor<?x7x10x3xf32>) -> )" +

@@ -798,21 +798,18 @@ func.func @winograd_conv2d(%x: tensor<?x4x4x1xf32>, %u: tensor<4x4x1x1xf32>) -> 
   return %y : tensor<?x2x2x1xf32>
 }
 
-// The same from 9 to 1.
-func.func @winograd_conv2d_flipped(%x: tensor<?x4x4x1xf32>, %u: tensor<4x4x1x1xf32>) -> tensor<?x2x2x1xf32> attributes {
-  inputs = [dense<[[[[1.0], [2.0], [3.0], [4.0]],
-             [[5.0], [6.0], [7.0], [8.0]],
-             [[9.0], [10.0], [11.0], [12.0]],
-             [[13.0], [14.0], [15.0], [16.0]]]]> : tensor<1x4x4x1xf32>,
-            dense<[[[[1.0]], [[3.0]], [[1.0]], [[3.0]]],
+// Of the same filter from 9 to 1.
+func.func @winograd_filter_flipped(%w: tensor<3x3x1x1xf32>) -> tensor<4x4x1x1xf32> attributes {
+  inputs = [dense<[[[[9.0]], [[8.0]], [[7.0]]],
+            [[[6.0]], [[5.0]], [[4.0]]],
+            [[[3.0]], [[2.0]], [[1.0]]]]> : tensor<3x3x1x1xf32>],
+  result = dense<[[[[1.0]], [[3.0]], [[1.0]], [[3.0]]],
             [[[6.0]], [[11.25]], [[3.75]], [[9.0]]],
             [[[2.0]], [[3.75]], [[1.25]], [[3.0]]],
-            [[[7.0]], [[12.0]], [[4.0]], [[9.0]]]]> : tensor<4x4x1x1xf32>],
-  result = dense<[[[[192.0], [237.0]],
-                   [[372.0], [417.0]]]]> : tensor<1x2x2x1xf32>
+            [[[7.0]], [[12.0]], [[4.0]], [[9.0]]]]> : tensor<4x4x1x1xf32>
 } {
-  %y = sinter.winograd_conv2d %x, %u padding [0, 0, 0, 0] flipped : (tensor<?x4x4x1xf32>, tensor<4x4x1x1xf32>) -> tensor<?x2x2x1xf32>
-  return %y : tensor<?x2x2x1xf32>
+  %u = sinter.winograd_filter %w tile 2 flipped : (tensor<3x3x1x1xf32>) -> tensor<4x4x1x1xf32>
+  return %u : tensor<4x4x1x1xf32>
 }
 
 func.func @winograd_filter_gradient(%x: tensor<?x4x4x1xf32>, %d: tensor<?x2x2x1xf32>) -> tensor<4x4x1x1xf32> attributes {

@@ -353,7 +353,8 @@ static const Form forms[] = {
       %z = sinter.add %c, %b : (tensor<?x7x5x@2xf32>, tensor<@2xf32>) -> tensor<?x7x5x@2xf32>
       %y = sinter.relu %z : tensor<?x7x5x@2xf32>
       %s = sinter.reduce_sum %y axes [2] : (tensor<?x7x5x@2xf32>) -> tensor<?x7x@2xf32>
-      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 2, 1] flipped : (tensor<?x7x5x@2xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x7x6x@1xf32>
+      %v = sinter.winograd_filter %w tile @3 flipped : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@2x@1xf32>
+      %t = sinter.winograd_conv2d %d, %v padding [1, 1, 2, 1] : (tensor<?x7x5x@2xf32>, tensor<@4x@4x@2x@1xf32>) -> tensor<?x7x6x@1xf32>
       %g = sinter.winograd_filter_gradient %x, %d tile @3 padding [1, 1, 0, 1] : (tensor<?x7x6x@1xf32>, tensor<?x7x5x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
       return %y, %s, %t, %g : tensor<?x7x5x@2xf32>, tensor<?x7x@2xf32>, tensor<?x7x6x@1xf32>, tensor<@4x@4x@1x@2xf32> })"},
     {"winograd_filters", {{1, 1, 2, 4}, {3, 5, 2, 4}, {4, 8, 2, 4}, {5, 33, 2, 4}, {4, 8, 4, 6}, {5, 33, 4, 6}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>, %u: tensor<@4x@4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32> {
@@ -362,9 +363,16 @@ static const Form forms[] = {
     {"winograd_tiles", {{2, 3, 2, 4}, {16, 16, 2, 4}, {2, 3, 4, 6}, {16, 16, 4, 6}, {33, 32, 4, 6}}, R"(func.func @predict(%x: tensor<?x10x13x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %d: tensor<?x10x13x@2xf32>) -> (tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) {
       %u = sinter.winograd_filter %w tile @3 : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
       %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x10x13x@2xf32>
-      %t = sinter.winograd_conv2d %d, %u padding [1, 1, 1, 1] flipped : (tensor<?x10x13x@2xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x10x13x@1xf32>
+      %v = sinter.winograd_filter %w tile @3 flipped : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@2x@1xf32>
+      %t = sinter.winograd_conv2d %d, %v padding [1, 1, 1, 1] : (tensor<?x10x13x@2xf32>, tensor<@4x@4x@2x@1xf32>) -> tensor<?x10x13x@1xf32>
       %g = sinter.winograd_filter_gradient %x, %d tile @3 padding [1, 1, 1, 1] : (tensor<?x10x13x@1xf32>, tensor<?x10x13x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
       return %y, %t, %g : tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32> })"},
+    {"winograd_blocks", {{16, 48, 2, 4}, {32, 16, 4, 6}}, R"(func.func @predict(%x: tensor<?x6x5x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %v: tensor<3x3x@2x@1xf32>) -> (tensor<?x6x5x@2xf32>, tensor<?x6x5x@2xf32>) {
+      %u = sinter.winograd_filter %w tile @3 blocked : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@1x@2xf32, #sinter.filter_blocks>
+      %f = sinter.winograd_filter %v tile @3 flipped blocked : (tensor<3x3x@2x@1xf32>) -> tensor<@4x@4x@1x@2xf32, #sinter.filter_blocks>
+      %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x6x5x@1xf32>, tensor<@4x@4x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x6x5x@2xf32>
+      %z = sinter.winograd_conv2d %x, %f padding [1, 1, 1, 1] : (tensor<?x6x5x@1xf32>, tensor<@4x@4x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x6x5x@2xf32>
+      return %y, %z : tensor<?x6x5x@2xf32>, tensor<?x6x5x@2xf32> })"},
     {"pools", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>) -> (tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32>) {
       %e = sinter.neg %x : tensor<?x7x5x@1xf32>
       %m = sinter.max_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
