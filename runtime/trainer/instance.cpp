@@ -128,7 +128,8 @@ float *Instance::find(const char *name) {
 
 std::vector<sinter_tensor> Instance::states() const {
   std::vector<sinter_tensor> list(static_cast<size_t>(compiled->num_states));
-  sinter_list_states(compiled, state.get(), list.data());
+  list.resize(static_cast<size_t>(
+      sinter_list_states(compiled, state.get(), list.data())));
   return list;
 }
 

@@ -4,7 +4,8 @@ Kills with SIGKILL at random moments, again and again, until a run gets through;
 then compares weights, history (but for the seconds), the csv log and the best
 weights with those of an undisturbed run. After each kill the checkpoint has to
 be whole. Callbacks with memory (patience, learning rate, best weights) take
-part, and so does dropout, whose position in the random stream must survive.
+part, and so do dropout, whose position in the random stream must survive, and
+batch normalisation, whose states for prediction are not for checkpoints.
 
     tests/e2e/resume.py --kills 50        more kills than the default
 """
@@ -33,6 +34,7 @@ input: {shape: [28, 28], scale: 1/255}
 layers:
   - flatten
   - dense: {units: 40, activation: relu}
+  - batch_normalization
   - dropout: 0.3
   - dense: {units: 10, activation: softmax}
 loss: sparse_categorical_crossentropy
