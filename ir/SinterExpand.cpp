@@ -53,14 +53,29 @@ Value BatchNormalizationOp::buildInference(OpBuilder &b) {
   return f.add(f.mul(f.sub(getX(), mean), f.mul(r, getGamma())), getBeta());
 }
 
+/// Adds a state that training alone has, 0 at first, to the model.
+static void addSlot(OpBuilder b, Location loc, StringRef name,
+                    RankedTensorType type) {
+  auto model = b.getInsertionBlock()->getParentOp()->getParentOfType<ModelOp>();
+  // Behind all others: a state's first values depend on its place.
+  b.setInsertionPoint(*model.getBody().getOps<func::FuncOp>().begin());
+  StateOp::create(b, loc, Role::Slot, name, type, Init::Constant, APFloat(0.0f),
+                  APFloat(0.0f), nullptr, nullptr);
+}
+
 // moving = moving + (batch's - moving) (1 - momentum)
+// lag = (batch's mean - moving) momentum, which the new moving mean lacks to it
+// shift = moving mean + lag = the mean of the batch before
 Value BatchNormalizationOp::buildTraining(OpBuilder &b, Value, Value) {
   Formula f(b, getLoc());
   auto type = RankedTensorType::get({tensorTypeOf(getX()).getShape().back()},
                                     b.getF32Type());
+  std::string lag = (getMovingMean() + "/lag").str();
+  addSlot(b, getLoc(), lag, type);
   Value mean = ReadOp::create(b, getLoc(), type, getMovingMean());
   Value variance = ReadOp::create(b, getLoc(), type, getMovingVariance());
-  Moments batch = batchMoments(f, getX(), mean);
+  Value shift = f.add(mean, ReadOp::create(b, getLoc(), type, lag));
+  Moments batch = batchMoments(f, getX(), shift);
   double momentum = getMomentum().convertToFloat();
   auto follow = [&](FlatSymbolRefAttr state, Value moving, Value value) {
     Value next = f.add(moving, f.mul(f.sub(value, moving), 1 - momentum));
@@ -68,7 +83,8 @@ Value BatchNormalizationOp::buildTraining(OpBuilder &b, Value, Value) {
   };
   follow(getMovingMeanAttr(), mean, batch.mean);
   follow(getMovingVarianceAttr(), variance, batch.variance);
-  return BatchNormOp::create(b, getLoc(), getX(), getGamma(), getBeta(), mean,
+  WriteOp::create(b, getLoc(), lag, f.mul(f.sub(batch.mean, mean), momentum));
+  return BatchNormOp::create(b, getLoc(), getX(), getGamma(), getBeta(), shift,
                              getEpsilon());
 }
 

@@ -39,7 +39,8 @@ def Sinter_ModeDependent : OpInterface<"ModeDependent"> {
   let methods = [
     InterfaceMethod<
       [{Builds what the op does in training. `seed` (tensor<2xi32>) and `step`
-        (tensor<i32>) feed random ops.}],
+        (tensor<i32>) feed random ops. What it keeps for the next step is a slot
+        that it adds to the model.}],
       "::mlir::Value", "buildTraining",
       (ins "::mlir::OpBuilder &":$builder, "::mlir::Value":$seed,
            "::mlir::Value":$step)>,

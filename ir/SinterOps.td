@@ -251,9 +251,11 @@ def Sinter_BatchNormalizationOp : Sinter_Op<"batch_normalization", [Pure,
     Training: `batch_norm(x, gamma, beta)`, and
     `moving = moving * momentum + batch's * (1 - momentum)` for mean and biased
     variance. Inference: `gamma (x - moving_mean) / sqrt(moving_variance + epsilon) + beta`.
-    batch_norm's shift is the moving mean: until that has come near the batch's,
-    the variance has a relative error of about
-    `2^-24 (mean - moving_mean)^2 / variance`.
+    batch_norm's shift is the mean of the batch before: `moving_mean + lag`, where
+    training keeps how far the moving mean lags behind in a slot of its own,
+    `@moving_mean/lag`, 0 at first. So the shift of the first step is the moving
+    mean as it was given, and only there the variance has a relative error of
+    about `2^-24 (mean - moving_mean)^2 / variance`.
   }];
   let arguments = (ins Sinter_F32Tensor:$x, Sinter_F32Vector:$gamma, Sinter_F32Vector:$beta,
                        FlatSymbolRefAttr:$moving_mean, FlatSymbolRefAttr:$moving_variance,

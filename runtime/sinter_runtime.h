@@ -138,7 +138,8 @@ typedef enum sinter_role {
   /* Saved as weight, not changed by the optimizer: moving statistics, frozen
    * layers. */
   SINTER_FROZEN = 1,
-  /* Optimizer state; saved in checkpoints only. */
+  /* What training alone needs, the optimizer's or batch normalisation's; saved
+   * in checkpoints only. */
   SINTER_SLOT = 2,
   /* i32 scalar: training steps done; also the random generator's position. */
   SINTER_ITERATION = 3,
@@ -166,7 +167,7 @@ typedef enum sinter_init_kind {
 } sinter_init_kind;
 
 typedef struct sinter_state_info {
-  /* "hidden/kernel"; optimizer slots: "hidden/kernel/momentum" */
+  /* "hidden/kernel"; slots: "hidden/kernel/momentum" */
   const char *name;
   sinter_dtype dtype;
   sinter_role role;

@@ -5,7 +5,7 @@ then compares weights, history (but for the seconds), the csv log and the best
 weights with those of an undisturbed run. After each kill the checkpoint has to
 be whole. Callbacks with memory (patience, learning rate, best weights) take
 part, and so do dropout, whose position in the random stream must survive, and
-batch normalisation, whose states for prediction are not for checkpoints.
+batch normalisation, which sums about the mean of the batch before.
 
     tests/e2e/resume.py --kills 50        more kills than the default
 """
@@ -144,8 +144,10 @@ class Resume(unittest.TestCase):
                 kills += 1
                 file = os.path.join(process.folder, "c/checkpoint.safetensors")
                 if os.path.exists(file):
-                    notes = check_whole(file)["__metadata__"]
+                    header = check_whole(file)
+                    notes = header["__metadata__"]
                     middles.add((int(notes["epoch"]), int(notes["step"])))
+                    self.assertIn("batch_normalization/moving_mean/lag", header)
                 continue
             self.compare(self.results(process))
             self.assertEqual(os.listdir(os.path.join(process.folder, "c")),

@@ -348,6 +348,42 @@ sinter.model @m batch_bound 8 attributes {loss = {name = "mean_squared_error"},
 
 // -----
 
+// Batch normalisation sums about the mean of the step before, which training
+// keeps in a state behind those of the layers.
+// CHECK-LABEL: sinter.model @normalized
+// CHECK: sinter.state frozen @"n/variance"
+// CHECK-NEXT: sinter.state frozen @last
+// CHECK-NEXT: sinter.state iteration
+// CHECK-NEXT: sinter.state seed
+// CHECK-NEXT: sinter.state slot @"n/mean/lag" : tensor<4xf32> = constant(0.000000e+00, 0.000000e+00)
+// CHECK-NEXT: func.func @predict(
+// CHECK-NOT: lag
+// CHECK: func.func @eval_step(
+// CHECK-NOT: lag
+// CHECK: func.func @train_step(
+// CHECK-DAG: [[MOMENTUM:%.+]] = sinter.constant dense<7.500000e-01> : tensor<f32>
+// CHECK-DAG: [[MEAN:%.+]] = sinter.read @"n/mean"
+// CHECK-DAG: [[LAG:%.+]] = sinter.read @"n/mean/lag"
+// CHECK-DAG: [[SHIFT:%.+]] = sinter.add [[MEAN]], [[LAG]]
+// CHECK: [[D:%.+]] = sinter.sub %arg0, [[SHIFT]]
+// CHECK: [[BATCH:%.+]] = sinter.add [[SHIFT]], {{%.+}}
+// CHECK: [[AWAY:%.+]] = sinter.sub [[BATCH]], [[MEAN]]
+// CHECK: [[NEXT:%.+]] = sinter.mul [[AWAY]], [[MOMENTUM]]
+// CHECK-NEXT: sinter.write @"n/mean/lag", [[NEXT]]
+// CHECK-NEXT: sinter.batch_norm %arg0, {{%.+}}, {{%.+}}, [[SHIFT]]
+sinter.model @normalized batch_bound 8 attributes {loss = {name = "mean_squared_error"}} {
+  sinter.state frozen @"n/mean" : tensor<4xf32> = constant(0.0, 0.0)
+  sinter.state frozen @"n/variance" : tensor<4xf32> = constant(1.0, 0.0)
+  sinter.state frozen @last : tensor<4xf32> = uniform(-1.0, 1.0)
+  func.func @forward(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+    %c = sinter.read @last : tensor<4xf32>
+    %y = sinter.batch_normalization %x, %c, %c moving @"n/mean", @"n/variance" momentum 0.75 epsilon 0.5 : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    return %y : tensor<?x4xf32>
+  }
+}
+
+// -----
+
 // Without a loss there is nothing to evaluate: no counters, one function.
 // CHECK-LABEL: sinter.model @inference
 // CHECK-NOT: sinter.state

@@ -144,6 +144,8 @@ TEST_CASE("spatial dropout draws once a channel") {
 
 // Channel 0 is 1, 3, 1, 3: mean 2, variance 1. Channel 1 is always 5. Moving
 // means 10 and 5, moving variances 2 and 4; momentum 3/4, epsilon 3.
+static const std::vector<double> image = {1, 5, 3, 5, 1, 5, 3, 5};
+
 static const char normalization[] = R"(
   sinter.model @m batch_bound 4 {
     sinter.state frozen @mean : tensor<2xf32> = constant(0.0, 0.0)
@@ -157,7 +159,8 @@ static const char normalization[] = R"(
     }
   })";
 
-static std::vector<double> normalize(bool training, State &state) {
+static std::vector<double> normalize(bool training, State &state,
+                                     const std::vector<double> &x = image) {
   Program program(normalization);
   INFO(program.diagnostics());
   REQUIRE(program.ok());
@@ -171,9 +174,9 @@ static std::vector<double> normalize(bool training, State &state) {
   op->erase();
   REQUIRE(succeeded(verify(program.getModule())));
   auto results = interpret(function,
-                           {Tensor::f32({2, 2, 2}, {1, 5, 3, 5, 1, 5, 3, 5}),
-                            Tensor::f32({2}, {4, 1}), Tensor::f32({2}, {1, 7}),
-                            Tensor::i32({2}, {0, 0}), Tensor::i32({}, {0})},
+                           {Tensor::f32({2, 2, 2}, x), Tensor::f32({2}, {4, 1}),
+                            Tensor::f32({2}, {1, 7}), Tensor::i32({2}, {0, 0}),
+                            Tensor::i32({}, {0})},
                            state);
   REQUIRE(succeeded(results));
   return {(*results)[0].values.begin(), (*results)[0].values.end()};
@@ -181,6 +184,7 @@ static std::vector<double> normalize(bool training, State &state) {
 
 static State movingStatistics() {
   return {{"mean", Tensor::f32({2}, {10, 5})},
+          {"mean/lag", Tensor::f32({2}, {0, 0})},
           {"variance", Tensor::f32({2}, {2, 4})}};
 }
 
@@ -191,6 +195,36 @@ TEST_CASE("batch normalisation follows the batch in training") {
         std::vector<double>{-1, 7, 3, 7, -1, 7, 3, 7});
   CHECK(same(state["mean"].values, Array({8, 5})));
   CHECK(same(state["variance"].values, Array({1.75, 3})));
+  // What the moving mean lacks to 2, the batch's, which is the next shift.
+  CHECK(same(state["mean/lag"].values, Array({-6, 0})));
+  CHECK(normalize(true, state) ==
+        std::vector<double>{-1, 7, 3, 7, -1, 7, 3, 7});
+  CHECK(same(state["mean"].values, Array({6.5, 5})));
+  CHECK(same(state["mean/lag"].values, Array({-4.5, 0})));
+}
+
+// Squares of numbers near 1000 leave no bits for a deviation near 1, and the
+// moving mean needs 30 steps to come near: the shift must not wait for it.
+TEST_CASE("batch normalisation is exact far from 0, but for the first step") {
+  const std::vector<double> x = {1000.125, 5, 1001.375, 5,
+                                 998.875,  5, 1000.75,  5};
+  double mean = 0, variance = 0;
+  for (size_t i = 0; i < x.size(); i += 2)
+    mean += x[i] / 4;
+  for (size_t i = 0; i < x.size(); i += 2)
+    variance += (x[i] - mean) * (x[i] - mean) / 4;
+  State state = movingStatistics();
+  for (int step = 0; step < 3; ++step) {
+    const double before = state["variance"].values(0);
+    const std::vector<double> y = normalize(true, state, x);
+    if (step == 0)
+      continue;
+    for (size_t i = 0; i < x.size(); i += 2)
+      CHECK(y[i] == Approx(4 * (x[i] - mean) / std::sqrt(variance + 3) + 1)
+                        .epsilon(1e-6));
+    CHECK(state["variance"].values(0) ==
+          Approx(0.75 * before + 0.25 * variance).epsilon(1e-6));
+  }
 }
 
 TEST_CASE("batch normalisation uses what it followed in inference") {
