@@ -30,9 +30,6 @@ PackedMatmul::PackedMatmul(KernelEmitter &e, const MatmulBlocks &blocks,
   panelWidth = tile.vectors * e.lanes();
   rowTiles = ceilDiv(blocks.rows, tile.rows);
   panels = ceilDiv(columns, panelWidth);
-  // Vectors that are stored over the end of a column reach into the next tile.
-  tileStride = blocks.alongInner ? tile.rows * blocks.rowStride()
-                                 : tile.rows * blocks.blockInner + e.lanes();
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,6 +80,12 @@ Value PackedMatmul::firstRow(Value rowTile) {
   return lesser(e.mul(rowTile, tile.rows), e.index(blocks.rows - tile.rows));
 }
 
+/// Whole vectors can be copied from there.
+Value PackedMatmul::firstCopied(Value rowTile) {
+  return lesser(e.mul(rowTile, tile.rows),
+                e.index(blocks.rows - std::max(tile.rows, e.lanes())));
+}
+
 // Scratch: the panel, the rows, the sums.
 
 Value PackedMatmul::sumsAt(Value t, Value tiles, Value panel) {
@@ -95,31 +98,27 @@ Value PackedMatmul::sumsAt(Value t, Value tiles, Value panel) {
 // Copies
 //===----------------------------------------------------------------------===//
 
-void PackedMatmul::clearSums(Value tiles, Value panelCount) {
-  Value low = e.index(blocks.panelFloats() + blocks.rowFloats());
-  Value high = sumsAt(e.index(0), tiles, panelCount);
-  e.loop(low, high, e.lanes(),
-         [&](Value at) { storeScratch(e.vectorConstant(0), at); });
-}
-
 /// `tiles` tiles of rows from number `rowTile`, at `count` places from `k`.
 void PackedMatmul::copyRows(Value rowTile, Value tiles, Value k, Value count) {
   Value base = e.index(blocks.panelFloats());
-  auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-  auto load = [&](ValueRange at, Value mask) -> Value {
-    return vector::MaskedLoadOp::create(e.b, vectorType, a, at, mask,
-                                        e.vectorConstant(0));
-  };
+  Value first = firstCopied(rowTile);
+  Value end =
+      lesser(e.mul(sum(rowTile, tiles), tile.rows), e.index(blocks.rows));
+  Value rows = arith::SubIOp::create(e.b, end, first);
   if (!blocks.alongInner) {
+    // Rows of `a` lie far apart: a processor does not guess which comes next.
+    constexpr int64_t ahead = 8;
+    Value lastVector = e.index(blocks.rows - e.lanes());
     e.loop(e.index(0), count, 1, [&](Value i) {
-      e.loop(e.index(0), tiles, 1, [&](Value t) {
-        Value row = firstRow(sum(rowTile, t));
-        Value to = sum(sum(base, e.mul(t, tileStride)), e.mul(i, tile.rows));
-        for (int64_t r = 0; r < tile.rows; r += e.lanes()) {
-          Value mask = vector::ConstantMaskOp::create(
-              e.b, maskType, ArrayRef{std::min(tile.rows - r, e.lanes())});
-          storeScratch(load({sum(k, i), e.add(row, r)}, mask), e.add(to, r));
-        }
+      Value to = sum(base, e.mul(i, blocks.stepStride()));
+      e.loop(e.index(0), rows, e.lanes(), [&](Value r) {
+        Value row = lesser(sum(first, r), lastVector);
+        memref::PrefetchOp::create(
+            e.b, a, ValueRange{e.add(sum(k, i), ahead), row},
+            /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+        Value value = vector::LoadOp::create(e.b, vectorType, a,
+                                             ValueRange{sum(k, i), row});
+        storeScratch(value, sum(to, arith::SubIOp::create(e.b, row, first)));
       });
     });
     return;
@@ -127,21 +126,19 @@ void PackedMatmul::copyRows(Value rowTile, Value tiles, Value k, Value count) {
   // Rows of `a` have `stored` elements; what is behind those that are summed
   // is copied, but never used.
   int64_t stored = cast<MemRefType>(a.getType()).getDimSize(1);
-  e.loop(e.index(0), tiles, 1, [&](Value t) {
-    Value row = firstRow(sum(rowTile, t));
-    Value tileBase = sum(base, e.mul(t, tileStride));
-    e.loop(e.index(0), e.index(tile.rows), 1, [&](Value r) {
-      Value to = sum(tileBase, e.mul(r, blocks.rowStride()));
-      e.loop(e.index(0), count, e.lanes(), [&](Value i) {
-        SmallVector<Value> at = {sum(row, r), sum(k, i)};
-        if (stored % e.lanes() == 0)
-          return storeScratch(vector::LoadOp::create(e.b, vectorType, a, at),
-                              sum(to, i));
-        Value left = arith::SubIOp::create(e.b, e.index(stored), at[1]);
-        Value mask =
-            vector::CreateMaskOp::create(e.b, maskType, ValueRange{left});
-        storeScratch(load(at, mask), sum(to, i));
-      });
+  e.loop(e.index(0), rows, 1, [&](Value r) {
+    Value to = sum(base, e.mul(r, blocks.rowStride()));
+    e.loop(e.index(0), count, e.lanes(), [&](Value i) {
+      SmallVector<Value> at = {sum(first, r), sum(k, i)};
+      if (stored % e.lanes() == 0)
+        return storeScratch(vector::LoadOp::create(e.b, vectorType, a, at),
+                            sum(to, i));
+      Value left = arith::SubIOp::create(e.b, e.index(stored), at[1]);
+      Value mask = vector::CreateMaskOp::create(
+          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ValueRange{left});
+      storeScratch(vector::MaskedLoadOp::create(e.b, vectorType, a, at, mask,
+                                                e.vectorConstant(0)),
+                   sum(to, i));
     });
   });
 }
@@ -205,13 +202,27 @@ void PackedMatmul::fetch(const Next &next, Value t, Value k) {
   prefetch(a, sum(next.row, row), sum(next.rowK, e.mul(inRow, line)));
 }
 
-/// sums[R][V] += the copied rows of tile number `t` times the copied panel.
-void PackedMatmul::multiply(Value t, Value sums, Value count,
-                            const Next &next) {
-  Value rows = e.add(e.mul(t, tileStride), blocks.panelFloats());
-  SmallVector<Value> start;
-  for (int64_t i = 0; i < tile.rows * tile.vectors; ++i)
-    start.push_back(loadScratch(e.add(sums, i * e.lanes())));
+/// sums[R][V] += the rows at `copied` times the copied panel; what was in
+/// `sums` counts as 0 where this `isFirst`.
+void PackedMatmul::multiply(Value t, Value copied, Value sums, Value isFirst,
+                            Value count, const Next &next) {
+  int64_t vectors = tile.rows * tile.vectors;
+  auto branch = scf::IfOp::create(e.b, SmallVector<Type>(vectors, vectorType),
+                                  isFirst, /*withElse=*/true);
+  auto yield = [&](Block *block, llvm::function_ref<Value(int64_t)> value) {
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(block);
+    SmallVector<Value> values;
+    e.scope([&] {
+      for (int64_t i = 0; i < vectors; ++i)
+        values.push_back(value(i));
+    });
+    scf::YieldOp::create(e.b, values);
+  };
+  yield(branch.thenBlock(), [&](int64_t) { return e.vectorConstant(0); });
+  yield(branch.elseBlock(),
+        [&](int64_t i) { return loadScratch(e.add(sums, i * e.lanes())); });
+  SmallVector<Value> start(branch.getResults());
   SmallVector<Value> acc =
       e.loop(e.index(0), count, 1, start, [&](Value k, ValueRange before) {
         SmallVector<Value> after, vectors;
@@ -219,11 +230,11 @@ void PackedMatmul::multiply(Value t, Value sums, Value count,
         Value column = e.mul(k, panelWidth);
         for (int64_t v = 0; v < tile.vectors; ++v)
           vectors.push_back(loadScratch(e.add(column, v * e.lanes())));
-        Value first = sum(rows, blocks.alongInner ? k : e.mul(k, tile.rows));
+        Value first = sum(copied, e.mul(k, blocks.stepStride()));
         for (int64_t r = 0; r < tile.rows; ++r) {
-          int64_t step = blocks.alongInner ? blocks.rowStride() : 1;
-          Value scalar = memref::LoadOp::create(
-              e.b, scratch, ValueRange{e.task, e.add(first, r * step)});
+          Value at = e.add(first, r * blocks.rowStride());
+          Value scalar =
+              memref::LoadOp::create(e.b, scratch, ValueRange{e.task, at});
           Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
           for (Value vector : vectors)
             after.push_back(vector::FMAOp::create(e.b, spread, vector,
@@ -346,7 +357,6 @@ void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
     Value tiles = atMost(rowTile, tileEnd, mostTiles);
     e.loop(panelLow, panelHigh, mostPanels, [&](Value panel) {
       Value panelCount = atMost(panel, panelHigh, mostPanels);
-      clearSums(tiles, panelCount);
       e.loop(e.index(0), inner, blocks.blockInner, [&](Value k) {
         Value count = atMost(k, inner, blocks.blockInner);
         copyRows(rowTile, tiles, k, count);
@@ -373,7 +383,13 @@ void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
           next.rowK = fetchedK;
           e.loop(e.index(0), tiles, 1, [&](Value t) {
             next.row = firstRow(sum(fetchedTile, t));
-            multiply(t, sumsAt(t, tiles, p), count, next);
+            Value row = arith::SubIOp::create(e.b, firstRow(sum(rowTile, t)),
+                                              firstCopied(rowTile));
+            Value copied =
+                e.add(e.mul(row, blocks.rowStride()), blocks.panelFloats());
+            Value isFirst = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
+                                                  k, e.index(0));
+            multiply(t, copied, sumsAt(t, tiles, p), isFirst, count, next);
           });
         });
       });

@@ -3,13 +3,12 @@
 //   result(row, column) = sum(k) a(row, k) b(k, column), lanes along columns
 //
 //   for block of rows, block of columns in this task's part:
-//     sums = 0
 //     for block of k:
-//       copy the rows' a: R rows after another, in the order of use
+//       copy the rows' a
 //       for panel of V vectors of the columns:
 //         copy the panel's b: k after k
 //         for R of the rows:
-//           acc[R][V] = sums; for k: acc[r][v] += broadcast a * b[v]
+//           acc[R][V] = 0 or sums; for k: acc[r][v] += broadcast a * b[v]
 //           sums = acc
 //     epilogue on sums
 //
@@ -58,9 +57,10 @@ private:
   void storeScratch(mlir::Value value, mlir::Value at);
   /// The first row that is computed for a tile.
   mlir::Value firstRow(mlir::Value rowTile);
+  /// The first row that is copied for a block.
+  mlir::Value firstCopied(mlir::Value rowTile);
   mlir::Value sumsAt(mlir::Value tile, mlir::Value tiles, mlir::Value panel);
 
-  void clearSums(mlir::Value tiles, mlir::Value panels);
   void copyRows(mlir::Value rowTile, mlir::Value tiles, mlir::Value k,
                 mlir::Value count);
   void copyPanel(mlir::Value panel, mlir::Value k, mlir::Value count);
@@ -70,8 +70,8 @@ private:
     mlir::Value column, panelK; // of b
   };
   void fetch(const Next &next, mlir::Value t, mlir::Value k);
-  void multiply(mlir::Value tile, mlir::Value sums, mlir::Value count,
-                const Next &next);
+  void multiply(mlir::Value t, mlir::Value copied, mlir::Value sums,
+                mlir::Value isFirst, mlir::Value count, const Next &next);
   void finish(mlir::Value rowTile, mlir::Value tiles, mlir::Value panel,
               mlir::Value panels, Epilogue epilogue);
   void finishRows(mlir::Value row, int64_t count, mlir::Value sums,
@@ -84,7 +84,6 @@ private:
   int64_t columns;
   Tile tile;
   int64_t rowTiles, panels, panelWidth; // of the whole result; floats
-  int64_t tileStride;                   // floats of a tile's copied rows
   mlir::VectorType vectorType;
 };
 

@@ -63,7 +63,7 @@ std::optional<MatmulBlocks> sinter::blocksOf(MatmulOp op, int64_t batchBound) {
       break;
   // Registers hold up to 32 rows, and tasks share unevenly: a tile more.
   blocks.blockRows =
-      std::min(ceilDiv(blocks.rows, blocks.taskRows) + 32, mostRows);
+      std::min(roundUp(ceilDiv(blocks.rows, blocks.taskRows) + 32), mostRows);
   blocks.blockColumns = std::min(ceilDiv(blocks.columns, blocks.taskColumns) +
                                      MatmulBlocks::maxPanel,
                                  mostColumns);

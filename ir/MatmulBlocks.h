@@ -33,6 +33,7 @@ struct MatmulBlocks {
   /// The result is cut into this grid of tasks.
   int64_t taskRows, taskColumns;
   /// What a task works on at a time, at most: of the result, and of the sum.
+  /// Rows and steps of the sum are whole cache lines.
   int64_t blockRows, blockColumns, blockInner;
 
   /// Columns that stay in the first cache, at most.
@@ -42,8 +43,15 @@ struct MatmulBlocks {
 
   // ---- A task's scratch: a panel of b, a block of a, sums.
   int64_t panelFloats() const { return blockInner * maxPanel; }
-  int64_t rowStride() const { return blockInner + 16; }
-  int64_t rowFloats() const { return blockRows * rowStride(); }
+  // The block of a is copied as it is stored. Its longer stride is an odd
+  // number of cache lines, so that a column's lines are in different sets.
+  int64_t rowStride() const { return alongInner ? blockInner + 16 : 1; }
+  int64_t stepStride() const {
+    return alongInner ? 1 : (blockRows / 16 | 1) * 16;
+  }
+  int64_t rowFloats() const {
+    return alongInner ? blockRows * rowStride() : blockInner * stepStride();
+  }
   int64_t sumFloats() const { return blockRows * blockColumns; }
   int64_t taskFloats() const {
     return panelFloats() + rowFloats() + sumFloats();
