@@ -5,7 +5,8 @@
 // the other way. Weights are broadcast scalars in the order in which they are
 // stored: nothing is packed.
 //
-//   for unit in this task's part of (M / R) x (N / (V lanes)):
+//   for unit in this task's part of (M / R) x (N / (V lanes)), one or the other
+//   first:
 //     acc[R][V] = 0
 //     for k: x[V] = load x(k, n..); acc[r][v] += broadcast w(k, m+r) * x[v]
 //     epilogue on acc[r][v] at (m+r, n+v lanes): bias, activation, dropout, ...
@@ -63,6 +64,7 @@ private:
   unsigned part = 0; // which of them is `matmul`
   ContractedRows contracted;
   int64_t rowTiles = 0, lastRows = 0, sampleTiles = 0;
+  bool downColumns = false; // do tiles of the same samples follow each other?
   Tile tile{1, 1};
   // In a slice: the next slice's input (NextSlice.h), floats fetched at a step.
   Value nextInput;
@@ -111,6 +113,11 @@ FailureOr<int64_t> MatmulNest::build() {
   rowTiles = (rows + tile.rows - 1) / tile.rows;
   lastRows = rows - (rowTiles - 1) * tile.rows;
   sampleTiles = e.layout.padded() / (tile.vectors * e.lanes());
+  // An x as large as the L2 cache does not stay there from one row of tiles to
+  // the next, but what a column of tiles needs of it does.
+  constexpr int64_t cache = 1 << 20;
+  downColumns =
+      storedBytes(tensorTypeOf(matmul.getA()), e.layout.batchBound) >= cache;
   int64_t unitsPerPart = rowTiles * sampleTiles;
   int64_t units = unitsPerPart * static_cast<int64_t>(parts.size());
   int64_t tasks = chooseTasks(units, cycles);
@@ -139,8 +146,11 @@ FailureOr<int64_t> MatmulNest::build() {
 void MatmulNest::buildUnits(Value low, Value high) {
   int64_t samplesPerTile = tile.vectors * e.lanes();
   e.loop(low, high, 1, [&](Value unit) {
-    Value rowTile = arith::DivUIOp::create(e.b, unit, e.index(sampleTiles));
-    Value sampleTile = arith::RemUIOp::create(e.b, unit, e.index(sampleTiles));
+    Value across = e.index(downColumns ? rowTiles : sampleTiles);
+    Value rowTile = arith::DivUIOp::create(e.b, unit, across);
+    Value sampleTile = arith::RemUIOp::create(e.b, unit, across);
+    if (downColumns)
+      std::swap(rowTile, sampleTile);
     Value m = e.mul(rowTile, tile.rows), n = e.mul(sampleTile, samplesPerTile);
     Value hasSamples =
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, n, e.batch);
