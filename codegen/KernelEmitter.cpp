@@ -178,6 +178,18 @@ Value KernelEmitter::memory(Value tensor, bool isFlat) {
   return memref;
 }
 
+Value KernelEmitter::row(Value tensor) {
+  OpBuilder::InsertionGuard guard(b);
+  Operation *function = task.getDefiningOp()->getParentOp();
+  if (b.getInsertionBlock()->getParentOp() != function)
+    b.setInsertionPointAfter(batch.getDefiningOp());
+  MemRefType type =
+      memoryType(tensorTypeOf(tensor), layout, /*flat=*/true, oneSample);
+  return createMemRef(
+      b, b.getLoc(), addressOf(tensor), 0,
+      MemRefType::get({type.getNumElements()}, type.getElementType()));
+}
+
 Value KernelEmitter::stateMemory(StringRef state, bool isFlat) {
   Value &memref = stateMemories[isFlat][state];
   if (!memref) {
@@ -242,6 +254,12 @@ bool KernelEmitter::isStreamed(RankedTensorType type) const {
          storedBytes(type, layout.batchBound) >= large;
 }
 
+void KernelEmitter::storeStreamed(Value value, Value memref, ValueRange at) {
+  vector::StoreOp::create(b, value, memref, at, /*nontemporal=*/true,
+                          llvm::MaybeAlign(lanes() * sizeof(float)));
+  hasStreamed = true;
+}
+
 /// What has passed by the caches is there for other threads.
 void KernelEmitter::finish() {
   if (hasStreamed)
@@ -254,11 +272,10 @@ void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
   if (isBatchMinor(type)) {
     Indices at(features);
     at.push_back(sample);
-    bool streamed = !readsAgain && isStreamed(type);
-    auto alignment = streamed ? llvm::MaybeAlign(lanes() * sizeof(float))
-                              : llvm::MaybeAlign();
-    vector::StoreOp::create(b, value, memref, at, streamed, alignment);
-    hasStreamed |= streamed;
+    if (!readsAgain && isStreamed(type))
+      storeStreamed(value, memref, at);
+    else
+      vector::StoreOp::create(b, value, memref, at);
     return;
   }
   if (!hasColumns(type)) {

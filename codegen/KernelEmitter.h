@@ -102,6 +102,8 @@ public:
   /// own shape; without the batch in a function of one sample. `flat` joins all
   /// features into one dimension.
   mlir::Value memory(mlir::Value tensor, bool flat = false);
+  /// All of it as one row of floats.
+  mlir::Value row(mlir::Value tensor);
   mlir::Value stateMemory(llvm::StringRef state, bool flat = false);
   /// Flat, whether the kernel reads it as a state or has it from outside.
   mlir::Value weights(mlir::Value tensor);
@@ -155,6 +157,12 @@ public:
   /// `features`.
   void storeAll(mlir::ValueRange features,
                 llvm::function_ref<bool(mlir::RankedTensorType)> wanted);
+
+  /// Do stores of such a tensor pass by the caches?
+  bool isStreamed(mlir::RankedTensorType type) const;
+  /// Stores whole, aligned lines that way.
+  void storeStreamed(mlir::Value value, mlir::Value memref,
+                     mlir::ValueRange at);
 
   /// Stores `value` as the kernel's result number `i`.
   void storeResult(unsigned i, mlir::Value value, mlir::ValueRange features) {
@@ -223,7 +231,6 @@ private:
                    mlir::ValueRange features);
   void store(mlir::Value value, mlir::Value memref, mlir::RankedTensorType type,
              mlir::ValueRange features, bool readsAgain = false);
-  bool isStreamed(mlir::RankedTensorType type) const;
   mlir::Value spread(mlir::Value scalar);
   mlir::Value compareGreater(mlir::Value lhs, mlir::Value rhs);
   mlir::Value emitUniformNumbers(RandomUniformOp op, mlir::ValueRange features);

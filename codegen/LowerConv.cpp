@@ -90,6 +90,7 @@ private:
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
   void prefetch(Value first);
+  void fetchResults(Value column);
   int64_t mostRows() const;
   /// The channel of the result that `ofGroup` is.
   Value featureOf(Value ofGroup) {
@@ -271,6 +272,32 @@ void ConvNest::prefetch(Value first) {
                                /*localityHint=*/3, /*isDataCache=*/true);
 }
 
+/// The lines that will be written some tiles from now: where a sum is short and
+/// the result large, a core makes lines faster than its stores, one after the
+/// other, get them from a cache further away. Past the end this is harmless.
+void ConvNest::fetchResults(Value column) {
+  constexpr int64_t shortSum = 32, large = 1 << 20, cycles = 1500, line = 16;
+  int64_t steps = conv.window[0].taps * conv.window[1].taps * inner;
+  if (steps > shortSum || tilePixels > 1)
+    return;
+  int64_t ofTile = tileRows * tileVectors * steps;
+  int64_t ahead = (cycles + ofTile - 1) / ofTile * tileRows;
+  RankedTensorType made = tensorTypeOf(op->getResult(0));
+  for (Value result : e.kernel.getResults()) {
+    RankedTensorType type = tensorTypeOf(result);
+    if (type != made || storedBytes(type, e.layout.batchBound) < large ||
+        e.isStreamed(type))
+      continue;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < tileVectors * e.lanes(); i += line)
+        memref::PrefetchOp::create(
+            e.b, e.memory(result),
+            ValueRange{row, column, e.add(featureOf(firstRow), r + ahead),
+                       e.add(sample, i)},
+            /*isWrite=*/true, /*localityHint=*/3, /*isDataCache=*/true);
+  }
+}
+
 /// A transpose reads its rows of weights side by side. So many of them stay in
 /// the L1 cache, where rows a power of two apart share sets.
 int64_t ConvNest::mostRows() const {
@@ -332,6 +359,7 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
     return sum(e.mul(at, channels), groupStart);
   };
 
+  fetchResults(column);
   SmallVector<Value> acc(count * rows * tileVectors, e.vectorConstant(0));
   if (allTapsHit) {
     acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {

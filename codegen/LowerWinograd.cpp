@@ -137,7 +137,7 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   wideType = VectorType::get({width}, e.b.getF32Type());
   together = channelsSideBySide(e, conv.channels);
   pixelType = VectorType::get({together * e.lanes()}, e.b.getF32Type());
-  x = asRow(e, e.memory(conv.image, /*flat=*/true));
+  x = e.row(conv.image);
   u = e.weights(op.getU());
   uType = tensorTypeOf(op.getU());
   block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
@@ -481,8 +481,10 @@ private:
   int64_t fromTaps, toTaps;  // of a row
   int64_t channels, filters; // of the result
   int64_t block, blockFloats;
+  bool isStreamed;
   int64_t lanes;
   VectorType vectorType;
+  Value square; // a task's own: for each tap, channels by filters
 };
 } // namespace
 
@@ -502,6 +504,13 @@ TapsNest::TapsNest(KernelEmitter &e, Operation *op, Apply apply)
   blockFloats = channels * block; // of a tap
   e.setWidth(lanes, lanes);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  // Whose memory is aligned.
+  bool isInArena =
+      e.kernel.getNumResults() && destinations.size() == 1 &&
+      llvm::none_of(e.kernel.getResult(0).getUsers(), [](Operation *user) {
+        return user->hasTrait<OpTrait::IsTerminator>();
+      });
+  isStreamed = isInArena && isInFilterBlocks(type) && e.isStreamed(type);
 }
 
 Value TapsNest::load(Value memory, Value at, Value mask) {
@@ -514,6 +523,8 @@ Value TapsNest::load(Value memory, Value at, Value mask) {
 void TapsNest::store(Value value, Value memory, Value at, Value mask) {
   if (mask)
     vector::MaskedStoreOp::create(e.b, memory, at, mask, value);
+  else if (isStreamed)
+    e.storeStreamed(value, memory, at);
   else
     vector::StoreOp::create(e.b, value, memory, at);
 }
@@ -588,80 +599,60 @@ int64_t TapsNest::build() {
   return tasks;
 }
 
-/// A square of the result's channels by filters, as many as there are lanes. It
-/// is turned, tap by tap, into the places of the result's first taps.
+/// A square of the result's channels by filters, as many as there are lanes, is
+/// turned tap by tap.
 void TapsNest::flip(Value firstChannel, Value firstFilter) {
   auto maskType = VectorType::get({lanes}, e.b.getI1Type());
   auto squareType = VectorType::get({lanes, lanes}, e.b.getF32Type());
   auto left = [&](Value first, int64_t all) -> Value {
-    if (all % lanes == 0)
-      return {};
     Value rest = arith::SubIOp::create(e.b, e.index(all), first);
     return arith::MinUIOp::create(e.b, rest, e.index(lanes));
   };
-  Value channelsLeft = left(firstChannel, channels);
-  Value filtersLeft = left(firstFilter, filters);
-  Value mask;
-  if (filtersLeft)
-    mask = vector::CreateMaskOp::create(e.b, maskType, filtersLeft);
-  Value place = e.sum(e.mul(firstChannel, block), firstFilter);
-  if (block < filters)
-    place =
-        e.sum(e.mul(arith::DivUIOp::create(e.b, firstFilter, e.index(block)),
-                    toTaps * toTaps * blockFloats),
-              e.mul(firstChannel, block));
-  if (block < filters && lanes < block)
-    place =
-        e.sum(place, arith::RemUIOp::create(e.b, firstFilter, e.index(block)));
+  bool isWhole = channels % lanes == 0 && filters % lanes == 0;
+  Value channelCount = left(firstChannel, channels);
+  Value filterCount = left(firstFilter, filters);
 
-  Value channelCount = channelsLeft ? channelsLeft : e.index(lanes);
+  int64_t squareFloats = lanes * lanes;
   e.loop(e.index(0), e.index(fromTaps * fromTaps), 1, [&](Value tap) {
     // In the source, the result's filters are channels.
-    Value turned =
+    Value flipped =
         arith::SubIOp::create(e.b, e.index(fromTaps * fromTaps - 1), tap);
-    Value from = e.sum(e.mul(turned, channels * filters),
+    Value from = e.sum(e.mul(flipped, channels * filters),
                        e.sum(e.mul(firstFilter, channels), firstChannel));
-    Value square = arith::ConstantOp::create(e.b, e.b.getZeroAttr(squareType));
+    Value rows = arith::ConstantOp::create(e.b, e.b.getZeroAttr(squareType));
     for (int64_t i = 0; i < lanes; ++i) {
-      Value row;
-      Value at = e.add(from, i * channels);
-      if (filtersLeft || channelsLeft) {
-        Value count = channelCount;
-        if (filtersLeft) {
-          Value isIn = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ugt,
-                                             filtersLeft, e.index(i));
-          count = arith::SelectOp::create(e.b, isIn, count, e.index(0));
-          at = arith::SelectOp::create(e.b, isIn, at, from);
-        }
-        row = load(source, at,
-                   vector::CreateMaskOp::create(e.b, maskType, count));
-      } else {
-        row = load(source, at, {});
+      Value at = e.add(from, i * channels), mask;
+      if (!isWhole) {
+        Value isIn = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ugt,
+                                           filterCount, e.index(i));
+        Value count =
+            arith::SelectOp::create(e.b, isIn, channelCount, e.index(0));
+        mask = vector::CreateMaskOp::create(e.b, maskType, count);
       }
-      square = vector::InsertOp::create(e.b, row, square, ArrayRef{i});
+      rows = vector::InsertOp::create(e.b, load(source, at, mask), rows,
+                                      ArrayRef{i});
     }
-    square = vector::TransposeOp::create(e.b, square, ArrayRef<int64_t>{1, 0});
-    Value to = e.sum(place, e.mul(tap, blockFloats));
-    for (int64_t i = 0; i < lanes; ++i) {
-      auto storeRow = [&] {
-        store(vector::ExtractOp::create(e.b, square, ArrayRef{i}),
-              destinations.front(), e.add(to, i * block), mask);
-      };
-      if (!channelsLeft) {
-        storeRow();
-        continue;
-      }
-      Value isIn = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ugt,
-                                         channelsLeft, e.index(i));
-      auto branch = scf::IfOp::create(e.b, isIn, /*withElse=*/false);
-      OpBuilder::InsertionGuard guard(e.b);
-      e.b.setInsertionPointToStart(branch.thenBlock());
-      e.scope(storeRow);
-    }
+    rows = vector::TransposeOp::create(e.b, rows, ArrayRef<int64_t>{1, 0});
+    Value to = e.mul(tap, squareFloats);
+    for (int64_t i = 0; i < lanes; ++i)
+      vector::StoreOp::create(e.b,
+                              vector::ExtractOp::create(e.b, rows, ArrayRef{i}),
+                              square, e.add(to, i * lanes));
   });
+
+  Value place = e.sum(e.mul(firstChannel, block), firstFilter);
+  if (block < filters) {
+    Value number = arith::DivUIOp::create(e.b, firstFilter, e.index(block));
+    Value inBlock = arith::RemUIOp::create(e.b, firstFilter, e.index(block));
+    place = e.sum(e.mul(number, toTaps * toTaps * blockFloats),
+                  e.sum(e.mul(firstChannel, block), inBlock));
+  }
+  Value mask;
+  if (filters % lanes)
+    mask = vector::CreateMaskOp::create(e.b, maskType, filterCount);
   e.loop(e.index(0), channelCount, 1, [&](Value channel) {
-    Value at = e.sum(place, e.mul(channel, block));
-    transform(destinations.front(), at, blockFloats, at, mask);
+    transform(square, e.mul(channel, lanes), squareFloats,
+              e.sum(place, e.mul(channel, block)), mask);
   });
 }
 
@@ -670,6 +661,10 @@ int64_t TapsNest::buildFlipped() {
   int64_t squares = across * llvm::divideCeil(filters, lanes);
   int64_t tasks = chooseTasksOf(squares);
   auto [low, high] = e.taskRange(squares, tasks);
+  square = memref::AllocaOp::create(
+      e.b,
+      MemRefType::get({fromTaps * fromTaps * lanes * lanes}, e.b.getF32Type()),
+      e.b.getI64IntegerAttr(64));
   // Along the source's rows.
   e.loop(low, high, 1, [&](Value number) {
     flip(e.mul(arith::RemUIOp::create(e.b, number, e.index(across)), lanes),

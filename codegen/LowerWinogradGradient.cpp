@@ -154,8 +154,8 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
       sums(e, tiling.tile) {
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  x = asRow(e, e.memory(conv.image, /*flat=*/true));
-  dy = asRow(e, e.memory(conv.result, /*flat=*/true));
+  x = e.row(conv.image);
+  dy = e.row(conv.result);
   du = e.memory(e.kernel.getResult(0), /*flat=*/true);
   scratch = e.memory(e.kernel.getResult(1));
   channelsTogether =

@@ -9,7 +9,6 @@
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -181,14 +180,6 @@ int64_t sinter::channelsSideBySide(const KernelEmitter &e, int64_t channels) {
   if (e.layout.padded() != e.lanes())
     return 1;
   return std::gcd(e.layout.widest / e.lanes(), channels);
-}
-
-Value sinter::asRow(KernelEmitter &e, Value memory) {
-  auto type = cast<MemRefType>(memory.getType());
-  int64_t floats = type.getNumElements();
-  return memref::ReinterpretCastOp::create(
-      e.b, MemRefType::get({floats}, type.getElementType()), memory,
-      /*offset=*/0, ArrayRef<int64_t>{floats}, ArrayRef<int64_t>{1});
 }
 
 Value sinter::channelOf(KernelEmitter &e, Value vector, int64_t number,

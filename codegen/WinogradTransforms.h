@@ -63,9 +63,6 @@ void forTile(KernelEmitter &e, const Convolution &conv, int64_t taps,
 /// part of it; `channels` is a multiple of that.
 int64_t channelsSideBySide(const KernelEmitter &e, int64_t channels);
 
-/// (features, lanes) as one row of floats.
-mlir::Value asRow(KernelEmitter &e, mlir::Value memory);
-
 /// Channel `number` of a vector of `count` side by side.
 mlir::Value channelOf(KernelEmitter &e, mlir::Value vector, int64_t number,
                       int64_t count);

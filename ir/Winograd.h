@@ -42,9 +42,11 @@ inline int64_t winogradTile(mlir::RankedTensorType u) {
 /// stride, no dilation, one group?
 bool isWinogradForm(const Convolution &conv);
 
-/// The size of tiles, 2 or 4, with which it needs the least instructions and
-/// memory traffic; 0 if that is the direct sum.
-int64_t bestWinogradTile(const Convolution &conv, int64_t batchBound);
+/// The size of tiles, 2 or 4, with which the convolution, or the gradient of its
+/// filter, takes the least instructions and memory traffic for so many samples;
+/// 0 if that is the direct sum.
+int64_t bestWinogradTile(const Convolution &conv, bool isGradient,
+                         int64_t samples);
 
 /// Work is cut into units, a row of tiles for a few samples and a part of the
 /// filters, and units into runs of tiles.

@@ -43,7 +43,8 @@ static Value replacement(OpBuilder &builder, Operation *op, bool oneSample) {
       if (tuned == algorithm.name)
         return algorithm.tile;
     auto model = op->getParentOfType<ModelOp>();
-    return bestWinogradTile(asComputed, oneSample ? 1 : model.getBatchBound());
+    return bestWinogradTile(asComputed, isa<Conv2dFilterGradientOp>(op),
+                            oneSample ? 1 : model.getBatchBound());
   };
   if (auto forward = dyn_cast<Conv2dOp>(op)) {
     Convolution conv = convolutionOf(forward);

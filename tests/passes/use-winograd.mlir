@@ -2,11 +2,11 @@
 
 // A convolution and both of its gradients.
 // CHECK-LABEL: func.func @train_step
-// CHECK:         %[[U:.*]] = sinter.winograd_filter %arg1 tile 2 blocked : {{.*}} -> tensor<4x4x16x32xf32, #sinter.filter_blocks>
+// CHECK:         %[[U:.*]] = sinter.winograd_filter %arg1 tile 4 blocked : {{.*}} -> tensor<6x6x16x32xf32, #sinter.filter_blocks>
 // CHECK:         %[[Y:.*]] = sinter.winograd_conv2d %arg0, %[[U]] padding [1, 1, 0, 2] : {{.*}} -> tensor<?x8x8x32xf32>
-// CHECK:         %[[V:.*]] = sinter.winograd_filter %arg1 tile 2 : {{.*}} -> tensor<4x4x16x32xf32>
-// CHECK:         %[[DX:.*]] = sinter.winograd_conv2d %[[Y]], %[[V]] padding [1, 1, 2, 0] flipped : {{.*}} -> tensor<?x8x8x16xf32>
-// CHECK:         %[[DU:.*]] = sinter.winograd_filter_gradient %arg0, %[[Y]] tile 2 padding [1, 1, 0, 2]
+// CHECK:         %[[V:.*]] = sinter.winograd_filter %arg1 tile 4 flipped blocked : {{.*}} -> tensor<6x6x32x16xf32, #sinter.filter_blocks>
+// CHECK:         %[[DX:.*]] = sinter.winograd_conv2d %[[Y]], %[[V]] padding [1, 1, 2, 0] : {{.*}} -> tensor<?x8x8x16xf32>
+// CHECK:         %[[DU:.*]] = sinter.winograd_filter_gradient %arg0, %[[Y]] tile 4 padding [1, 1, 0, 2]
 // CHECK:         %[[DW:.*]] = sinter.winograd_filter_adjoint %[[DU]]
 // CHECK:         return %[[DX]], %[[DW]]
 sinter.model @all batch_bound 8 {
@@ -18,9 +18,26 @@ sinter.model @all batch_bound 8 {
   }
 }
 
+// Tiles of 2 x 2 where those of 4 x 4 would stick out, and where the filter's
+// transform would cost one sample more than the products.
+// CHECK-LABEL: sinter.model @small
+// CHECK:           sinter.winograd_filter %arg1 tile 2
+// CHECK:         func.func @predict_one
+// CHECK:         sinter.winograd_filter %arg1 tile 2
+sinter.model @small batch_bound 32 {
+  func.func @train_step(%x: tensor<?x6x6x32xf32>, %w: tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32> {
+    %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x32xf32>, tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32>
+    return %y : tensor<?x6x6x32xf32>
+  }
+  func.func @predict_one(%x: tensor<?x7x7x512xf32>, %w: tensor<3x3x512x512xf32>) -> tensor<?x7x7x512xf32> attributes {sinter.one_sample} {
+    %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x7x512xf32>, tensor<3x3x512x512xf32>) -> tensor<?x7x7x512xf32>
+    return %y : tensor<?x7x7x512xf32>
+  }
+}
+
 // Left alone: strides, dilations, groups, other windows; few channels; images
 // so small that most taps are outside.
-// CHECK-LABEL: func.func @predict
+// CHECK-LABEL: func.func @predict(
 // CHECK-NOT:     winograd
 // CHECK:         return
 sinter.model @none batch_bound 8 {

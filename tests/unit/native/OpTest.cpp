@@ -291,6 +291,17 @@ TEST_CASE("large products are cut in blocks") {
 TEST_CASE("large results pass by the caches") {
   for (int64_t bound : {8, 16, 48})
     checkTexts("native", bound, streamedTexts(bound));
+  checkTexts("native", 8, streamedFilterTexts());
+}
+
+// Several channels in a vector, where vectors are longer than the batch.
+TEST_CASE("Winograd's filtering of small batches") {
+  std::vector<OpText> texts = opTexts();
+  llvm::erase_if(texts, [](const OpText &text) {
+    return !StringRef(text.name).starts_with("winograd");
+  });
+  for (const char *cpu : {"native", "x86-64-v3"})
+    checkTexts(cpu, 8, texts);
 }
 
 TEST_CASE("every op that computes is compiled by a test") {

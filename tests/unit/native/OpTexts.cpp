@@ -360,7 +360,7 @@ static const Form forms[] = {
     {"winograd_filters", {{1, 1, 2, 4}, {3, 5, 2, 4}, {4, 8, 2, 4}, {5, 33, 2, 4}, {4, 8, 4, 6}, {5, 33, 4, 6}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>, %u: tensor<@4x@4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32> {
       %w = sinter.winograd_filter_adjoint %u : (tensor<@4x@4x@1x@2xf32>) -> tensor<3x3x@1x@2xf32>
       return %w : tensor<3x3x@1x@2xf32> })"},
-    {"winograd_tiles", {{2, 3, 2, 4}, {16, 16, 2, 4}, {2, 3, 4, 6}, {16, 16, 4, 6}, {33, 32, 4, 6}}, R"(func.func @predict(%x: tensor<?x10x13x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %d: tensor<?x10x13x@2xf32>) -> (tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) {
+    {"winograd_tiles", {{2, 3, 2, 4}, {16, 64, 2, 4}, {2, 3, 4, 6}, {16, 16, 4, 6}, {33, 32, 4, 6}}, R"(func.func @predict(%x: tensor<?x10x13x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %d: tensor<?x10x13x@2xf32>) -> (tensor<?x10x13x@2xf32>, tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) {
       %u = sinter.winograd_filter %w tile @3 : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@1x@2xf32>
       %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x10x13x@1xf32>, tensor<@4x@4x@1x@2xf32>) -> tensor<?x10x13x@2xf32>
       %v = sinter.winograd_filter %w tile @3 flipped : (tensor<3x3x@1x@2xf32>) -> tensor<@4x@4x@2x@1xf32>
@@ -513,6 +513,16 @@ std::vector<OpText> sinter::test::streamedTexts(int64_t batchBound) {
     if (form.name == std::string("convolution"))
       texts.push_back(textOf(form, {1, filters}));
   return texts;
+}
+
+std::vector<OpText> sinter::test::streamedFilterTexts() {
+  // Transformed filters of 10.6 MB.
+  return {{"streamed_filters", "", fillIn(R"(func.func @predict(%x: tensor<?x1x1x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %v: tensor<3x3x@2x@1xf32>) -> (tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32>) {
+      %u = sinter.winograd_filter %w tile 4 blocked : (tensor<3x3x@1x@2xf32>) -> tensor<6x6x@1x@2xf32, #sinter.filter_blocks>
+      %f = sinter.winograd_filter %v tile 4 flipped blocked : (tensor<3x3x@2x@1xf32>) -> tensor<6x6x@1x@2xf32, #sinter.filter_blocks>
+      %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x1x1x@1xf32>, tensor<6x6x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x1x1x@2xf32>
+      %z = sinter.winograd_conv2d %x, %f padding [1, 1, 1, 1] : (tensor<?x1x1x@1xf32>, tensor<6x6x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x1x1x@2xf32>
+      return %y, %z : tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32> })", {264, 288})}};
 }
 
 std::string sinter::test::modelText(const OpText &text, int64_t batchBound) {

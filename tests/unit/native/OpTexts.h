@@ -21,6 +21,7 @@ std::vector<OpText> opTexts();
 std::vector<OpText> largeTexts();
 /// Whose results are so large that their stores pass by the caches.
 std::vector<OpText> streamedTexts(int64_t batchBound);
+std::vector<OpText> streamedFilterTexts();
 
 /// `text` as a model.
 std::string modelText(const OpText &text, int64_t batchBound);
