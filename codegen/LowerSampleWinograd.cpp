@@ -113,17 +113,14 @@ void SampleWinograd::transformTile(Value tile) {
           e.add(e.mul(tileColumn, tiling.tile), -across.low),
           [&](const WinogradSquare &at, const WinogradSquare &exists) {
             auto build = [&](Value c, Value mask) {
-              WinogradSquare pixels;
-              for (int64_t k = 0; k < tiling.taps; ++k) {
-                pixels.emplace_back();
-                for (int64_t l = 0; l < tiling.taps; ++l) {
-                  Value pixel = load(x, e.sum(at[k][l], c), mask);
-                  if (Value isIn = exists[k][l])
-                    pixel = arith::SelectOp::create(e.b, isIn, pixel,
-                                                    e.vectorConstant(0));
-                  pixels.back().push_back(pixel);
-                }
-              }
+              auto makePixel = [&](int64_t k, int64_t l) -> Value {
+                Value pixel = load(x, e.sum(at[k][l], c), mask);
+                if (Value isIn = exists[k][l])
+                  pixel = arith::SelectOp::create(e.b, isIn, pixel,
+                                                  e.vectorConstant(0));
+                return pixel;
+              };
+              WinogradSquare pixels = makeSquare(tiling.taps, makePixel);
               WinogradSquare transformed = bothWays(
                   pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
               int64_t tap = 0;
@@ -228,12 +225,9 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
     auto placeOf = [&](int64_t tap) {
       return e.add(productAt(e.index(tap), tile), v * e.lanes());
     };
-    WinogradSquare products;
-    for (int64_t k = 0; k < tiling.taps; ++k) {
-      products.emplace_back();
-      for (int64_t l = 0; l < tiling.taps; ++l)
-        products.back().push_back(loadScratch(placeOf(k * tiling.taps + l)));
-    }
+    auto products = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
+      return loadScratch(placeOf(k * tiling.taps + l));
+    });
     WinogradSquare pixels =
         bothWays(products, [&](ArrayRef<Value> m) { return sums.result(m); });
     for (int64_t k = 0; k < tiling.tile; ++k)

@@ -172,19 +172,15 @@ void WinogradNest::transformPixels(const WinogradSquare &at,
                                    const WinogradSquare &exists, Value c,
                                    Value s, Value column) {
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(pixelType));
-  WinogradSquare pixels;
-  for (int64_t k = 0; k < tiling.taps; ++k) {
-    pixels.emplace_back();
-    for (int64_t l = 0; l < tiling.taps; ++l) {
-      Value feature = sum(at[k][l], c);
-      Value pixel = vector::LoadOp::create(
-          e.b, pixelType, x,
-          e.sum(e.mul(feature, e.layout.padded()), sum(sample, s)));
-      if (Value isIn = exists[k][l])
-        pixel = arith::SelectOp::create(e.b, isIn, pixel, zero);
-      pixels.back().push_back(pixel);
-    }
-  }
+  auto pixels = makeSquare(tiling.taps, [&](int64_t k, int64_t l) -> Value {
+    Value feature = sum(at[k][l], c);
+    Value pixel = vector::LoadOp::create(
+        e.b, pixelType, x,
+        e.sum(e.mul(feature, e.layout.padded()), sum(sample, s)));
+    if (Value isIn = exists[k][l])
+      pixel = arith::SelectOp::create(e.b, isIn, pixel, zero);
+    return pixel;
+  });
   WinogradSquare transformed =
       bothWays(pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
   Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
@@ -303,12 +299,9 @@ void WinogradNest::transformProducts(Value column) {
     auto placeOf = [&](int64_t tap) {
       return sum(productAt(e.index(tap)), at);
     };
-    WinogradSquare products;
-    for (int64_t k = 0; k < tiling.taps; ++k) {
-      products.emplace_back();
-      for (int64_t l = 0; l < tiling.taps; ++l)
-        products.back().push_back(loadScratch(placeOf(k * tiling.taps + l)));
-    }
+    auto products = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
+      return loadScratch(placeOf(k * tiling.taps + l));
+    });
     WinogradSquare pixels =
         bothWays(products, [&](ArrayRef<Value> v) { return sums.result(v); });
     for (int64_t k = 0; k < tiling.tile; ++k)

@@ -107,13 +107,9 @@ int64_t TapsNest::chooseTasksOf(int64_t parts) {
 /// to `to`.
 void TapsNest::transform(Value memory, Value at, int64_t tapFloats, Value to,
                          Value mask) {
-  WinogradSquare taps;
-  for (int64_t i = 0; i < fromTaps; ++i) {
-    taps.emplace_back();
-    for (int64_t j = 0; j < fromTaps; ++j)
-      taps.back().push_back(
-          load(memory, e.add(at, (i * fromTaps + j) * tapFloats), mask));
-  }
+  auto taps = makeSquare(fromTaps, [&](int64_t i, int64_t j) {
+    return load(memory, e.add(at, (i * fromTaps + j) * tapFloats), mask);
+  });
   WinogradSquare result = bothWays(taps, apply);
   for (Value destination : destinations)
     for (int64_t i = 0; i < toTaps; ++i)

@@ -149,21 +149,17 @@ void sinter::forTile(
     columnExists.push_back(inImage(across, columns[k]));
   }
   auto build = [&](bool isInside) {
-    WinogradSquare at, exists;
-    for (int64_t k = 0; k < taps; ++k) {
-      at.emplace_back();
-      exists.emplace_back();
-      for (int64_t l = 0; l < taps; ++l) {
-        Value pixel = e.sum(e.mul(rows[k], across.pixels), columns[l]);
-        Value isIn;
-        if (!isInside) {
-          isIn = both(rowExists[k], columnExists[l]);
-          pixel = arith::SelectOp::create(e.b, isIn, pixel, e.index(0));
-        }
-        exists.back().push_back(isIn);
-        at.back().push_back(e.mul(pixel, conv.channels));
-      }
-    }
+    WinogradSquare exists(taps, WinogradRow(taps));
+    if (!isInside)
+      exists = makeSquare(taps, [&](int64_t k, int64_t l) {
+        return both(rowExists[k], columnExists[l]);
+      });
+    auto at = makeSquare(taps, [&](int64_t k, int64_t l) {
+      Value pixel = e.sum(e.mul(rows[k], across.pixels), columns[l]);
+      if (Value isIn = exists[k][l])
+        pixel = arith::SelectOp::create(e.b, isIn, pixel, e.index(0));
+      return e.mul(pixel, conv.channels);
+    });
     body(at, exists);
   };
   Value isInside = both(both(rowExists.front(), rowExists.back()),

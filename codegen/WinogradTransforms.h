@@ -16,6 +16,15 @@ namespace sinter {
 using WinogradRow = llvm::SmallVector<mlir::Value, 6>;
 using WinogradSquare = llvm::SmallVector<WinogradRow, 6>;
 
+/// `make(row, column)` for `size` rows and columns.
+template <typename Make> WinogradSquare makeSquare(int64_t size, Make make) {
+  WinogradSquare square(size);
+  for (int64_t k = 0; k < size; ++k)
+    for (int64_t l = 0; l < size; ++l)
+      square[k].push_back(make(k, l));
+  return square;
+}
+
 /// Sums of vectors for tiles of `tile` x `tile`: the matrices of SinterOps.td
 /// times a row, with as few instructions as they allow.
 class WinogradSums {
