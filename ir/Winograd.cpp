@@ -71,7 +71,7 @@ int64_t sinter::bestWinogradTile(const Convolution &conv, bool isGradient,
   // Filters are read once for all samples, from far if they leave the cache.
   double channels = conv.channels, filters = conv.filters;
   auto fetch = [&](double taps) {
-    constexpr double far = 8, near = 2, cacheFloats = 256 * 1024 / 4;
+    constexpr double far = 8, near = 2, cacheFloats = 1024 * 1024 / 4;
     double floats = taps * channels * filters;
     return (floats > cacheFloats ? far : near) * floats /
            static_cast<double>(samples);
