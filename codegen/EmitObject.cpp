@@ -106,14 +106,20 @@ void optimize(llvm::Module &module, const TargetInfo &target) {
   passes.run(module, modules);
 }
 
-/// Loop strength reduction takes a third of the code generator's time and finds
-/// nothing that Addresses has not. LLVM has no other switch.
-static void skipStrengthReduction() {
+/// Passes of the code generator that take a third of its time and a fourteenth,
+/// and find nothing here. LLVM has no other switch for them.
+static void skipPasses() {
   static const bool once = [] {
     auto &options = llvm::cl::getRegisteredOptions();
-    auto option = options.find("disable-lsr");
-    if (option != options.end() && option->second->getNumOccurrences() == 0)
-      option->second->addOccurrence(0, "disable-lsr", "true");
+    auto set = [&](StringRef name, StringRef value) {
+      auto option = options.find(name);
+      if (option != options.end() && option->second->getNumOccurrences() == 0)
+        option->second->addOccurrence(0, name, value);
+    };
+    // Addresses.cpp has made the addresses.
+    set("disable-lsr", "true");
+    // Follows variables through registers; line tables have none.
+    set("experimental-debug-variable-locations", "false");
     return true;
   }();
   (void)once;
@@ -122,7 +128,7 @@ static void skipStrengthReduction() {
 void emitMachineCode(llvm::Module &module, const TargetInfo &target,
                      llvm::CodeGenFileType type, llvm::raw_pwrite_stream &out) {
   llvm::legacy::PassManager passes;
-  skipStrengthReduction();
+  skipPasses();
   bool unsupported = target.machine->addPassesToEmitFile(
       passes, out, /*DwoOut=*/nullptr, type, /*DisableVerify=*/true);
   assert(!unsupported && "every registered target emits objects and assembly");
