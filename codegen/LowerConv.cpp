@@ -27,7 +27,9 @@
 // i) / s, (w - j) / s, f) over the taps that divide.
 //
 // One channel to a group, or very few filters, leave R small; then P pixels
-// share each broadcast.
+// share each broadcast. Where a small batch fills a part of a vector only, sums
+// are of two or four pixels side by side, gathered when they are loaded. Pixels
+// of a tile see the same taps: of a transpose they are a stride apart.
 //
 //===----------------------------------------------------------------------===//
 
@@ -64,8 +66,11 @@ private:
   // ---- Geometry of one axis
   Taps tapsAt(const WindowAxis &axis, Value at);
   Value pixel(const WindowAxis &axis, Value at, Value tap);
-  /// Pixels of the result from which all taps hit.
+  /// Pixels of the result from which all taps hit; of a transpose, all those
+  /// that divide.
   std::pair<int64_t, int64_t> inside(const WindowAxis &axis) const;
+  /// From one pixel of a tile to the next.
+  int64_t apart() const { return transposed ? conv.window[1].stride : 1; }
   int64_t pixels(const WindowAxis &axis) const {
     return transposed ? axis.pixels : axis.windows();
   }
@@ -89,6 +94,7 @@ private:
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
+  Value sideBySide(ArrayRef<Value> vectors);
   void prefetch(Value first);
   void fetchResults(Value column);
   int64_t mostRows() const;
@@ -107,6 +113,7 @@ private:
   Value source, filter; // (features, lanes) and flat
   int64_t inner = 0;    // channels summed, of a group
   int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
+  int64_t together = 1; // pixels in a vector of sums, where all taps hit
   int64_t tilesOfGroup = 1, lastRows = 1;
   // The current unit, and tile of filters in it.
   Value row, sample, lowTile, highTile;
@@ -196,9 +203,9 @@ std::pair<int64_t, int64_t> ConvNest::inside(const WindowAxis &axis) const {
     from = (axis.low + axis.stride - 1) / axis.stride;
     int64_t room = axis.pixels - 1 + axis.low - (axis.reach() - 1);
     to = room < 0 ? 0 : room / axis.stride + 1;
-  } else if (axis.stride == 1) {
+  } else if (axis.stride == 1 || axis.dilation == 1) {
     from = std::max<int64_t>(axis.reach() - 1 - axis.low, 0);
-    to = axis.windows() - axis.low;
+    to = axis.windows() * axis.stride - axis.low;
   } else {
     return {0, 0};
   }
@@ -236,21 +243,40 @@ SmallVector<Value> ConvNest::guardedLoop(
       });
 }
 
+/// One vector of them all; there are 1, 2 or 4.
+Value ConvNest::sideBySide(ArrayRef<Value> vectors) {
+  if (vectors.size() == 1)
+    return vectors.front();
+  Value low = sideBySide(vectors.take_front(vectors.size() / 2));
+  Value high = sideBySide(vectors.drop_front(vectors.size() / 2));
+  int64_t lanes = 2 * cast<VectorType>(low.getType()).getNumElements();
+  return vector::ShuffleOp::create(e.b, low, high,
+                                   llvm::to_vector(llvm::seq<int64_t>(lanes)));
+}
+
 /// One multiply-add of every accumulator: `sources`, an index for each pixel,
 /// `weights`, one for each row.
 SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
                                   ArrayRef<Value> weights, ValueRange acc) {
-  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  auto sums = cast<VectorType>(acc.front().getType());
+  auto ofPixel = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  int64_t held = sums.getNumElements() / ofPixel.getNumElements();
   SmallVector<Value> xs;
-  for (Value at : sources)
-    for (int64_t v = 0; v < tileVectors; ++v)
-      xs.push_back(vector::LoadOp::create(
-          e.b, vector, source, ValueRange{at, e.add(sample, v * e.lanes())}));
+  for (; !sources.empty(); sources = sources.drop_front(held))
+    for (int64_t v = 0; v < tileVectors; ++v) {
+      SmallVector<Value> pixels;
+      for (Value at : sources.take_front(held))
+        pixels.push_back(vector::LoadOp::create(
+            e.b, ofPixel, source,
+            ValueRange{at, e.add(sample, v * e.lanes())}));
+      xs.push_back(sideBySide(pixels));
+    }
   SmallVector<Value> next(acc);
+  int64_t pixelVectors = static_cast<int64_t>(xs.size()) / tileVectors;
   for (auto [r, at] : llvm::enumerate(weights)) {
     Value scalar = memref::LoadOp::create(e.b, filter, at);
-    Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
-    for (size_t p = 0; p < sources.size(); ++p)
+    Value spread = vector::BroadcastOp::create(e.b, sums, scalar);
+    for (int64_t p = 0; p < pixelVectors; ++p)
       for (int64_t v = 0; v < tileVectors; ++v) {
         Value &sum = next[(p * weights.size() + r) * tileVectors + v];
         sum = vector::FMAOp::create(e.b, spread, xs[p * tileVectors + v], sum);
@@ -360,17 +386,25 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
   };
 
   fetchResults(column);
-  SmallVector<Value> acc(count * rows * tileVectors, e.vectorConstant(0));
+  int64_t held = allTapsHit ? together : 1;
+  auto sums = VectorType::get({held * e.lanes()}, e.b.getF32Type());
+  Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(sums));
+  SmallVector<Value> acc(count / held * rows * tileVectors, none);
   if (allTapsHit) {
     acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
-      SmallVector<Value> next(inside);
-      for (int64_t j = 0; j < across.taps; ++j) {
+      auto overTap = [&](Value j, ValueRange before) {
+        Value first = pixel(across, column, j);
         SmallVector<Value> sources;
         for (int64_t p = 0; p < count; ++p)
-          sources.push_back(
-              sourceOf(sourceRow, pixel(across, e.add(column, p), e.index(j))));
-        next = overInner(sources, weightsOf(i, e.index(j)), next);
-      }
+          sources.push_back(sourceOf(
+              sourceRow, e.add(first, transposed ? p : p * across.stride)));
+        return overInner(sources, weightsOf(i, j), before);
+      };
+      if (apart() > 1)
+        return e.loop(taps.low, taps.high, taps.step, inside, overTap);
+      SmallVector<Value> next(inside);
+      for (int64_t j = 0; j < across.taps; ++j)
+        next = overTap(e.index(j), next);
       return next;
     });
   } else {
@@ -382,31 +416,35 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
         Value from = sourceOf(sourceRow, firstPixel);
         Value weights = weightsOf(i, e.index(0));
         return e.loop(e.mul(taps.low, inner), e.mul(taps.high, inner), 1,
-                      inside, [&](Value t, ValueRange sums) {
+                      inside, [&](Value t, ValueRange before) {
                         SmallVector<Value> scalars;
                         Value first = sum(weights, e.mul(t, filters));
                         for (int64_t r = 0; r < rows; ++r)
                           scalars.push_back(e.add(first, r));
                         prefetch(first);
-                        return step({sum(from, t)}, scalars, sums);
+                        return step({sum(from, t)}, scalars, before);
                       });
       }
       return guardedLoop(taps, across, column, inside,
-                         [&](Value j, Value sourceColumn, ValueRange sums) {
+                         [&](Value j, Value sourceColumn, ValueRange before) {
                            return overInner({sourceOf(sourceRow, sourceColumn)},
-                                            weightsOf(i, j), sums);
+                                            weightsOf(i, j), before);
                          });
     });
   }
 
   Value firstFeature = featureOf(firstRow);
   for (int64_t p = 0; p < count; ++p) {
-    Value pixelColumn = e.add(column, p);
+    Value pixelColumn = e.add(column, p * apart());
     for (int64_t v = 0; v < tileVectors; ++v) {
       e.setSample(e.add(sample, v * e.lanes()));
       for (int64_t r = 0; r < rows; ++r)
         e.point([&] {
-          e.seed(op->getResult(0), acc[(p * rows + r) * tileVectors + v]);
+          Value made = acc[(p / held * rows + r) * tileVectors + v];
+          if (held > 1)
+            made = vector::ExtractStridedSliceOp::create(
+                e.b, made, p % held * e.lanes(), e.lanes(), /*strides=*/1);
+          e.seed(op->getResult(0), made);
           Indices at = {row, pixelColumn, e.add(firstFeature, r)};
           e.storeAll(at, [](RankedTensorType) { return true; });
           e.addRowSums(at);
@@ -426,9 +464,14 @@ std::pair<Value, Value> ConvNest::groupAndTile(Value number) {
 
 /// The same pixels, for all filters of the unit.
 void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
+  const WindowAxis &across = conv.window[1];
   Taps taps;
   if (!allTapsHit)
-    taps = tapsAt(conv.window[1], column);
+    taps = tapsAt(across, column);
+  else if (apart() > 1)
+    taps = {arith::RemUIOp::create(e.b, e.add(column, across.low),
+                                   e.index(across.stride)),
+            e.index(across.taps), across.stride};
   e.loop(lowTile, highTile, 1, [&](Value number) {
     auto [theGroup, tile] = groupAndTile(number);
     group = theGroup;
@@ -479,9 +522,8 @@ void ConvNest::buildRow(Value low, Value high) {
   auto [from, to] = inside(across);
   // With many channels a tap is long, and its bounds cost nothing.
   constexpr int64_t shortRun = 32;
-  bool splits =
-      to > from && (tilePixels > 1 || across.taps * inner <= shortRun);
-  if (!splits)
+  bool isShort = apart() == 1 && across.taps * inner <= shortRun;
+  if (to <= from || (tilePixels == 1 && !isShort))
     from = to = width;
   auto border = [&](int64_t low, int64_t high) {
     if (low < high)
@@ -489,13 +531,19 @@ void ConvNest::buildRow(Value low, Value high) {
              [&](Value q) { buildPixels(q, 1, false); });
   };
   border(0, from);
-  int64_t whole = from + (to - from) / tilePixels * tilePixels;
+  int64_t step = tilePixels * apart();
+  int64_t whole = from + (to - from) / step * step;
   if (from < whole)
-    e.loop(e.index(from), e.index(whole), tilePixels,
-           [&](Value q) { buildPixels(q, tilePixels, true); });
-  if (whole < to)
-    e.scope([&] { buildPixels(e.index(whole), to - whole, true); });
-  border(to, width);
+    e.loop(e.index(from), e.index(whole), step, [&](Value q) {
+      if (apart() == 1)
+        return buildPixels(q, tilePixels, true);
+      e.loop(e.index(0), e.index(apart()), 1,
+             [&](Value next) { buildPixels(sum(q, next), tilePixels, true); });
+    });
+  int64_t rest = apart() == 1 ? (to - whole) / together * together : 0;
+  if (rest)
+    e.scope([&] { buildPixels(e.index(whole), rest, true); });
+  border(whole + rest, width);
 }
 
 int64_t ConvNest::build() {
@@ -511,9 +559,14 @@ int64_t ConvNest::build() {
   TargetShape target = e.layout.target;
   if (inner < few)
     target.registers -= loadedAhead;
+  int64_t pixelsOfTile = (to - from) / apart();
+  if (vectors == 1)
+    while (2 * together * e.lanes() <= e.layout.widest &&
+           2 * together <= pixelsOfTile)
+      together *= 2;
   std::vector<KernelEmitter::Numbers> tiles;
   std::vector<ConvTile> ranked =
-      rankConvTiles(rowsOfGroup, vectors, to - from,
+      rankConvTiles(rowsOfGroup, vectors, pixelsOfTile, together,
                     inner * conv.window[0].taps * across.taps, target);
   std::stable_partition(ranked.begin(), ranked.end(),
                         [&](ConvTile tile) { return tile.rows <= mostRows(); });

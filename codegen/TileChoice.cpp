@@ -171,18 +171,21 @@ FilterTile sinter::chooseFilterTile(
   return {chosen[0], chosen[1]};
 }
 
-/// A step of P pixels issues P R V multiply-adds, P V loads and R broadcasts.
+/// A step of P pixels, or of P vectors of pixels that lie `together`, issues P
+/// R V multiply-adds, R broadcasts and P V loads, times the pixels of each.
 static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels,
-                           double ofLoad) {
+                           int64_t together, double ofLoad) {
   constexpr int64_t latency = 8;
-  int64_t loads = rows + vectors * pixels;
+  int64_t loads = rows + vectors * pixels * together;
   return std::max({rows * vectors * pixels, loads, latency}) + 0.5 +
          ofLoad * static_cast<double>(loads);
 }
 
 std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
-                                            int64_t pixels, int64_t steps,
+                                            int64_t pixels, int64_t together,
+                                            int64_t steps,
                                             const TargetShape &target) {
+  pixels /= together; // from here on: vectors of them
   // A core does two loads in a cycle, and two multiply-adds of narrower vectors
   // or one of the widest: beside that one, loads are hidden.
   constexpr int64_t widest = 16;
@@ -205,7 +208,7 @@ std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
     int64_t restPixels = pixels % tile.pixels;
     auto row = [&](int64_t count) {
       auto costOf = [&](int64_t some) {
-        return convTileCost(count, tile.vectors, some, ofLoad);
+        return convTileCost(count, tile.vectors, some, together, ofLoad);
       };
       double sum = wholePixels * costOf(tile.pixels);
       if (restPixels)
@@ -222,11 +225,10 @@ std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
       if (tile.rows * tile.vectors * p + tile.vectors * p + 1 + ahead >
           target.registers)
         break;
-      ConvTile conv{tile.rows, tile.vectors, p};
-      bool isFirst = ofLoad == 0 && conv.rows == first.rows &&
-                     conv.vectors == first.vectors &&
-                     conv.pixels == first.pixels;
-      tiles.push_back({isFirst ? -1 : cost(conv), conv});
+      bool isFirst = ofLoad == 0 && tile.rows == first.rows &&
+                     tile.vectors == first.vectors && p == first.pixels;
+      tiles.push_back({isFirst ? -1 : cost({tile.rows, tile.vectors, p}),
+                       {tile.rows, tile.vectors, p * together}});
     }
   return sortedByCost(std::move(tiles));
 }

@@ -501,7 +501,7 @@ Image Writer::block(const Image &x) {
 }
 
 TrainText Writer::write(const std::string &name) {
-  int64_t bound = oneOf<int64_t>({16, 19, 33});
+  int64_t bound = oneOf<int64_t>({3, 8, 16, 19, 33});
   Image input{"%x", oneOf<int64_t>({1, 3, 5, 6, 7, 9}),
               oneOf<int64_t>({1, 3, 5, 7, 8, 9}), chance(20) ? 1 : upTo(9)};
   if (large)
