@@ -35,6 +35,7 @@
 
 #include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
+#include "codegen/SideBySide.h"
 #include "codegen/TileChoice.h"
 #include "ir/Window.h"
 
@@ -94,7 +95,6 @@ private:
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
-  Value sideBySide(ArrayRef<Value> vectors);
   void prefetch(Value first);
   void fetchResults(Value column);
   int64_t mostRows() const;
@@ -243,17 +243,6 @@ SmallVector<Value> ConvNest::guardedLoop(
       });
 }
 
-/// One vector of them all; there are 1, 2 or 4.
-Value ConvNest::sideBySide(ArrayRef<Value> vectors) {
-  if (vectors.size() == 1)
-    return vectors.front();
-  Value low = sideBySide(vectors.take_front(vectors.size() / 2));
-  Value high = sideBySide(vectors.drop_front(vectors.size() / 2));
-  int64_t lanes = 2 * cast<VectorType>(low.getType()).getNumElements();
-  return vector::ShuffleOp::create(e.b, low, high,
-                                   llvm::to_vector(llvm::seq<int64_t>(lanes)));
-}
-
 /// One multiply-add of every accumulator: `sources`, an index for each pixel,
 /// `weights`, one for each row.
 SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
@@ -269,7 +258,7 @@ SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
         pixels.push_back(vector::LoadOp::create(
             e.b, ofPixel, source,
             ValueRange{at, e.add(sample, v * e.lanes())}));
-      xs.push_back(sideBySide(pixels));
+      xs.push_back(sideBySide(e, pixels));
     }
   SmallVector<Value> next(acc);
   int64_t pixelVectors = static_cast<int64_t>(xs.size()) / tileVectors;
@@ -441,10 +430,7 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
       for (int64_t r = 0; r < rows; ++r)
         e.point([&] {
           Value made = acc[(p / held * rows + r) * tileVectors + v];
-          if (held > 1)
-            made = vector::ExtractStridedSliceOp::create(
-                e.b, made, p % held * e.lanes(), e.lanes(), /*strides=*/1);
-          e.seed(op->getResult(0), made);
+          e.seed(op->getResult(0), partOf(e, made, p % held, held));
           Indices at = {row, pixelColumn, e.add(firstFeature, r)};
           e.storeAll(at, [](RankedTensorType) { return true; });
           e.addRowSums(at);

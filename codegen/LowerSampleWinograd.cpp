@@ -105,41 +105,33 @@ private:
 //===----------------------------------------------------------------------===//
 
 void SampleWinograd::transformTile(Value tile) {
-  const auto &[down, across] = conv.window;
   Value number = e.sum(firstTile, tile);
-  Value tileRow = divide(number, tiling.tilesAcross);
-  Value tileColumn = remainder(number, tiling.tilesAcross);
-  forTile(e, conv, tiling.taps, e.add(e.mul(tileRow, tiling.tile), -down.low),
-          e.add(e.mul(tileColumn, tiling.tile), -across.low),
-          [&](const WinogradSquare &at, const WinogradSquare &exists) {
-            auto build = [&](Value c, Value mask) {
-              auto makePixel = [&](int64_t k, int64_t l) -> Value {
-                Value pixel = load(x, e.sum(at[k][l], c), mask);
-                if (Value isIn = exists[k][l])
-                  pixel = arith::SelectOp::create(e.b, isIn, pixel,
-                                                  e.vectorConstant(0));
-                return pixel;
-              };
-              WinogradSquare pixels = makeSquare(tiling.taps, makePixel);
-              WinogradSquare transformed = bothWays(
-                  pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
-              int64_t tap = 0;
-              for (const WinogradRow &row : transformed)
-                for (Value value : row)
-                  storeScratch(value, e.sum(inputAt(e.index(tap++), tile), c));
-            };
-            int64_t rest = conv.channels % e.lanes();
-            int64_t whole = conv.channels - rest;
-            e.loop(e.index(0), e.index(whole), e.lanes(),
-                   [&](Value c) { build(c, {}); });
-            if (rest)
-              e.scope([&] {
-                build(e.index(whole),
-                      vector::ConstantMaskOp::create(
-                          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
-                          ArrayRef{rest}));
-              });
-          });
+  TilePixels pixels = pixelsOfTile(
+      e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
+      divide(number, tiling.tilesAcross), remainder(number, tiling.tilesAcross),
+      vectorType.getNumElements());
+  auto build = [&](Value c, Value mask) {
+    auto makePixel = [&](int64_t k, int64_t l) -> Value {
+      return pixels.kept(e, k, l, load(x, e.sum(pixels.at[k][l], c), mask));
+    };
+    WinogradSquare transformed =
+        bothWays(makeSquare(tiling.taps, makePixel),
+                 [&](ArrayRef<Value> v) { return sums.image(v); });
+    int64_t tap = 0;
+    for (const WinogradRow &row : transformed)
+      for (Value value : row)
+        storeScratch(value, e.sum(inputAt(e.index(tap++), tile), c));
+  };
+  int64_t rest = conv.channels % e.lanes();
+  int64_t whole = conv.channels - rest;
+  e.loop(e.index(0), e.index(whole), e.lanes(), [&](Value c) { build(c, {}); });
+  if (rest)
+    e.scope([&] {
+      build(e.index(whole),
+            vector::ConstantMaskOp::create(
+                e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+                ArrayRef{rest}));
+    });
 }
 
 //===----------------------------------------------------------------------===//

@@ -15,8 +15,8 @@
 //         for filters: the first of M's taps = A' M A, the tile's pixels
 //         for pixels, filters: epilogue, store, row sums
 //
-// Products do not care whose sample a lane is: where a vector holds more than a
-// small batch, it holds several tiles of it.
+// Nothing but the epilogue cares whose sample a lane is: where a vector holds
+// more than a small batch, it holds several tiles of it.
 //
 // The products are a matrix product from the L2 cache: V and M of a run stay
 // there (ir/Winograd.h says how long a run is), u streams: in blocks of filters
@@ -47,10 +47,8 @@ public:
 private:
   void buildUnit(Value tileRow);
   void clearRowSums(Value tileRow);
-  void transformTiles(Value firstRow, Value firstTile, Value count);
-  void transformTile(Value firstRow, Value firstColumn, Value column);
-  void transformPixels(const WinogradSquare &at, const WinogradSquare &exists,
-                       Value c, Value s, Value column);
+  void transformTile(Value tileRow, Value tile, Value column);
+  void transformPixels(const TilePixels &tile, Value c, Value s, Value column);
   void buildProducts(Value firstFilter, int64_t filters, Value count);
   void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
                     Value column, int64_t vectors);
@@ -58,6 +56,7 @@ private:
   void inVectors(Value count, llvm::function_ref<void(Value, int64_t)> body);
   void buildResults(Value tileRow, Value firstTile, Value count);
   void transformProducts(Value column);
+  void buildPixels(Value tileRow, Value tile, Value column);
   void buildPixel(Value row, Value pixelColumn, Value pixels);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -72,11 +71,11 @@ private:
     e.b.setInsertionPointToStart(branch.thenBlock());
     e.scope(body);
   }
-  Value loadVector(Value memory, ValueRange at) {
-    return vector::LoadOp::create(e.b, vectorType, memory, at);
-  }
   /// Of this task's scratch.
-  Value loadScratch(Value at) { return loadVector(scratch, {e.task, at}); }
+  Value loadScratch(Value at) {
+    return vector::LoadOp::create(e.b, vectorType, scratch,
+                                  ValueRange{e.task, at});
+  }
   Value loadWide(Value at) {
     return vector::LoadOp::create(e.b, wideType, scratch,
                                   ValueRange{e.task, at});
@@ -102,12 +101,12 @@ private:
   WinogradTiling tiling;
   WinogradSums sums;
   VectorType vectorType;
-  /// Of products: floats of a vector, which may be of several tiles.
+  /// Of what is transformed: floats of a vector, which may be of several tiles.
   int64_t width;
   VectorType wideType;
-  int64_t together; // channels in a vector of pixels
-  VectorType pixelType;
-  Value x, u, scratch; // flat, flat, (tasks, floats)
+  int64_t tilesTogether;    // in such a vector
+  int64_t channelsTogether; // in a vector of pixels
+  Value x, u, scratch;      // flat, flat, (tasks, floats)
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
@@ -130,8 +129,8 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   while (tiling.columns() % width)
     width /= 2;
   wideType = VectorType::get({width}, e.b.getF32Type());
-  together = channelsSideBySide(e, conv.channels);
-  pixelType = VectorType::get({together * e.lanes()}, e.b.getF32Type());
+  tilesTogether = std::max<int64_t>(width / tiling.samples, 1);
+  channelsTogether = channelsSideBySide(e, conv.channels);
   x = e.row(conv.image);
   u = e.weights(op.getU());
   uType = tensorTypeOf(op.getU());
@@ -145,41 +144,27 @@ WinogradNest::WinogradNest(KernelEmitter &e)
 // V = B' x B
 //===----------------------------------------------------------------------===//
 
-void WinogradNest::transformTiles(Value firstRow, Value firstTile,
-                                  Value count) {
-  e.loop(e.index(0), count, 1, [&](Value t) {
-    Value firstColumn =
-        e.add(e.mul(sum(firstTile, t), tiling.tile), -conv.window[1].low);
-    transformTile(firstRow, firstColumn, e.mul(t, tiling.samples));
+/// All channels of a tile; it begins at `column` of V.
+void WinogradNest::transformTile(Value tileRow, Value tile, Value column) {
+  TilePixels pixels =
+      pixelsOfTile(e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
+                   tileRow, tile, channelsTogether * e.lanes());
+  e.loop(e.index(0), e.index(conv.channels), channelsTogether, [&](Value c) {
+    e.loop(e.index(0), e.index(tiling.samples), e.lanes(),
+           [&](Value s) { transformPixels(pixels, c, s, column); });
   });
 }
 
-/// The tile over the pixels from (`firstRow`, `firstColumn`) on, all channels.
-void WinogradNest::transformTile(Value firstRow, Value firstColumn,
-                                 Value column) {
-  forTile(e, conv, tiling.taps, firstRow, firstColumn,
-          [&](const WinogradSquare &at, const WinogradSquare &exists) {
-            e.loop(e.index(0), e.index(conv.channels), together, [&](Value c) {
-              e.loop(
-                  e.index(0), e.index(tiling.samples), e.lanes(),
-                  [&](Value s) { transformPixels(at, exists, c, s, column); });
-            });
-          });
-}
-
 /// Some samples of one channel of the tile, or all samples of some channels.
-void WinogradNest::transformPixels(const WinogradSquare &at,
-                                   const WinogradSquare &exists, Value c,
-                                   Value s, Value column) {
-  Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(pixelType));
+/// A vector of several tiles would fetch lines of several channels for each
+/// channel: pixels are a power of two apart, and few of them stay in L1.
+void WinogradNest::transformPixels(const TilePixels &tile, Value c, Value s,
+                                   Value column) {
+  auto type = VectorType::get({channelsTogether * e.lanes()}, e.b.getF32Type());
   auto pixels = makeSquare(tiling.taps, [&](int64_t k, int64_t l) -> Value {
-    Value feature = sum(at[k][l], c);
-    Value pixel = vector::LoadOp::create(
-        e.b, pixelType, x,
-        e.sum(e.mul(feature, e.layout.padded()), sum(sample, s)));
-    if (Value isIn = exists[k][l])
-      pixel = arith::SelectOp::create(e.b, isIn, pixel, zero);
-    return pixel;
+    Value at =
+        e.sum(e.mul(sum(tile.at[k][l], c), e.layout.padded()), sum(sample, s));
+    return tile.kept(e, k, l, vector::LoadOp::create(e.b, type, x, at));
   });
   WinogradSquare transformed =
       bothWays(pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
@@ -188,9 +173,9 @@ void WinogradNest::transformPixels(const WinogradSquare &at,
   for (const WinogradRow &row : transformed)
     for (Value value : row) {
       Value place = e.add(to, inputAt(tap++));
-      for (int64_t each = 0; each < together; ++each)
-        storeScratch(channelOf(e, value, each, together),
-                     e.add(place, each * tiling.columns()));
+      for (int64_t i = 0; i < channelsTogether; ++i)
+        storeScratch(partOf(e, value, i, channelsTogether),
+                     e.add(place, i * tiling.columns()));
     }
 }
 
@@ -291,8 +276,9 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
 // y = A' M A
 //===----------------------------------------------------------------------===//
 
-/// The pixels of the unit's filters, where the first products were: what is
-/// behind the convolution then goes pixel by pixel, and its code is made once.
+/// The pixels of the unit's filters, where the first products were, of a vector
+/// from `column` on: what is behind the convolution then goes pixel by pixel,
+/// and its code is made once.
 void WinogradNest::transformProducts(Value column) {
   e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
     Value at = sum(e.mul(filter, tiling.columns()), column);
@@ -300,7 +286,7 @@ void WinogradNest::transformProducts(Value column) {
       return sum(productAt(e.index(tap)), at);
     };
     auto products = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
-      return loadScratch(placeOf(k * tiling.taps + l));
+      return loadWide(placeOf(k * tiling.taps + l));
     });
     WinogradSquare pixels =
         bothWays(products, [&](ArrayRef<Value> v) { return sums.result(v); });
@@ -326,33 +312,41 @@ void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
   });
 }
 
-void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
+/// What comes out of a tile, some samples of which begin at `column` of M.
+void WinogradNest::buildPixels(Value tileRow, Value tile, Value column) {
   const auto &[down, across] = conv.window;
-  e.loop(e.index(0), count, 1, [&](Value t) {
+  Value size = e.index(tiling.tile);
+  e.loop(e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
+    Value row = sum(e.mul(tileRow, tiling.tile),
+                    arith::DivUIOp::create(e.b, number, size));
+    Value pixelColumn = sum(e.mul(tile, tiling.tile),
+                            arith::RemUIOp::create(e.b, number, size));
+    Value pixels = sum(productAt(number), column);
+    Value exists;
+    if (down.windows() % tiling.tile)
+      exists = less(row, down.windows());
+    if (across.windows() % tiling.tile) {
+      Value fits = less(pixelColumn, across.windows());
+      exists = exists ? isTrue(exists, fits) : fits;
+    }
+    if (exists)
+      when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
+    else
+      buildPixel(row, pixelColumn, pixels);
+  });
+}
+
+void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
+  e.loop(e.index(0), count, tilesTogether, [&](Value first) {
     e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
-      e.setSample(sum(sample, s));
-      Value column = sum(e.mul(t, tiling.samples), s);
-      transformProducts(column);
-      e.loop(
-          e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
-            Value size = e.index(tiling.tile);
-            Value row = sum(e.mul(tileRow, tiling.tile),
-                            arith::DivUIOp::create(e.b, number, size));
-            Value pixelColumn = sum(e.mul(sum(firstTile, t), tiling.tile),
-                                    arith::RemUIOp::create(e.b, number, size));
-            Value pixels = sum(productAt(number), column);
-            Value exists;
-            if (down.windows() % tiling.tile)
-              exists = less(row, down.windows());
-            if (across.windows() % tiling.tile) {
-              Value fits = less(pixelColumn, across.windows());
-              exists = exists ? isTrue(exists, fits) : fits;
-            }
-            if (exists)
-              when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
-            else
-              buildPixel(row, pixelColumn, pixels);
-          });
+      transformProducts(sum(e.mul(first, tiling.samples), s));
+      Value end =
+          arith::MinUIOp::create(e.b, e.add(first, tilesTogether), count);
+      e.loop(first, end, 1, [&](Value t) {
+        e.setSample(sum(sample, s));
+        buildPixels(tileRow, sum(firstTile, t),
+                    sum(e.mul(t, tiling.samples), s));
+      });
     });
   });
 }
@@ -379,7 +373,6 @@ void WinogradNest::clearRowSums(Value tileRow) {
 
 void WinogradNest::buildUnit(Value tileRow) {
   clearRowSums(tileRow);
-  Value firstRow = e.add(e.mul(tileRow, tiling.tile), -conv.window[0].low);
   e.loop(e.index(0), e.index(tiling.runs), 1, [&](Value number) {
     Value firstTile = e.mul(number, tiling.run);
     Value count = e.index(tiling.run);
@@ -388,7 +381,9 @@ void WinogradNest::buildUnit(Value tileRow) {
           arith::SubIOp::create(e.b, e.index(tiling.tilesAcross), firstTile);
       count = arith::MinUIOp::create(e.b, count, left);
     }
-    transformTiles(firstRow, firstTile, count);
+    e.loop(e.index(0), count, 1, [&](Value t) {
+      transformTile(tileRow, sum(firstTile, t), e.mul(t, tiling.samples));
+    });
     overFilters(isBlocked() || tiling.parts > 1 ? kFilterBlock : tile.rows,
                 [&](Value filter, int64_t filters) {
                   buildProducts(filter, filters, count);

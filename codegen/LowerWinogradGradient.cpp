@@ -315,7 +315,7 @@ void WinogradGradientNest::storeRows(ArrayRef<Value> taps, Value at,
                                      int64_t tapFloats, int64_t together) {
   for (auto [tap, value] : llvm::enumerate(taps))
     for (int64_t each = 0; each < together; ++each)
-      store(channelOf(e, value, each, together),
+      store(partOf(e, value, each, together),
             e.add(at, static_cast<int64_t>(tap) * tapFloats +
                           each * tiling.columns));
 }

@@ -9,7 +9,6 @@
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <numeric>
@@ -127,61 +126,64 @@ sinter::bothWays(const WinogradSquare &square,
   return result;
 }
 
-void sinter::forTile(
-    KernelEmitter &e, const Convolution &conv, int64_t taps, Value firstRow,
-    Value firstColumn,
-    llvm::function_ref<void(const WinogradSquare &, const WinogradSquare &)>
-        body) {
+TilePixels sinter::pixelsOfTile(KernelEmitter &e, const Convolution &conv,
+                                int64_t tileSize, std::array<int64_t, 2> tiles,
+                                Value row, Value column, int64_t lanes) {
+  int64_t taps = tileSize + 2;
+  // Numbers of pixels along an axis, and whether they exist if not all do.
+  struct Line {
+    WinogradRow pixel, exists;
+  };
+  auto lineOf = [&](const WindowAxis &axis, int64_t count, Value tile) {
+    Line line;
+    Value first = e.add(e.mul(tile, tileSize), -axis.low);
+    for (int64_t k = 0; k < taps; ++k) {
+      line.pixel.push_back(e.add(first, k));
+      bool maySitOut =
+          k < axis.low || (count - 1) * tileSize - axis.low + k >= axis.pixels;
+      // As unsigned numbers, those before the first are beyond the last.
+      line.exists.push_back(
+          maySitOut ? arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                            line.pixel[k], e.index(axis.pixels))
+                    : Value());
+    }
+    return line;
+  };
   const auto &[down, across] = conv.window;
-  auto inImage = [&](const WindowAxis &axis, Value pixel) -> Value {
-    // As unsigned numbers, those before the first are beyond the last.
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                 e.index(axis.pixels));
+  Line rows = lineOf(down, tiles[0], row);
+  Line columns = lineOf(across, tiles[1], column);
+  auto existsAt = [&](int64_t k, int64_t l) -> Value {
+    Value h = rows.exists[k], w = columns.exists[l];
+    return h && w ? arith::AndIOp::create(e.b, h, w).getResult() : h ? h : w;
   };
-  auto both = [&](Value x, Value y) -> Value {
-    return arith::AndIOp::create(e.b, x, y);
-  };
-  WinogradRow rows, columns, rowExists, columnExists;
-  for (int64_t k = 0; k < taps; ++k) {
-    rows.push_back(e.add(firstRow, k));
-    columns.push_back(e.add(firstColumn, k));
-    rowExists.push_back(inImage(down, rows[k]));
-    columnExists.push_back(inImage(across, columns[k]));
-  }
-  auto build = [&](bool isInside) {
-    WinogradSquare exists(taps, WinogradRow(taps));
-    if (!isInside)
-      exists = makeSquare(taps, [&](int64_t k, int64_t l) {
-        return both(rowExists[k], columnExists[l]);
-      });
-    auto at = makeSquare(taps, [&](int64_t k, int64_t l) {
-      Value pixel = e.sum(e.mul(rows[k], across.pixels), columns[l]);
-      if (Value isIn = exists[k][l])
-        pixel = arith::SelectOp::create(e.b, isIn, pixel, e.index(0));
-      return e.mul(pixel, conv.channels);
-    });
-    body(at, exists);
-  };
-  Value isInside = both(both(rowExists.front(), rowExists.back()),
-                        both(columnExists.front(), columnExists.back()));
-  auto branch = scf::IfOp::create(e.b, isInside, /*withElse=*/true);
-  OpBuilder::InsertionGuard guard(e.b);
-  e.b.setInsertionPointToStart(branch.thenBlock());
-  e.scope([&] { build(true); });
-  e.b.setInsertionPointToStart(branch.elseBlock());
-  e.scope([&] { build(false); });
+  WinogradSquare exists = makeSquare(taps, existsAt);
+  auto at = makeSquare(taps, [&](int64_t k, int64_t l) {
+    Value pixel = e.sum(e.mul(rows.pixel[k], across.pixels), columns.pixel[l]);
+    if (exists[k][l])
+      pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
+    return e.mul(pixel, conv.channels);
+  });
+  auto type = VectorType::get({lanes}, e.b.getI32Type());
+  auto mask = makeSquare(taps, [&](int64_t k, int64_t l) -> Value {
+    if (!exists[k][l])
+      return nullptr;
+    return vector::BroadcastOp::create(
+        e.b, type, arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists[k][l]));
+  });
+  return {at, mask};
+}
+
+Value TilePixels::kept(KernelEmitter &e, int64_t k, int64_t l,
+                       Value pixel) const {
+  if (!mask[k][l])
+    return pixel;
+  Value bits = vector::BitCastOp::create(e.b, mask[k][l].getType(), pixel);
+  bits = arith::AndIOp::create(e.b, bits, mask[k][l]);
+  return vector::BitCastOp::create(e.b, pixel.getType(), bits);
 }
 
 int64_t sinter::channelsSideBySide(const KernelEmitter &e, int64_t channels) {
   if (e.layout.padded() != e.lanes())
     return 1;
   return std::gcd(e.layout.widest / e.lanes(), channels);
-}
-
-Value sinter::channelOf(KernelEmitter &e, Value vector, int64_t number,
-                        int64_t count) {
-  if (count == 1)
-    return vector;
-  return vector::ExtractStridedSliceOp::create(e.b, vector, number * e.lanes(),
-                                               e.lanes(), /*strides=*/1);
 }

@@ -9,6 +9,7 @@
 #define SINTER_CODEGEN_WINOGRADTRANSFORMS_H
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/SideBySide.h"
 
 namespace sinter {
 
@@ -59,22 +60,25 @@ WinogradSquare
 bothWays(const WinogradSquare &square,
          llvm::function_ref<WinogradRow(llvm::ArrayRef<mlir::Value>)> apply);
 
-/// The `taps` x `taps` pixels from (`firstRow`, `firstColumn`) on: `body` gets,
-/// for each, where its channels begin in the image and, where the tile sticks
-/// out, whether it exists (else null). Called twice: inside and at the border.
-void forTile(KernelEmitter &e, const Convolution &conv, int64_t taps,
-             mlir::Value firstRow, mlir::Value firstColumn,
-             llvm::function_ref<void(const WinogradSquare &at,
-                                     const WinogradSquare &exists)>
-                 body);
+/// A tile's pixels: where the channels of each begin in the image and, for
+/// those that may lie outside of it, a mask of i32: ones, or zeros.
+struct TilePixels {
+  WinogradSquare at, mask;
+
+  /// `pixel`, loaded from `at[k][l]`, or 0 if it is outside. One instruction on
+  /// any processor; whatever was loaded is forgotten.
+  mlir::Value kept(KernelEmitter &e, int64_t k, int64_t l,
+                   mlir::Value pixel) const;
+};
+/// Of the tile in row `row` and column `column`; there are `tiles` down and
+/// across. Masks are `lanes` wide.
+TilePixels pixelsOfTile(KernelEmitter &e, const Convolution &conv,
+                        int64_t tileSize, std::array<int64_t, 2> tiles,
+                        mlir::Value row, mlir::Value column, int64_t lanes);
 
 /// How many channels a vector holds side by side where a batch fills only a
 /// part of it; `channels` is a multiple of that.
 int64_t channelsSideBySide(const KernelEmitter &e, int64_t channels);
-
-/// Channel `number` of a vector of `count` side by side.
-mlir::Value channelOf(KernelEmitter &e, mlir::Value vector, int64_t number,
-                      int64_t count);
 
 } // namespace sinter
 

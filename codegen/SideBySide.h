@@ -1,0 +1,44 @@
+//===- SideBySide.h - narrow vectors in one register ---------------------===//
+//
+// Where a small batch fills a part of a register only, kernels put what several
+// pixels, tiles or channels have for it side by side.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef SINTER_CODEGEN_SIDEBYSIDE_H
+#define SINTER_CODEGEN_SIDEBYSIDE_H
+
+#include "codegen/KernelEmitter.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+namespace sinter {
+
+/// One vector of them all; there are 1, 2 or 4 of equal type.
+inline mlir::Value sideBySide(KernelEmitter &e,
+                              llvm::ArrayRef<mlir::Value> vectors) {
+  if (vectors.size() == 1)
+    return vectors.front();
+  size_t half = vectors.size() / 2;
+  mlir::Value low = sideBySide(e, vectors.take_front(half));
+  mlir::Value high = sideBySide(e, vectors.drop_front(half));
+  auto type = mlir::cast<mlir::VectorType>(low.getType());
+  return mlir::vector::ShuffleOp::create(
+      e.b, low, high,
+      llvm::to_vector(llvm::seq<int64_t>(2 * type.getNumElements())));
+}
+
+/// Number `number` of the `count` vectors that `vector` is made of.
+inline mlir::Value partOf(KernelEmitter &e, mlir::Value vector, int64_t number,
+                          int64_t count) {
+  if (count == 1)
+    return vector;
+  auto type = mlir::cast<mlir::VectorType>(vector.getType());
+  int64_t lanes = type.getNumElements() / count;
+  return mlir::vector::ExtractStridedSliceOp::create(
+      e.b, vector, number * lanes, lanes, /*strides=*/1);
+}
+
+} // namespace sinter
+
+#endif // SINTER_CODEGEN_SIDEBYSIDE_H
