@@ -6,23 +6,22 @@
 //   for unit in this task's part of rows of tiles x samples (x filters):
 //     for runs of tiles:
 //       scratch V[tap][channels][tiles, samples] = B' x B
-//       for filters f, a block at a time, of all taps each:
-//         for filters of the block, R at a time, and vectors of (tiles,
+//       for filters, some at a time:
+//         for taps, these filters, R at a time, and vectors of (tiles,
 //         samples), N at a time:
 //           acc[R][N] = sum(c) broadcast u[tap][c][f + r] * V[tap][c][n..]
 //           scratch M[tap][f..][n..] = acc
-//       for tiles, samples:
-//         for filters: the first of M's taps = A' M A, the tile's pixels
-//         for pixels, filters: epilogue, store, row sums
+//         for tiles, samples:
+//           for filters: the first of M's taps = A' M A, the tile's pixels
+//           for pixels, filters: epilogue, store, row sums
 //
 // Nothing but the epilogue cares whose sample a lane is: where a vector holds
 // more than a small batch, it holds several tiles of it.
 //
-// The products are a matrix product from the L2 cache: V and M of a run stay
-// there (ir/Winograd.h says how long a run is), u streams: in blocks of filters
-// it lies in the order in which it is read. Results are written
-// filter by filter, from front to back. Pixels outside of the
-// image are 0.
+// The products are a matrix product from the L2 cache: V of a run and M of some
+// filters stay there (ir/Winograd.h says how long a run is), u streams: in
+// blocks of filters it lies in the order in which it is read. Pixels outside of
+// the image are 0.
 //
 //===----------------------------------------------------------------------===//
 
@@ -45,18 +44,19 @@ public:
   int64_t build();
 
 private:
-  void buildUnit(Value tileRow);
-  void clearRowSums(Value tileRow);
-  void transformTile(Value tileRow, Value tile, Value column);
+  void buildUnit();
+  void clearRowSums();
+  void transformTile(Value tile, Value column);
   void transformPixels(const TilePixels &tile, Value c, Value s, Value column);
-  void buildProducts(Value firstFilter, int64_t filters, Value count);
-  void buildProduct(Value tap, Value taps, Value firstFilter, int64_t rows,
+  void buildProducts(Value count);
+  void buildProduct(Value tap, Value taps, Value made, int64_t rows,
                     Value column, int64_t vectors);
-  void overFilters(int64_t size, llvm::function_ref<void(Value, int64_t)> body);
+  void overMade(int64_t size,
+                llvm::function_ref<void(Value, Value, int64_t)> body);
   void inVectors(Value count, llvm::function_ref<void(Value, int64_t)> body);
-  void buildResults(Value tileRow, Value firstTile, Value count);
+  void buildResults(Value firstTile, Value count);
   void transformProducts(Value column);
-  void buildPixels(Value tileRow, Value tile, Value column);
+  void buildPixels(Value tile, Value column);
   void buildPixel(Value row, Value pixelColumn, Value pixels);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -89,6 +89,14 @@ private:
   int64_t blockFloats() const {
     return tiling.allTaps() * uType.getDimSize(2) * block;
   }
+  /// A tile's row and column, by its number in the unit.
+  std::pair<Value, Value> placeOf(Value tile) {
+    if (tiling.rows == 1)
+      return {firstRow, tile};
+    Value across = e.index(tiling.tilesAcross);
+    return {sum(firstRow, arith::DivUIOp::create(e.b, tile, across)),
+            arith::RemUIOp::create(e.b, tile, across)};
+  }
   int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
   Value productAt(Value tap) {
     return e.add(e.mul(tap, tiling.productFloats),
@@ -111,8 +119,9 @@ private:
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
   bool hasRandom;
-  // The unit's first sample; the filters that this task has of it.
-  Value sample, filtersFrom, filtersTo;
+  // The unit's first row of tiles, and sample; the filters that this task has
+  // of it, and the first whose products are in M.
+  Value firstRow, sample, filtersFrom, filtersTo, madeFrom;
 };
 } // namespace
 
@@ -145,10 +154,11 @@ WinogradNest::WinogradNest(KernelEmitter &e)
 //===----------------------------------------------------------------------===//
 
 /// All channels of a tile; it begins at `column` of V.
-void WinogradNest::transformTile(Value tileRow, Value tile, Value column) {
+void WinogradNest::transformTile(Value tile, Value column) {
+  auto [row, tileColumn] = placeOf(tile);
   TilePixels pixels =
       pixelsOfTile(e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
-                   tileRow, tile, channelsTogether * e.lanes());
+                   row, tileColumn, channelsTogether * e.lanes());
   e.loop(e.index(0), e.index(conv.channels), channelsTogether, [&](Value c) {
     e.loop(e.index(0), e.index(tiling.samples), e.lanes(),
            [&](Value s) { transformPixels(pixels, c, s, column); });
@@ -183,10 +193,11 @@ void WinogradNest::transformPixels(const TilePixels &tile, Value c, Value s,
 // M = sum(c) u V
 //===----------------------------------------------------------------------===//
 
-/// `rows` filters times `vectors` vectors from `column` on, for one tap; `taps`
-/// is where its filter begins for the first of the rows.
-void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
-                                int64_t rows, Value column, int64_t vectors) {
+/// `rows` filters, from `made` in M on, times `vectors` vectors from `column`
+/// on, for one tap; `taps` is where its filter begins for the first of the
+/// rows.
+void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
+                                Value column, int64_t vectors) {
   // The processor does not guess what comes next beyond a page.
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
   bool isFarApart = block >= farApart;
@@ -214,8 +225,7 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value firstFilter,
         }
         return next;
       });
-  Value to =
-      sum(productAt(tap), sum(e.mul(firstFilter, tiling.columns()), column));
+  Value to = sum(productAt(tap), sum(e.mul(made, tiling.columns()), column));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < vectors; ++v)
       storeScratch(acc[r * vectors + v],
@@ -234,39 +244,36 @@ void WinogradNest::inVectors(Value count,
     e.loop(whole, all, width, [&](Value column) { body(column, 1); });
 }
 
-/// The filters that this task has of the unit, `size` at a time.
-void WinogradNest::overFilters(int64_t size,
-                               llvm::function_ref<void(Value, int64_t)> body) {
-  if (tiling.parts == 1)
-    return inParts(e, conv.filters, size, body);
-  e.loop(filtersFrom, filtersTo, size,
-         [&](Value filter) { body(filter, size); });
+/// The filters whose products are in M, `size` at a time; their numbers there,
+/// too.
+void WinogradNest::overMade(
+    int64_t size, llvm::function_ref<void(Value, Value, int64_t)> body) {
+  inParts(e, tiling.filters, size, [&](Value made, int64_t count) {
+    body(sum(madeFrom, made), made, count);
+  });
 }
 
-/// All taps of some filters: one of u's blocks, or as many as a tile has.
-void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
-                                 Value count) {
+void WinogradNest::buildProducts(Value count) {
+  // From filter to filter, or from block to block.
+  int64_t filterStep = isBlocked() ? blockFloats() / block : 1;
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
-    // From filter to filter, or from block to block.
-    int64_t filterStep = isBlocked() ? blockFloats() / block : 1;
     Value firstTaps = sum(e.mul(tap, blockFloats() / tiling.allTaps()),
-                          e.mul(firstFilter, filterStep));
-    inParts(e, filters, tile.rows, [&](Value part, int64_t rows) {
-      Value taps = sum(firstTaps, part);
-      Value filter = sum(firstFilter, part);
+                          e.mul(madeFrom, filterStep));
+    overMade(tile.rows, [&](Value, Value made, int64_t rows) {
+      Value taps = sum(firstTaps, made);
       int64_t step = tile.vectors * width;
       if (tiling.samples % step == 0)
         e.loop(e.index(0), e.mul(count, tiling.samples), step,
                [&](Value column) {
-                 buildProduct(tap, taps, filter, rows, column, tile.vectors);
+                 buildProduct(tap, taps, made, rows, column, tile.vectors);
                });
       else if (tiling.isEven())
         inParts(e, tiling.columns(), step, [&](Value column, int64_t floats) {
-          buildProduct(tap, taps, filter, rows, column, floats / width);
+          buildProduct(tap, taps, made, rows, column, floats / width);
         });
       else
         inVectors(count, [&](Value column, int64_t vectors) {
-          buildProduct(tap, taps, filter, rows, column, vectors);
+          buildProduct(tap, taps, made, rows, column, vectors);
         });
     });
   });
@@ -276,12 +283,12 @@ void WinogradNest::buildProducts(Value firstFilter, int64_t filters,
 // y = A' M A
 //===----------------------------------------------------------------------===//
 
-/// The pixels of the unit's filters, where the first products were, of a vector
-/// from `column` on: what is behind the convolution then goes pixel by pixel,
-/// and its code is made once.
+/// The pixels of M's filters, where the first products were, of a vector from
+/// `column` on: what is behind the convolution then goes pixel by pixel, and
+/// its code is made once.
 void WinogradNest::transformProducts(Value column) {
-  e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
-    Value at = sum(e.mul(filter, tiling.columns()), column);
+  overMade(1, [&](Value, Value made, int64_t) {
+    Value at = sum(e.mul(made, tiling.columns()), column);
     auto placeOf = [&](int64_t tap) {
       return sum(productAt(e.index(tap)), at);
     };
@@ -296,16 +303,15 @@ void WinogradNest::transformProducts(Value column) {
   });
 }
 
-/// The unit's filters of one of the tile's pixels.
+/// One of the tile's pixels, of M's filters.
 void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
   // Random numbers come in blocks of four filters.
-  overFilters(hasRandom ? 4 : 1, [&](Value filter, int64_t count) {
+  overMade(hasRandom ? 4 : 1, [&](Value filter, Value made, int64_t count) {
     for (int64_t i = 0; i < count; ++i)
       e.point([&] {
-        Value each = e.add(filter, i);
-        Value at = sum(pixels, e.mul(each, tiling.columns()));
+        Value at = sum(pixels, e.mul(e.add(made, i), tiling.columns()));
         e.seed(op.getResult(), loadScratch(at));
-        Indices to = {row, pixelColumn, each};
+        Indices to = {row, pixelColumn, e.add(filter, i)};
         e.storeAll(to, [](RankedTensorType) { return true; });
         e.addRowSums(to);
       });
@@ -313,14 +319,16 @@ void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
 }
 
 /// What comes out of a tile, some samples of which begin at `column` of M.
-void WinogradNest::buildPixels(Value tileRow, Value tile, Value column) {
+void WinogradNest::buildPixels(Value tile, Value column) {
   const auto &[down, across] = conv.window;
-  Value size = e.index(tiling.tile);
+  auto [tileRow, tileColumn] = placeOf(tile);
+  Value firstPixelRow = e.mul(tileRow, tiling.tile);
+  Value firstPixel = e.mul(tileColumn, tiling.tile),
+        size = e.index(tiling.tile);
   e.loop(e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
-    Value row = sum(e.mul(tileRow, tiling.tile),
-                    arith::DivUIOp::create(e.b, number, size));
-    Value pixelColumn = sum(e.mul(tile, tiling.tile),
-                            arith::RemUIOp::create(e.b, number, size));
+    Value row = sum(firstPixelRow, arith::DivUIOp::create(e.b, number, size));
+    Value pixelColumn =
+        sum(firstPixel, arith::RemUIOp::create(e.b, number, size));
     Value pixels = sum(productAt(number), column);
     Value exists;
     if (down.windows() % tiling.tile)
@@ -336,7 +344,7 @@ void WinogradNest::buildPixels(Value tileRow, Value tile, Value column) {
   });
 }
 
-void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
+void WinogradNest::buildResults(Value firstTile, Value count) {
   e.loop(e.index(0), count, tilesTogether, [&](Value first) {
     e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
       transformProducts(sum(e.mul(first, tiling.samples), s));
@@ -344,8 +352,7 @@ void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
           arith::MinUIOp::create(e.b, e.add(first, tilesTogether), count);
       e.loop(first, end, 1, [&](Value t) {
         e.setSample(sum(sample, s));
-        buildPixels(tileRow, sum(firstTile, t),
-                    sum(e.mul(t, tiling.samples), s));
+        buildPixels(sum(firstTile, t), sum(e.mul(t, tiling.samples), s));
       });
     });
   });
@@ -355,11 +362,11 @@ void WinogradNest::buildResults(Value tileRow, Value firstTile, Value count) {
 // All of it
 //===----------------------------------------------------------------------===//
 
-void WinogradNest::clearRowSums(Value tileRow) {
+void WinogradNest::clearRowSums() {
   if (!e.hasRowSums())
     return;
-  Value from = e.mul(tileRow, tiling.tile);
-  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile),
+  Value from = e.mul(firstRow, tiling.tile);
+  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.rows * tiling.tile),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
     e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
@@ -371,24 +378,25 @@ void WinogradNest::clearRowSums(Value tileRow) {
   });
 }
 
-void WinogradNest::buildUnit(Value tileRow) {
-  clearRowSums(tileRow);
+void WinogradNest::buildUnit() {
+  clearRowSums();
   e.loop(e.index(0), e.index(tiling.runs), 1, [&](Value number) {
     Value firstTile = e.mul(number, tiling.run);
     Value count = e.index(tiling.run);
     if (!tiling.isEven()) {
       Value left =
-          arith::SubIOp::create(e.b, e.index(tiling.tilesAcross), firstTile);
+          arith::SubIOp::create(e.b, e.index(tiling.tiles()), firstTile);
       count = arith::MinUIOp::create(e.b, count, left);
     }
     e.loop(e.index(0), count, 1, [&](Value t) {
-      transformTile(tileRow, sum(firstTile, t), e.mul(t, tiling.samples));
+      transformTile(sum(firstTile, t), e.mul(t, tiling.samples));
     });
-    overFilters(isBlocked() || tiling.parts > 1 ? kFilterBlock : tile.rows,
-                [&](Value filter, int64_t filters) {
-                  buildProducts(filter, filters, count);
-                });
-    buildResults(tileRow, firstTile, count);
+    auto make = [&](Value filter) {
+      madeFrom = filter;
+      buildProducts(count);
+      buildResults(firstTile, count);
+    };
+    e.loop(filtersFrom, filtersTo, tiling.filters, make);
   });
 }
 
@@ -398,7 +406,8 @@ int64_t WinogradNest::build() {
   tile = chooseTile(e, op,
                     rankTiles(partFilters(), tiling.columns() / width, work,
                               e.layout.target));
-  int64_t sampleTiles = tiling.units / tiling.parts / tiling.tilesDown;
+  int64_t sampleTiles =
+      tiling.units / tiling.parts / (tiling.tilesDown / tiling.rows);
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
   // A unit's parts that are in one task are built together.
   int64_t parts = tiling.parts;
@@ -421,11 +430,11 @@ int64_t WinogradNest::build() {
       filtersTo = filterOf(high);
     }
     Value tiles = e.index(sampleTiles);
-    Value tileRow = arith::DivUIOp::create(e.b, unit, tiles);
+    firstRow = e.mul(arith::DivUIOp::create(e.b, unit, tiles), tiling.rows);
     sample = e.mul(arith::RemUIOp::create(e.b, unit, tiles), tiling.samples);
     Value hasSamples =
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
-    when(hasSamples, [&] { buildUnit(tileRow); });
+    when(hasSamples, [&] { buildUnit(); });
   });
   return tiling.tasks;
 }

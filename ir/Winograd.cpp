@@ -114,11 +114,23 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   tiling.samples = samples % (2 * kLaneMultiple) == 0
                        ? 2 * kLaneMultiple
                        : std::min(samples, kLaneMultiple);
-  tiling.units = tiling.tilesDown * samples / tiling.samples;
+  // Each unit reads all filters: where they come from far, rows of few tiles
+  // share them.
+  constexpr int64_t near = 16 << 20, fewColumns = 32;
+  int64_t filterBytes =
+      tiling.allTaps() * conv.channels * conv.filters * int64_t(sizeof(float));
+  int64_t enough = filterBytes > near ? 2 * fewColumns : 1;
+  tiling.rows = 1;
+  while (tiling.rows < tiling.tilesDown &&
+         (tiling.tilesDown % tiling.rows != 0 ||
+          tiling.tiles() * tiling.samples < enough))
+    ++tiling.rows;
+  tiling.units = tiling.tilesDown / tiling.rows * samples / tiling.samples;
   // Few and odd: two threads would not get the same, and each part that is in
   // another task transforms the tiles again.
   constexpr int64_t few = 16;
-  bool isUneven = tiling.units % 2 != 0 && tiling.units < few &&
+  bool isInBlocks = isInFilterBlocks(tensorTypeOf(op.getU()));
+  bool isUneven = tiling.units % 2 != 0 && tiling.units < few && isInBlocks &&
                   conv.filters % (2 * kFilterBlock) == 0;
   tiling.parts = isUneven ? 2 : 1;
   tiling.units *= tiling.parts;
@@ -126,19 +138,20 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // Transformed tiles and products take a third of an L2 cache, but columns
   // fill a few vectors. Of such runs, the one with the least work: columns, in
   // whole vectors, and for each run the filters' taps.
-  constexpr int64_t cacheFloats = 320 * 1024 / 4, fewColumns = 32;
-  int64_t most =
-      std::max(cacheFloats / (tiling.allTaps() *
-                              (conv.channels + conv.filters) * tiling.samples),
-               fewColumns / tiling.samples);
+  constexpr int64_t cacheFloats = 320 * 1024 / 4;
+  tiling.filters = isInBlocks ? kFilterBlock : conv.filters;
+  int64_t most = std::max(
+      cacheFloats / (tiling.allTaps() * (conv.channels + tiling.filters) *
+                     tiling.samples),
+      std::max(enough, fewColumns) / tiling.samples);
   tiling.run = 1;
   int64_t leastWork = std::numeric_limits<int64_t>::max();
-  for (int64_t run = 1; run <= std::min(most, tiling.tilesAcross); ++run) {
+  for (int64_t run = 1; run <= std::min(most, tiling.tiles()); ++run) {
     auto columns = [&](int64_t count) {
       return llvm::alignTo(count * tiling.samples, kLaneMultiple);
     };
-    int64_t runs = llvm::divideCeil(tiling.tilesAcross, run);
-    int64_t last = tiling.tilesAcross - (runs - 1) * run;
+    int64_t runs = llvm::divideCeil(tiling.tiles(), run);
+    int64_t last = tiling.tiles() - (runs - 1) * run;
     int64_t work = (runs - 1) * columns(run) + columns(last) + runs * 16;
     if (work <= leastWork) {
       tiling.run = run;
@@ -150,12 +163,12 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // Scratch grows with tasks.
   const int64_t mostTasks = isUneven ? 4 : 8;
   constexpr int64_t worthwhile = 1 << 15; // products of one sample
-  int64_t products = tiling.units / tiling.parts * tiling.tilesAcross *
+  int64_t products = tiling.units / tiling.parts * tiling.tiles() *
                      tiling.allTaps() * conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
                                      std::min(mostTasks, tiling.units));
   tiling.inputFloats = spread(conv.channels * tiling.columns());
-  tiling.productFloats = spread(conv.filters * tiling.columns());
+  tiling.productFloats = spread(tiling.filters * tiling.columns());
   return tiling;
 }
 

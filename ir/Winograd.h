@@ -42,21 +42,23 @@ inline int64_t winogradTile(mlir::RankedTensorType u) {
 /// stride, no dilation, one group?
 bool isWinogradForm(const Convolution &conv);
 
-/// The size of tiles, 2 or 4, with which the convolution, or the gradient of its
-/// filter, takes the least instructions and memory traffic for so many samples;
-/// 0 if that is the direct sum.
+/// The size of tiles, 2 or 4, with which the convolution, or the gradient of
+/// its filter, takes the least instructions and memory traffic for so many
+/// samples; 0 if that is the direct sum.
 int64_t bestWinogradTile(const Convolution &conv, bool isGradient,
                          int64_t samples);
 
-/// Work is cut into units, a row of tiles for a few samples and a part of the
-/// filters, and units into runs of tiles.
+/// Work is cut into units, some rows of tiles for a few samples and a part of
+/// the filters, and units into runs of tiles, row by row.
 struct WinogradTiling {
   int64_t tile, taps; // of a row: pixels of the result, of the image
   int64_t tilesDown, tilesAcross;
+  int64_t rows;    // of tiles in a unit; they divide those down
   int64_t samples; // of a unit
   int64_t parts;   // of the filters
   int64_t units;
-  int64_t run, runs; // tiles at a time; runs across
+  int64_t run, runs; // tiles at a time; runs of a unit
+  int64_t filters;   // whose products are kept at a time
   int64_t tasks;
   /// A task's scratch: for each tap, `inputFloats` of transformed tiles,
   /// (channel, tile, sample); behind them for each tap `productFloats` of
@@ -64,8 +66,9 @@ struct WinogradTiling {
   int64_t inputFloats, productFloats;
 
   int64_t allTaps() const { return taps * taps; }
+  int64_t tiles() const { return rows * tilesAcross; } // of a unit
   /// Has the last run as many tiles as the others?
-  bool isEven() const { return tilesAcross % run == 0; }
+  bool isEven() const { return tiles() % run == 0; }
   int64_t columns() const { return run * samples; }
   int64_t taskFloats() const {
     return allTaps() * (inputFloats + productFloats);
