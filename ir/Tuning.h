@@ -17,7 +17,8 @@
 //           nest asks for (KernelEmitter::choose)
 //   value   one of those that are possible, or it is as if nothing stood there
 //
-// Values change the order of sums and nothing else. They must not depend on
+// Values change the order of sums and, where Winograd's filtering replaces the
+// direct sum, how a convolution rounds; nothing else. They must not depend on
 // threads, so the number of tasks is no knob.
 //
 //===----------------------------------------------------------------------===//
