@@ -46,14 +46,16 @@ private:
   void buildUnit(int64_t tiles);
   void clearRowSums(int64_t tiles);
   void transformTile(Value tile);
-  void buildProducts(Value firstFilter, int64_t vectors, int64_t tiles);
-  void buildProduct(Value tap, ArrayRef<Value> taps, Value firstTile,
-                    int64_t tiles);
-  void buildResults(Value tile, Value firstFilter, int64_t vectors);
+  /// Vectors of filters next to each other.
+  using Pieces = ArrayRef<VectorPiece>;
+  void buildProducts(Value firstFilter, Pieces pieces, int64_t tiles);
+  void buildProduct(Value tap, ArrayRef<Value> taps, Pieces pieces,
+                    Value firstTile, int64_t tiles);
+  void buildResults(Value tile, Value firstFilter, Pieces pieces);
   void buildPixel(Value row, Value column, Value products, Value firstFilter,
-                  int64_t vectors);
+                  Pieces pieces);
   void overFilters(int64_t most,
-                   llvm::function_ref<void(Value first, int64_t vectors)> body);
+                   llvm::function_ref<void(Value first, Pieces pieces)> body);
 
   Value load(Value memory, Value at, Value mask) {
     if (!mask)
@@ -62,9 +64,10 @@ private:
     return vector::MaskedLoadOp::create(e.b, vectorType, memory, at, mask,
                                         none);
   }
-  Value loadScratch(Value at) {
-    return vector::LoadOp::create(e.b, vectorType, scratch,
-                                  ValueRange{e.task, at});
+  Value loadScratch(Value at, int64_t lanes) {
+    return vector::LoadOp::create(e.b,
+                                  VectorType::get({lanes}, e.b.getF32Type()),
+                                  scratch, ValueRange{e.task, at});
   }
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
@@ -122,63 +125,69 @@ void SampleWinograd::transformTile(Value tile) {
       for (Value value : row)
         storeScratch(value, e.sum(inputAt(e.index(tap++), tile), c));
   };
-  int64_t rest = conv.channels % e.lanes();
-  int64_t whole = conv.channels - rest;
-  e.loop(e.index(0), e.index(whole), e.lanes(), [&](Value c) { build(c, {}); });
-  if (rest)
-    e.scope([&] {
-      build(e.index(whole),
-            vector::ConstantMaskOp::create(
-                e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
-                ArrayRef{rest}));
-    });
+  int64_t last = conv.channels - e.lanes();
+  if (last < 0) {
+    auto type = VectorType::get({e.lanes()}, e.b.getI1Type());
+    return build(e.index(0), vector::ConstantMaskOp::create(
+                                 e.b, type, ArrayRef{conv.channels}));
+  }
+  // The last vector has some channels of the one before again.
+  e.loop(e.index(0), e.index(conv.channels), e.lanes(), [&](Value c) {
+    build(arith::MinUIOp::create(e.b, c, e.index(last)), {});
+  });
 }
 
 //===----------------------------------------------------------------------===//
 // M = sum(c) V u
 //===----------------------------------------------------------------------===//
 
-/// `tiles` tiles times a vector of filters for each of `taps`, where these
-/// begin in u for the tap.
+/// `tiles` tiles times vectors of filters, for each of which `taps` says where
+/// it begins in u for the tap.
 void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
-                                  Value firstTile, int64_t tiles) {
-  size_t vectors = taps.size();
+                                  Pieces pieces, Value firstTile,
+                                  int64_t tiles) {
+  size_t vectors = pieces.size();
   Value from = inputAt(tap, firstTile);
-  SmallVector<Value> acc(tiles * vectors, e.vectorConstant(0));
-  acc = e.loop(e.index(0), e.index(conv.channels), 1, acc,
-               [&](Value c, ValueRange before) {
-                 SmallVector<Value> next(before), weights;
-                 for (Value first : taps)
-                   weights.push_back(
-                       load(u, e.sum(first, e.mul(c, block)), e.currentMask()));
-                 Value at = e.sum(from, c);
-                 for (int64_t t = 0; t < tiles; ++t) {
-                   Value scalar = memref::LoadOp::create(
-                       e.b, scratch,
-                       ValueRange{e.task, e.add(at, t * tiling.tileFloats)});
-                   Value spread =
-                       vector::BroadcastOp::create(e.b, vectorType, scalar);
-                   for (size_t v = 0; v < vectors; ++v)
-                     next[t * vectors + v] = vector::FMAOp::create(
-                         e.b, spread, weights[v], next[t * vectors + v]);
-                 }
-                 return next;
-               });
+  SmallVector<Value> acc;
+  for (int64_t t = 0; t < tiles; ++t)
+    for (const VectorPiece &piece : pieces)
+      acc.push_back(e.zeroPiece(piece));
+  auto widest = VectorType::get({pieces.front().lanes}, e.b.getF32Type());
+  acc = e.loop(
+      e.index(0), e.index(conv.channels), 1, acc,
+      [&](Value c, ValueRange before) {
+        SmallVector<Value> next(before), weights;
+        for (auto [first, piece] : llvm::zip_equal(taps, pieces))
+          weights.push_back(
+              e.loadPiece(u, e.sum(first, e.mul(c, block)), piece));
+        Value at = e.sum(from, c);
+        for (int64_t t = 0; t < tiles; ++t) {
+          Value scalar = memref::LoadOp::create(
+              e.b, scratch,
+              ValueRange{e.task, e.add(at, t * tiling.tileFloats)});
+          Value spread = vector::BroadcastOp::create(e.b, widest, scalar);
+          for (size_t v = 0; v < vectors; ++v)
+            next[t * vectors + v] = vector::FMAOp::create(
+                e.b,
+                partOf(e, spread, 0, pieces.front().lanes / pieces[v].lanes),
+                weights[v], next[t * vectors + v]);
+        }
+        return next;
+      });
   Value to = productAt(tap, firstTile);
   for (int64_t t = 0; t < tiles; ++t)
     for (size_t v = 0; v < vectors; ++v)
       storeScratch(acc[t * vectors + v],
-                   e.add(to, t * tiling.mostFilters +
-                                 static_cast<int64_t>(v) * e.lanes()));
+                   e.add(to, t * tiling.mostFilters + pieces[v].start));
 }
 
-/// All taps of `vectors` vectors of filters, for the unit's `tiles` tiles.
-void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
+/// All taps of some filters, for the unit's `tiles` tiles.
+void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
                                    int64_t tiles) {
   int64_t ofTap = conv.channels * block; // floats
   SmallVector<Value> starts;
-  for (int64_t v = 0; v < vectors; ++v) {
-    Value filter = e.add(firstFilter, v * e.lanes());
+  for (const VectorPiece &piece : pieces) {
+    Value filter = e.add(firstFilter, piece.start);
     if (block < conv.filters)
       filter = e.sum(e.mul(divide(filter, block), tiling.allTaps() * ofTap),
                      remainder(filter, block));
@@ -189,7 +198,7 @@ void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
     for (Value start : starts)
       taps.push_back(e.sum(start, e.mul(tap, ofTap)));
     inParts(e, tiles, tile.rows, [&](Value firstTile, int64_t count) {
-      buildProduct(tap, taps, firstTile, count);
+      buildProduct(tap, taps, pieces, firstTile, count);
     });
   });
 }
@@ -199,26 +208,30 @@ void SampleWinograd::buildProducts(Value firstFilter, int64_t vectors,
 //===----------------------------------------------------------------------===//
 
 void SampleWinograd::buildPixel(Value row, Value column, Value products,
-                                Value firstFilter, int64_t vectors) {
-  for (int64_t v = 0; v < vectors; ++v)
+                                Value firstFilter, Pieces pieces) {
+  for (const VectorPiece &piece : pieces) {
+    e.setWidth(piece.lanes, piece.existing);
     e.point([&] {
-      e.seed(op.getResult(), loadScratch(e.add(products, v * e.lanes())));
-      Indices at = {row, column, e.add(firstFilter, v * e.lanes())};
+      e.seed(op.getResult(),
+             loadScratch(e.add(products, piece.start), piece.lanes));
+      Indices at = {row, column, e.add(firstFilter, piece.start)};
       e.storeAll(at, [](RankedTensorType) { return true; });
       e.addRowSums(at);
     });
+  }
+  e.resetWidth();
 }
 
 /// The pixels of a tile go where the first products were: what is behind the
 /// convolution is then made pixel by pixel, and its code once.
 void SampleWinograd::buildResults(Value tile, Value firstFilter,
-                                  int64_t vectors) {
-  for (int64_t v = 0; v < vectors; ++v) {
+                                  Pieces pieces) {
+  for (const VectorPiece &piece : pieces) {
     auto placeOf = [&](int64_t tap) {
-      return e.add(productAt(e.index(tap), tile), v * e.lanes());
+      return e.add(productAt(e.index(tap), tile), piece.start);
     };
     auto products = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
-      return loadScratch(placeOf(k * tiling.taps + l));
+      return loadScratch(placeOf(k * tiling.taps + l), piece.lanes);
     });
     WinogradSquare pixels =
         bothWays(products, [&](ArrayRef<Value> m) { return sums.result(m); });
@@ -244,7 +257,7 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(exists.thenBlock());
     e.scope([&] {
-      buildPixel(row, column, productAt(number, tile), firstFilter, vectors);
+      buildPixel(row, column, productAt(number, tile), firstFilter, pieces);
     });
   });
 }
@@ -253,22 +266,25 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
 // All of it
 //===----------------------------------------------------------------------===//
 
-/// The unit's filters, at most `most` vectors at a time.
-void SampleWinograd::overFilters(
-    int64_t most, llvm::function_ref<void(Value, int64_t)> body) {
-  int64_t whole = tiling.filters / e.lanes();
-  inParts(e, whole, most, [&](Value vector, int64_t vectors) {
-    body(e.sum(unitFilter, e.mul(vector, e.lanes())), vectors);
-  });
-  if (tiling.filters % e.lanes() == 0)
+/// The unit's filters, at most `most` vectors at a time: the last of them may
+/// be a narrow one.
+void SampleWinograd::overFilters(int64_t most,
+                                 llvm::function_ref<void(Value, Pieces)> body) {
+  llvm::SmallVector<VectorPiece> pieces =
+      splitInVectors(tiling.filters, e.layout.target);
+  auto count = static_cast<int64_t>(pieces.size());
+  int64_t whole = (tiling.filters / e.lanes() / most) * most; // vectors
+  if (whole > 0)
+    e.loop(e.index(0), e.index(whole * e.lanes()), most * e.lanes(),
+           [&](Value first) {
+             body(e.sum(unitFilter, first), Pieces(pieces).take_front(most));
+           });
+  if (whole == count)
     return;
-  VectorPiece last = splitInVectors(tiling.filters, e.layout.target).back();
-  e.setWidth(last.lanes, last.existing);
-  VectorType wholeType = vectorType;
-  vectorType = VectorType::get({last.lanes}, e.b.getF32Type());
-  e.scope([&] { body(e.add(unitFilter, whole * e.lanes()), 1); });
-  vectorType = wholeType;
-  e.resetWidth();
+  e.scope([&] {
+    body(e.add(unitFilter, whole * e.lanes()),
+         splitInVectors(tiling.filters - whole * e.lanes(), e.layout.target));
+  });
 }
 
 /// Of a unit of whole rows.
@@ -280,7 +296,11 @@ void SampleWinograd::clearRowSums(int64_t tiles) {
   Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile * rows),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
-    overFilters(1, [&](Value filter, int64_t) { e.clearRowSums(row, filter); });
+    overFilters(1, [&](Value filter, Pieces pieces) {
+      e.setWidth(pieces.front().lanes, pieces.front().existing);
+      e.clearRowSums(row, filter);
+      e.resetWidth();
+    });
   });
 }
 
@@ -288,10 +308,10 @@ void SampleWinograd::buildUnit(int64_t tiles) {
   clearRowSums(tiles);
   e.loop(e.index(0), e.index(tiles), 1,
          [&](Value each) { transformTile(each); });
-  overFilters(tile.vectors, [&](Value filter, int64_t vectors) {
-    buildProducts(filter, vectors, tiles);
+  overFilters(tile.vectors, [&](Value filter, Pieces pieces) {
+    buildProducts(filter, pieces, tiles);
     e.loop(e.index(0), e.index(tiles), 1,
-           [&](Value each) { buildResults(each, filter, vectors); });
+           [&](Value each) { buildResults(each, filter, pieces); });
   });
 }
 
