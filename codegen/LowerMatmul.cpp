@@ -181,7 +181,7 @@ Value MatmulNest::weightMemory() {
 int64_t MatmulNest::buildPacked(const MatmulBlocks &blocks) {
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   e.setLanes(Lanes::Samples);
-  PackedMatmul nest(e, blocks, weightMemory(), e.memory(matmul.getA()),
+  PackedMatmul nest(e, blocks, matmul.getResult(), weightMemory(), e.memory(matmul.getA()),
                     e.layout.padded(), /*rowsInFours=*/!random.empty());
   nest.build(e.index(blocks.inner), e.batch,
              [&](Value row, Value n, Value, ArrayRef<Value> sums) {

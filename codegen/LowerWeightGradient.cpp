@@ -134,7 +134,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
 int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
   columns = tensorTypeOf(matmul.getResult()).getDimSize(1);
   e.setLanes(Lanes::Columns);
-  PackedMatmul nest(e, blocks, e.memory(matmul.getA()), e.memory(matmul.getB()),
+  PackedMatmul nest(e, blocks, matmul.getResult(), e.memory(matmul.getA()), e.memory(matmul.getB()),
                     columns, /*rowsInFours=*/false);
   nest.build(e.batch, e.index(columns),
              [&](Value k, Value m, Value mask, ArrayRef<Value> sums) {

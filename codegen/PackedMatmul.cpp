@@ -10,26 +10,43 @@
 
 #include "codegen/PackedMatmul.h"
 
+#include "codegen/EpilogueMemory.h"
+
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace sinter;
 
+/// Floats of a cache line.
+static constexpr int64_t kLine = 16;
+
+/// Steps of a product between which something of the next one is copied.
+static constexpr int64_t kShare = 16;
+
 static int64_t ceilDiv(int64_t x, int64_t y) { return (x + y - 1) / y; }
 
 PackedMatmul::PackedMatmul(KernelEmitter &e, const MatmulBlocks &blocks,
-                           Value a, Value b, int64_t columns, bool rowsInFours)
+                           Value product, Value a, Value b, int64_t columns,
+                           bool rowsInFours)
     : e(e), blocks(blocks), a(a), b(b), columns(columns) {
   scratch = e.memory(e.kernel.getResults().back());
+  ofEpilogue = epilogueMemory(e, product);
   vectorType = VectorType::get({e.lanes()}, e.b.getF32Type());
-  tile = choosePackedTile(blocks.rows, ceilDiv(columns, e.lanes()),
-                          rowsInFours ? 4 : 1, e.layout.target);
+  constexpr int64_t mostVectors = 4;
+  tile = choosePackedTile(
+      blocks.rows, ceilDiv(columns, e.lanes()),
+      std::min(mostVectors, MatmulBlocks::maxPanel / e.lanes()),
+      rowsInFours ? 4 : 1, e.layout.target);
   panelWidth = tile.vectors * e.lanes();
   rowTiles = ceilDiv(blocks.rows, tile.rows);
   panels = ceilDiv(columns, panelWidth);
+  rowsCopied = ceilDiv(tile.rows, e.lanes()) * e.lanes();
+  tileFloats = blocks.alongInner ? tile.rows * blocks.rowStride()
+                                 : blocks.blockInner * rowsCopied;
 }
 
 //===----------------------------------------------------------------------===//
@@ -82,11 +99,10 @@ Value PackedMatmul::firstRow(Value rowTile) {
 
 /// Whole vectors can be copied from there.
 Value PackedMatmul::firstCopied(Value rowTile) {
-  return lesser(e.mul(rowTile, tile.rows),
-                e.index(blocks.rows - std::max(tile.rows, e.lanes())));
+  return lesser(e.mul(rowTile, tile.rows), e.index(blocks.rows - rowsCopied));
 }
 
-// Scratch: the panel, the rows, the sums.
+// Scratch: two panels, two blocks of rows, the sums.
 
 Value PackedMatmul::sumsAt(Value t, Value tiles, Value panel) {
   Value number = sum(arith::MulIOp::create(e.b, panel, tiles), t);
@@ -98,80 +114,133 @@ Value PackedMatmul::sumsAt(Value t, Value tiles, Value panel) {
 // Copies
 //===----------------------------------------------------------------------===//
 
-/// `tiles` tiles of rows from number `rowTile`, at `count` places from `k`.
-void PackedMatmul::copyRows(Value rowTile, Value tiles, Value k, Value count) {
-  Value base = e.index(blocks.panelFloats());
-  Value first = firstCopied(rowTile);
-  Value end =
-      lesser(e.mul(sum(rowTile, tiles), tile.rows), e.index(blocks.rows));
-  Value rows = arith::SubIOp::create(e.b, end, first);
+/// Addresses past a matrix's end are harmless.
+void PackedMatmul::fetch(Value matrix, Value row, Value column) {
+  memref::PrefetchOp::create(e.b, matrix, ValueRange{row, column},
+                             /*isWrite=*/false, /*localityHint=*/2,
+                             /*isDataCache=*/true);
+}
+
+// A tile of rows is copied piece by piece: its vectors at a step, or a line of
+// one of its rows.
+
+/// A power of two, by which numbers of lines are divided fast: the last row
+/// stands in for those that are none.
+int64_t PackedMatmul::rowsCounted() const {
+  return llvm::bit_ceil(static_cast<uint64_t>(tile.rows));
+}
+
+/// How many pieces a tile has.
+Value PackedMatmul::piecesOf(const Rows &rows) {
+  return blocks.alongInner
+             ? e.index(rowsCounted() * (blocks.blockInner / kLine))
+             : rows.count;
+}
+
+/// Where piece number `i` begins: its row, counted in the tile, and its step.
+/// Lines next to each other in memory are far apart in number: it is cheaper
+/// when they come at different times.
+std::pair<Value, Value> PackedMatmul::pieceAt(const Rows &rows, Value i) {
+  if (!blocks.alongInner)
+    return {e.index(0), i};
+  Value rowCount = e.index(rowsCounted());
+  Value last = arith::DivUIOp::create(
+      e.b, arith::SubIOp::create(e.b, rows.count, e.index(1)), e.index(kLine));
+  Value line = lesser(arith::DivUIOp::create(e.b, i, rowCount), last);
+  return {
+      lesser(arith::RemUIOp::create(e.b, i, rowCount), e.index(tile.rows - 1)),
+      e.mul(line, kLine)};
+}
+
+/// Of tile number `t`.
+void PackedMatmul::fetchPiece(const Rows &rows, Value t, Value i) {
+  auto [r, step] = pieceAt(rows, i);
+  Value row = sum(firstRow(sum(rows.rowTile, t)), r), k = sum(rows.k, step);
+  fetch(a, blocks.alongInner ? row : k, blocks.alongInner ? k : row);
+}
+
+void PackedMatmul::copyPiece(const Rows &rows, Value t, Value i) {
+  auto [r, step] = pieceAt(rows, i);
+  Value rowTile = sum(rows.rowTile, t), k = sum(rows.k, step);
+  Value to = sum(rows.copied, e.mul(t, tileFloats));
   if (!blocks.alongInner) {
-    // Rows of `a` lie far apart: a processor does not guess which comes next.
-    constexpr int64_t ahead = 8;
-    Value lastVector = e.index(blocks.rows - e.lanes());
-    e.loop(e.index(0), count, 1, [&](Value i) {
-      Value to = sum(base, e.mul(i, blocks.stepStride()));
-      e.loop(e.index(0), rows, e.lanes(), [&](Value r) {
-        Value row = lesser(sum(first, r), lastVector);
-        memref::PrefetchOp::create(
-            e.b, a, ValueRange{e.add(sum(k, i), ahead), row},
-            /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-        Value value = vector::LoadOp::create(e.b, vectorType, a,
-                                             ValueRange{sum(k, i), row});
-        storeScratch(value, sum(to, arith::SubIOp::create(e.b, row, first)));
-      });
-    });
+    Value first = firstCopied(rowTile);
+    to = sum(to, e.mul(step, rowsCopied));
+    for (int64_t v = 0; v < rowsCopied; v += e.lanes())
+      storeScratch(vector::LoadOp::create(e.b, vectorType, a,
+                                          ValueRange{k, e.add(first, v)}),
+                   e.add(to, v));
     return;
   }
   // Rows of `a` have `stored` elements; what is behind those that are summed
   // is copied, but never used.
   int64_t stored = cast<MemRefType>(a.getType()).getDimSize(1);
-  e.loop(e.index(0), rows, 1, [&](Value r) {
-    Value to = sum(base, e.mul(r, blocks.rowStride()));
-    e.loop(e.index(0), count, e.lanes(), [&](Value i) {
-      SmallVector<Value> at = {sum(first, r), sum(k, i)};
-      if (stored % e.lanes() == 0)
-        return storeScratch(vector::LoadOp::create(e.b, vectorType, a, at),
-                            sum(to, i));
-      Value left = arith::SubIOp::create(e.b, e.index(stored), at[1]);
-      Value mask = vector::CreateMaskOp::create(
-          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ValueRange{left});
-      storeScratch(vector::MaskedLoadOp::create(e.b, vectorType, a, at, mask,
-                                                e.vectorConstant(0)),
-                   sum(to, i));
+  Value row = sum(firstRow(rowTile), r);
+  to = sum(sum(to, e.mul(r, blocks.rowStride())), step);
+  for (int64_t v = 0; v < kLine; v += e.lanes()) {
+    SmallVector<Value> at = {row, e.add(k, v)};
+    if (stored % kLine == 0) {
+      storeScratch(vector::LoadOp::create(e.b, vectorType, a, at),
+                   e.add(to, v));
+      continue;
+    }
+    Value left = arith::SubIOp::create(e.b, e.index(stored), at[1]);
+    Value mask = vector::CreateMaskOp::create(
+        e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ValueRange{left});
+    storeScratch(vector::MaskedLoadOp::create(e.b, vectorType, a, at, mask,
+                                              e.vectorConstant(0)),
+                 e.add(to, v));
+  }
+}
+
+/// All tiles, from piece number `low`.
+void PackedMatmul::copyRows(const Rows &rows, Value tiles, Value low) {
+  Value pieces = piecesOf(rows);
+  if (blocks.alongInner)
+    return e.loop(e.index(0), tiles, 1, [&](Value t) {
+      e.loop(low, pieces, 1, [&](Value i) { copyPiece(rows, t, i); });
+    });
+  // Rows of `a` lie far apart: a processor does not guess which comes next.
+  constexpr int64_t ahead = 8;
+  e.loop(low, pieces, 1, [&](Value i) {
+    e.loop(e.index(0), tiles, 1, [&](Value t) {
+      fetchPiece(rows, t, e.add(i, ahead));
+      copyPiece(rows, t, i);
     });
   });
 }
 
-/// The panel's columns that exist, zeros instead of the others.
-void PackedMatmul::copyPanel(Value panel, Value k, Value count) {
+/// A vector of b of which `existing` lanes exist, or more: zeros behind them.
+Value PackedMatmul::loadPanel(Value k, Value column, int64_t existing) {
+  int64_t lanes = std::clamp<int64_t>(existing, 0, e.lanes());
+  Value zero = e.vectorConstant(0);
+  if (lanes == 0)
+    return zero;
+  if (lanes == e.lanes())
+    return vector::LoadOp::create(e.b, vectorType, b, ValueRange{k, column});
+  Value mask = vector::ConstantMaskOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{lanes});
+  return vector::MaskedLoadOp::create(e.b, vectorType, b, ValueRange{k, column},
+                                      mask, zero);
+}
+
+/// Steps `low` to `high` of the panel's columns that exist, zeros instead of
+/// the others.
+void PackedMatmul::copyPanel(const Panel &panel, Value low, Value high) {
+  Value column = e.mul(panel.number, panelWidth);
   auto copy = [&](int64_t existing) {
-    Value column = e.mul(panel, panelWidth);
-    e.loop(e.index(0), count, 1, [&](Value i) {
-      Value to = e.mul(i, panelWidth);
-      for (int64_t v = 0; v < tile.vectors; ++v) {
-        int64_t lanes =
-            std::clamp<int64_t>(existing - v * e.lanes(), 0, e.lanes());
-        SmallVector<Value> at = {sum(k, i), e.add(column, v * e.lanes())};
-        Value value = e.vectorConstant(0);
-        if (lanes == e.lanes()) {
-          value = vector::LoadOp::create(e.b, vectorType, b, at);
-        } else if (lanes) {
-          Value mask = vector::ConstantMaskOp::create(
-              e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
-              ArrayRef{lanes});
-          value =
-              vector::MaskedLoadOp::create(e.b, vectorType, b, at, mask, value);
-        }
-        storeScratch(value, e.add(to, v * e.lanes()));
-      }
+    e.loop(low, high, 1, [&](Value i) {
+      Value to = sum(panel.copied, e.mul(i, panelWidth));
+      for (int64_t v = 0; v < panelWidth; v += e.lanes())
+        storeScratch(loadPanel(sum(panel.k, i), e.add(column, v), existing - v),
+                     e.add(to, v));
     });
   };
   int64_t whole = columns / panelWidth, rest = columns % panelWidth;
   if (!rest)
     return copy(panelWidth);
-  Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, panel,
-                                        e.index(whole));
+  Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                        panel.number, e.index(whole));
   when(
       isWhole, [&] { copy(panelWidth); }, [&] { copy(rest); });
 }
@@ -180,32 +249,51 @@ void PackedMatmul::copyPanel(Value panel, Value k, Value count) {
 // Products
 //===----------------------------------------------------------------------===//
 
-/// Step `k` of tile number `t` fetches a cache line of each operand, so that
-/// all steps of a panel fetch all of the next copy. Addresses past a matrix's
-/// end are harmless.
-void PackedMatmul::fetch(const Next &next, Value t, Value k) {
-  constexpr int64_t line = 16;
-  auto prefetch = [&](Value matrix, Value row, Value column) {
-    memref::PrefetchOp::create(e.b, matrix, ValueRange{row, column},
-                               /*isWrite=*/false, /*localityHint=*/2,
-                               /*isDataCache=*/true);
+/// While tile number `t` of panel number `p` of a block is multiplied: copies
+/// share number `share` of what comes next, and fetches what the next tile, or
+/// this one with the next panel, copies.
+void PackedMatmul::prepare(const Next &next, Value t, Value p, Value sums,
+                           Value share) {
+  auto lastOf = [&](Value count) {
+    return arith::SubIOp::create(e.b, count, e.index(1));
   };
-  int64_t lines = ceilDiv(panelWidth, line);
-  Value which = arith::RemUIOp::create(e.b, t, e.index(lines));
-  prefetch(b, sum(next.panelK, k), sum(next.column, e.mul(which, line)));
-  if (!blocks.alongInner)
-    return prefetch(a, sum(next.rowK, k), next.row);
-  // A tile has about as many lines as steps: a row's are next to each other.
-  Value lineSteps = e.index(blocks.blockInner / line);
-  Value row = arith::DivUIOp::create(e.b, k, lineSteps);
-  Value inRow = arith::RemUIOp::create(e.b, k, lineSteps);
-  prefetch(a, sum(next.row, row), sum(next.rowK, e.mul(inRow, line)));
+  auto number = [&](Value turn) -> Value {
+    return sum(arith::MulIOp::create(e.b, turn, next.shares), share);
+  };
+  const Panel &panel = next.panel;
+  Value step = lesser(number(t), lastOf(panel.count));
+  copyPanel(panel, step, e.add(step, 1));
+  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
+                                       e.add(t, 1), next.tiles);
+  auto choose = [&](Value x, Value y) -> Value {
+    return arith::SelectOp::create(e.b, isLast, x, y);
+  };
+  Value fetchedStep = sum(panel.k, choose(share, number(e.add(t, 1))));
+  Value fetched =
+      e.mul(sum(panel.number, choose(e.index(1), e.index(0))), panelWidth);
+  for (int64_t v = 0; v < panelWidth; v += kLine)
+    fetch(b, fetchedStep, e.add(fetched, v));
+  copyPiece(next.rows, t, lesser(number(p), lastOf(piecesOf(next.rows))));
+  fetchPiece(next.rows, t, number(e.add(p, 1)));
+  // The next tile's sums.
+  Value at = e.add(sum(sums, e.mul(share, panelWidth)), tile.rows * panelWidth);
+  for (int64_t v = 0; v < panelWidth; v += kLine)
+    fetch(scratch, e.task, e.add(at, v));
 }
 
-/// sums[R][V] += the rows at `copied` times the copied panel; what was in
-/// `sums` counts as 0 where this `isFirst`.
-void PackedMatmul::multiply(Value t, Value copied, Value sums, Value isFirst,
-                            Value count, const Next &next) {
+/// What the epilogue goes through at a tile's row number `r`.
+void PackedMatmul::fetchFinish(Value rowTile, Value panel, Value r) {
+  Value row = sum(firstRow(rowTile), r), column = e.mul(panel, panelWidth);
+  for (Value matrix : ofEpilogue)
+    for (int64_t v = 0; v < panelWidth; v += kLine)
+      fetch(matrix, row, e.add(column, v));
+}
+
+/// sums[R][V] += the rows at `copied` times the panel; what was in `sums`
+/// counts as 0 where this `isFirst`.
+void PackedMatmul::multiply(Value copied, const Panel &panel, Value sums,
+                            Value isFirst,
+                            llvm::function_ref<void(Value)> prepare) {
   int64_t vectors = tile.rows * tile.vectors;
   auto branch = scf::IfOp::create(e.b, SmallVector<Type>(vectors, vectorType),
                                   isFirst, /*withElse=*/true);
@@ -223,24 +311,28 @@ void PackedMatmul::multiply(Value t, Value copied, Value sums, Value isFirst,
   yield(branch.elseBlock(),
         [&](int64_t i) { return loadScratch(e.add(sums, i * e.lanes())); });
   SmallVector<Value> start(branch.getResults());
-  SmallVector<Value> acc =
-      e.loop(e.index(0), count, 1, start, [&](Value k, ValueRange before) {
-        SmallVector<Value> after, vectors;
-        fetch(next, t, k);
-        Value column = e.mul(k, panelWidth);
-        for (int64_t v = 0; v < tile.vectors; ++v)
-          vectors.push_back(loadScratch(e.add(column, v * e.lanes())));
-        Value first = sum(copied, e.mul(k, blocks.stepStride()));
-        for (int64_t r = 0; r < tile.rows; ++r) {
-          Value at = e.add(first, r * blocks.rowStride());
-          Value scalar =
-              memref::LoadOp::create(e.b, scratch, ValueRange{e.task, at});
-          Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
-          for (Value vector : vectors)
-            after.push_back(vector::FMAOp::create(e.b, spread, vector,
-                                                  before[after.size()]));
-        }
-        return after;
+  auto step = [&](Value k, ValueRange before) {
+    SmallVector<Value> after, vectors;
+    Value column = sum(panel.copied, e.mul(k, panelWidth));
+    for (int64_t v = 0; v < tile.vectors; ++v)
+      vectors.push_back(loadScratch(e.add(column, v * e.lanes())));
+    Value first = sum(copied, blocks.alongInner ? k : e.mul(k, rowsCopied));
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      Value at = e.add(first, r * (blocks.alongInner ? blocks.rowStride() : 1));
+      Value scalar =
+          memref::LoadOp::create(e.b, scratch, ValueRange{e.task, at});
+      Value spread = vector::BroadcastOp::create(e.b, vectorType, scalar);
+      for (Value vector : vectors)
+        after.push_back(
+            vector::FMAOp::create(e.b, spread, vector, before[after.size()]));
+    }
+    return after;
+  };
+  SmallVector<Value> acc = e.loop(
+      e.index(0), panel.count, kShare, start, [&](Value k, ValueRange before) {
+        prepare(arith::DivUIOp::create(e.b, k, e.index(kShare)));
+        return e.loop(k, lesser(e.add(k, kShare), panel.count), 1, before,
+                      step);
       });
   for (auto [i, value] : llvm::enumerate(acc))
     storeScratch(value, e.add(sums, i * e.lanes()));
@@ -250,78 +342,66 @@ void PackedMatmul::multiply(Value t, Value copied, Value sums, Value isFirst,
 // Epilogue
 //===----------------------------------------------------------------------===//
 
-/// `count` rows from `row`, along all panels; their sums in the first panel
-/// begin at `sums`.
+/// `count` rows from `row`, in the panel from `column`.
 void PackedMatmul::finishRows(Value row, int64_t count, Value sums,
-                              Value panelStride, Value panel, Value panelCount,
-                              Epilogue epilogue) {
-  e.loop(e.index(0), panelCount, 1, [&](Value p) {
-    Value from = sum(sums, arith::MulIOp::create(e.b, p, panelStride));
-    Value column = e.mul(sum(panel, p), panelWidth);
-    auto vectorOf = [&](Value v, Value mask) {
-      SmallVector<Value> values;
-      for (int64_t r = 0; r < count; ++r)
-        values.push_back(loadScratch(e.add(sum(from, v), r * panelWidth)));
-      epilogue(row, sum(column, v), mask, values);
+                              Value column, Epilogue epilogue) {
+  auto vectorOf = [&](Value v, Value mask) {
+    SmallVector<Value> values;
+    for (int64_t r = 0; r < count; ++r)
+      values.push_back(loadScratch(e.add(sum(sums, v), r * panelWidth)));
+    epilogue(row, sum(column, v), mask, values);
+  };
+  e.loop(e.index(0), e.index(panelWidth), e.lanes(), [&](Value v) {
+    if (columns % panelWidth == 0)
+      return vectorOf(v, {});
+    Value at = sum(column, v);
+    auto fits = [&](int64_t lanes) -> Value {
+      return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ule, at,
+                                   e.index(columns - lanes));
     };
-    e.loop(e.index(0), e.index(panelWidth), e.lanes(), [&](Value v) {
-      if (columns % panelWidth == 0)
-        return vectorOf(v, {});
-      Value at = sum(column, v);
-      auto fits = [&](int64_t lanes) -> Value {
-        return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ule, at,
-                                     e.index(columns - lanes));
-      };
-      int64_t rest = columns % e.lanes();
-      if (!rest)
-        return when(fits(e.lanes()), [&] { vectorOf(v, {}); }, {});
-      when(
-          fits(e.lanes()), [&] { vectorOf(v, {}); },
-          [&] {
-            when(fits(rest),
-                 [&] {
-                   Value mask = vector::ConstantMaskOp::create(
-                       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
-                       ArrayRef{rest});
-                   vectorOf(v, mask);
-                 },
-                 {});
-          });
-    });
+    int64_t rest = columns % e.lanes();
+    if (!rest)
+      return when(fits(e.lanes()), [&] { vectorOf(v, {}); }, {});
+    when(
+        fits(e.lanes()), [&] { vectorOf(v, {}); },
+        [&] {
+          when(fits(rest),
+               [&] {
+                 Value mask = vector::ConstantMaskOp::create(
+                     e.b, VectorType::get({e.lanes()}, e.b.getI1Type()),
+                     ArrayRef{rest});
+                 vectorOf(v, mask);
+               },
+               {});
+        });
   });
 }
 
-/// The epilogue of a block whose sums are complete.
-void PackedMatmul::finish(Value rowTile, Value tiles, Value panel,
-                          Value panelCount, Epilogue epilogue) {
-  Value panelStride = e.mul(tiles, tile.rows * panelWidth);
-  e.loop(e.index(0), tiles, 1, [&](Value t) {
-    Value number = sum(rowTile, t);
-    Value row = e.mul(number, tile.rows);
-    Value sums = sumsAt(t, tiles, e.index(0));
-    // The last tile begins before its first row that is new.
-    int64_t lastRows = blocks.rows - (rowTiles - 1) * tile.rows;
-    constexpr int64_t atATime = 4;
-    auto build = [&](int64_t rows) {
-      Value from = e.add(sums, (tile.rows - rows) * panelWidth);
-      int64_t whole = rows / atATime * atATime;
-      if (whole)
-        e.loop(e.index(0), e.index(whole), atATime, [&](Value r) {
-          finishRows(sum(row, r), atATime, sum(from, e.mul(r, panelWidth)),
-                     panelStride, panel, panelCount, epilogue);
-        });
-      if (rows > whole)
-        finishRows(e.add(row, whole), rows - whole,
-                   e.add(from, whole * panelWidth), panelStride, panel,
-                   panelCount, epilogue);
-    };
-    if (lastRows == tile.rows)
-      return build(tile.rows);
-    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, number,
-                                         e.index(rowTiles - 1));
-    when(
-        isFull, [&] { build(tile.rows); }, [&] { build(lastRows); });
-  });
+/// The epilogue of a tile whose sums are complete.
+void PackedMatmul::finish(Value rowTile, Value panel, Value sums,
+                          Epilogue epilogue) {
+  Value row = e.mul(rowTile, tile.rows), column = e.mul(panel, panelWidth);
+  // The last tile begins before its first row that is new.
+  int64_t lastRows = blocks.rows - (rowTiles - 1) * tile.rows;
+  constexpr int64_t atATime = 4;
+  auto build = [&](int64_t rows) {
+    Value from = e.add(sums, (tile.rows - rows) * panelWidth);
+    int64_t whole = rows / atATime * atATime;
+    if (whole)
+      e.loop(e.index(0), e.index(whole), atATime, [&](Value r) {
+        finishRows(sum(row, r), atATime, sum(from, e.mul(r, panelWidth)),
+                   column, epilogue);
+      });
+    if (rows > whole)
+      finishRows(e.add(row, whole), rows - whole,
+                 e.add(from, whole * panelWidth), column, epilogue);
+  };
+  if (lastRows == tile.rows)
+    return build(tile.rows);
+  Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, rowTile,
+                                       e.index(rowTiles - 1));
+  when(
+      isFull, [&] { build(tile.rows); }, [&] { build(lastRows); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -339,61 +419,121 @@ void PackedMatmul::build(Value inner, Value columnsUsed, Epilogue epilogue) {
   Value panelsUsed = arith::DivUIOp::create(
       e.b, e.add(columnsUsed, panelWidth - 1), e.index(panelWidth));
   Value panelHigh = lesser(panelEnd, panelsUsed);
-  Value tileEnd = rowHigh;
+  when(
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, panelLow,
+                            panelHigh),
+      [&] { buildPart(inner, rowLow, rowHigh, panelLow, panelHigh, epilogue); },
+      {});
+}
 
+void PackedMatmul::buildPart(Value inner, Value rowLow, Value rowHigh,
+                             Value panelLow, Value panelHigh,
+                             Epilogue epilogue) {
   // As few blocks as fit, and all alike.
   auto inBlock = [](int64_t all, int64_t tasks, int64_t most) {
     int64_t ofTask = ceilDiv(all, tasks);
     return ceilDiv(ofTask, ceilDiv(ofTask, most));
   };
-  int64_t mostTiles =
-      inBlock(rowTiles, blocks.taskRows, blocks.blockRows / tile.rows);
+  int64_t mostTiles = inBlock(rowTiles, blocks.taskRows,
+                              std::min(blocks.blockRows / tile.rows,
+                                       blocks.blockFloats() / tileFloats));
   int64_t mostPanels =
       inBlock(panels, blocks.taskColumns, blocks.blockColumns / panelWidth);
-  auto atMost = [&](Value low, Value high, int64_t most) {
-    return lesser(arith::SubIOp::create(e.b, high, low), e.index(most));
+  auto minus = [&](Value x, Value y) -> Value {
+    return arith::SubIOp::create(e.b, x, y);
   };
-  e.loop(rowLow, tileEnd, mostTiles, [&](Value rowTile) {
-    Value tiles = atMost(rowTile, tileEnd, mostTiles);
+  auto times = [&](Value x, Value y) -> Value {
+    return arith::MulIOp::create(e.b, x, y);
+  };
+  auto over = [&](Value x, int64_t y) -> Value {
+    return arith::DivUIOp::create(e.b, x, e.index(y));
+  };
+  auto choose = [&](Value condition, Value x, Value y) -> Value {
+    return arith::SelectOp::create(e.b, condition, x, y);
+  };
+  auto equal = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, x, y);
+  };
+  auto atMost = [&](Value low, Value high, int64_t most) {
+    return lesser(minus(high, low), e.index(most));
+  };
+  // There are two places for each copy.
+  auto place = [&](Value number, int64_t floats) -> Value {
+    return e.mul(arith::RemUIOp::create(e.b, number, e.index(2)), floats);
+  };
+  auto placeOfRows = [&](Value block) -> Value {
+    return e.add(place(block, blocks.blockFloats()), blocks.panelFloats());
+  };
+  auto placeOfPanel = [&](Value number) -> Value {
+    return place(number, blocks.blockInner * panelWidth);
+  };
+  Value kBlocks = over(e.add(inner, blocks.blockInner - 1), blocks.blockInner);
+  Value allPanels = minus(panelHigh, panelLow);
+  Value columnBlocks = over(e.add(allPanels, mostPanels - 1), mostPanels);
+
+  Value zero = e.index(0);
+  Value firstCount = atMost(zero, inner, blocks.blockInner);
+  copyRows({rowLow, zero, firstCount, placeOfRows(zero)},
+           atMost(rowLow, rowHigh, mostTiles), zero);
+  copyPanel({panelLow, zero, firstCount, placeOfPanel(zero)}, zero, firstCount);
+  e.loop(rowLow, rowHigh, mostTiles, [&](Value rowTile) {
+    Value tiles = atMost(rowTile, rowHigh, mostTiles);
+    Value rowBlock = over(minus(rowTile, rowLow), mostTiles);
     e.loop(panelLow, panelHigh, mostPanels, [&](Value panel) {
       Value panelCount = atMost(panel, panelHigh, mostPanels);
-      e.loop(e.index(0), inner, blocks.blockInner, [&](Value k) {
+      Value before = minus(panel, panelLow);
+      Value firstBlock =
+          times(sum(times(rowBlock, columnBlocks), over(before, mostPanels)),
+                kBlocks);
+      Value firstNumber =
+          times(sum(times(rowBlock, allPanels), before), kBlocks);
+      // What comes behind the last of k.
+      Value nextPanel = sum(panel, panelCount);
+      Value isLastPanel = equal(nextPanel, panelHigh);
+      Value nextRowTile = choose(isLastPanel, sum(rowTile, tiles), rowTile);
+      nextPanel = choose(isLastPanel, panelLow, nextPanel);
+      e.loop(zero, inner, blocks.blockInner, [&](Value k) {
         Value count = atMost(k, inner, blocks.blockInner);
-        copyRows(rowTile, tiles, k, count);
-        Value nextK = sum(k, count);
-        e.loop(e.index(0), panelCount, 1, [&](Value p) {
-          copyPanel(sum(panel, p), k, count);
-          Value nextPanel = e.add(p, 1);
-          Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
-                                               nextPanel, panelCount);
-          auto choose = [&](Value x, Value y) -> Value {
-            return arith::SelectOp::create(e.b, isLast, x, y);
-          };
-          // Behind the last of k come the next rows, and this k again.
-          Value isEnd = arith::CmpIOp::create(e.b, arith::CmpIPredicate::uge,
-                                              nextK, inner);
-          Value fetchedK =
-              arith::SelectOp::create(e.b, isEnd, e.index(0), nextK);
-          Value fetchedTile =
-              arith::SelectOp::create(e.b, isEnd, sum(rowTile, tiles), rowTile);
-          Next next;
-          next.column =
-              e.mul(sum(panel, choose(e.index(0), nextPanel)), panelWidth);
-          next.panelK = choose(fetchedK, k);
-          next.rowK = fetchedK;
-          e.loop(e.index(0), tiles, 1, [&](Value t) {
-            next.row = firstRow(sum(fetchedTile, t));
-            Value row = arith::SubIOp::create(e.b, firstRow(sum(rowTile, t)),
-                                              firstCopied(rowTile));
-            Value copied =
-                e.add(e.mul(row, blocks.rowStride()), blocks.panelFloats());
-            Value isFirst = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
-                                                  k, e.index(0));
-            multiply(t, copied, sumsAt(t, tiles, p), isFirst, count, next);
+        Value kBlock = over(k, blocks.blockInner);
+        Value block = sum(firstBlock, kBlock);
+        Value isFirst = equal(k, zero), isEnd = equal(sum(k, count), inner);
+        Value nextK = choose(isEnd, zero, sum(k, count));
+        Value nextCount = atMost(nextK, inner, blocks.blockInner);
+        Next next;
+        next.tiles = tiles;
+        next.shares = over(e.add(count, kShare - 1), kShare);
+        next.rows = {choose(isEnd, nextRowTile, rowTile), nextK, nextCount,
+                     placeOfRows(e.add(block, 1))};
+        e.loop(zero, panelCount, 1, [&](Value p) {
+          Value number = sum(firstNumber, sum(times(kBlock, panelCount), p));
+          Panel now = {sum(panel, p), k, count, placeOfPanel(number)};
+          Value nextP = e.add(p, 1);
+          Value isLast = equal(nextP, panelCount);
+          next.panel = {choose(isLast, choose(isEnd, nextPanel, panel),
+                               sum(panel, nextP)),
+                        choose(isLast, nextK, k),
+                        choose(isLast, nextCount, count),
+                        placeOfPanel(e.add(number, 1))};
+          e.loop(zero, tiles, 1, [&](Value t) {
+            Value number = sum(rowTile, t), sums = sumsAt(t, tiles, p);
+            Value copied = sum(placeOfRows(block), e.mul(t, tileFloats));
+            if (!blocks.alongInner)
+              copied =
+                  sum(copied, minus(firstRow(number), firstCopied(number)));
+            multiply(copied, now, sums, isFirst, [&](Value share) {
+              prepare(next, t, p, sums, share);
+              if (!ofEpilogue.empty())
+                when(isEnd, [&] { fetchFinish(number, now.number, share); },
+                     {});
+            });
+            when(isEnd, [&] { finish(number, now.number, sums, epilogue); },
+                 {});
           });
+          Value done = lesser(times(tiles, next.shares), next.panel.count);
+          copyPanel(next.panel, done, next.panel.count);
         });
+        copyRows(next.rows, tiles, times(panelCount, next.shares));
       });
-      finish(rowTile, tiles, panel, panelCount, epilogue);
     });
   });
 }

@@ -3,17 +3,20 @@
 //   result(row, column) = sum(k) a(row, k) b(k, column), lanes along columns
 //
 //   for block of rows, block of columns in this task's part:
-//     for block of k:
-//       copy the rows' a
-//       for panel of V vectors of the columns:
-//         copy the panel's b: k after k
+//     for block of k, with a copy of the rows' a:
+//       for panel of V vectors of the columns, with a copy of its b, k after k:
 //         for R of the rows:
-//           acc[R][V] = 0 or sums; for k: acc[r][v] += broadcast a * b[v]
+//           acc[R][V] = 0 or sums
+//           for k: acc[r][v] += broadcast a * b[v]
+//             (every kShare steps: copy some of the next block's a and of the
+//             next panel's b, fetch what comes behind that)
 //           sums = acc
-//     epilogue on sums
+//           behind the last block of k: epilogue on sums
 //
-// Copies and sums are in the task's scratch (ir/MatmulBlocks.h). Each sum has
-// the order of k, as if it were made in one go: blocks do not show in its bits.
+// Copies and sums are in the task's scratch (ir/MatmulBlocks.h): a copy that is
+// used, and one that is made. So copies cost instructions, which a core has to
+// spare between multiply-adds, and no waiting. Each sum has the order of k, as
+// if it were made in one go: blocks do not show in its bits.
 // Instead of fewer rows than R the last rows are R, too, and some of them are
 // computed twice; only the epilogue is for each row once.
 //
@@ -30,11 +33,13 @@ namespace sinter {
 
 class PackedMatmul {
 public:
+  /// `product`(row, column), which the kernel's epilogue begins with;
   /// b(k, column) = `b`[k][column] for column < `columns`, and `a` is
   /// [row][k] or [k][row], as `blocks` says. With `rowsInFours` the epilogue's
   /// rows begin at multiples of four.
-  PackedMatmul(KernelEmitter &e, const MatmulBlocks &blocks, mlir::Value a,
-               mlir::Value b, int64_t columns, bool rowsInFours);
+  PackedMatmul(KernelEmitter &e, const MatmulBlocks &blocks,
+               mlir::Value product, mlir::Value a, mlir::Value b,
+               int64_t columns, bool rowsInFours);
 
   /// Results at `count` rows from `row`, in one vector of columns from
   /// `column`; `mask` is null or says which of its lanes exist.
@@ -57,33 +62,57 @@ private:
   void storeScratch(mlir::Value value, mlir::Value at);
   /// The first row that is computed for a tile.
   mlir::Value firstRow(mlir::Value rowTile);
-  /// The first row that is copied for a block.
+  /// The first row that is copied for a tile, in vectors.
   mlir::Value firstCopied(mlir::Value rowTile);
   mlir::Value sumsAt(mlir::Value tile, mlir::Value tiles, mlir::Value panel);
 
-  void copyRows(mlir::Value rowTile, mlir::Value tiles, mlir::Value k,
-                mlir::Value count);
-  void copyPanel(mlir::Value panel, mlir::Value k, mlir::Value count);
-  /// What is copied next, and should be near by then.
-  struct Next {
-    mlir::Value row, rowK;      // of a's tile that is multiplied now
-    mlir::Value column, panelK; // of b
+  /// Tiles of a at some of k.
+  struct Rows {
+    mlir::Value rowTile, k, count;
+    mlir::Value copied; // in the scratch
   };
-  void fetch(const Next &next, mlir::Value t, mlir::Value k);
-  void multiply(mlir::Value t, mlir::Value copied, mlir::Value sums,
-                mlir::Value isFirst, mlir::Value count, const Next &next);
-  void finish(mlir::Value rowTile, mlir::Value tiles, mlir::Value panel,
-              mlir::Value panels, Epilogue epilogue);
+  /// A panel of b at some of k.
+  struct Panel {
+    mlir::Value number, k, count;
+    mlir::Value copied; // in the scratch
+  };
+  /// What is copied during products.
+  struct Next {
+    Rows rows;
+    Panel panel;
+    mlir::Value tiles, shares; // in a block, and of each of its products
+  };
+  int64_t rowsCounted() const;
+  mlir::Value piecesOf(const Rows &rows);
+  std::pair<mlir::Value, mlir::Value> pieceAt(const Rows &rows, mlir::Value i);
+  void fetchPiece(const Rows &rows, mlir::Value t, mlir::Value i);
+  void copyPiece(const Rows &rows, mlir::Value t, mlir::Value i);
+  void copyRows(const Rows &rows, mlir::Value tiles, mlir::Value low);
+  mlir::Value loadPanel(mlir::Value k, mlir::Value column, int64_t existing);
+  void copyPanel(const Panel &panel, mlir::Value low, mlir::Value high);
+  void fetch(mlir::Value matrix, mlir::Value row, mlir::Value column);
+  void prepare(const Next &next, mlir::Value t, mlir::Value p, mlir::Value sums,
+               mlir::Value share);
+  void fetchFinish(mlir::Value rowTile, mlir::Value panel, mlir::Value r);
+  void multiply(mlir::Value copied, const Panel &panel, mlir::Value sums,
+                mlir::Value isFirst,
+                llvm::function_ref<void(mlir::Value)> prepare);
   void finishRows(mlir::Value row, int64_t count, mlir::Value sums,
-                  mlir::Value panelStride, mlir::Value panel,
-                  mlir::Value panelCount, Epilogue epilogue);
+                  mlir::Value column, Epilogue epilogue);
+  void finish(mlir::Value rowTile, mlir::Value panel, mlir::Value sums,
+              Epilogue epilogue);
+  void buildPart(mlir::Value inner, mlir::Value rowLow, mlir::Value rowHigh,
+                 mlir::Value panelLow, mlir::Value panelHigh,
+                 Epilogue epilogue);
 
   KernelEmitter &e;
   const MatmulBlocks &blocks;
-  mlir::Value a, b, scratch; // matrices, (tasks, floats)
+  mlir::Value a, b, scratch;                 // matrices, (tasks, floats)
+  llvm::SmallVector<mlir::Value> ofEpilogue; // EpilogueMemory.h
   int64_t columns;
   Tile tile;
   int64_t rowTiles, panels, panelWidth; // of the whole result; floats
+  int64_t rowsCopied, tileFloats;       // of a tile's copy: whole vectors
   mlir::VectorType vectorType;
 };
 

@@ -100,10 +100,11 @@ Tile sinter::chooseTile(KernelEmitter &e, Operation *op, ArrayRef<Tile> ranked,
 }
 
 Tile sinter::choosePackedTile(int64_t rows, int64_t vectors,
-                              int64_t rowMultiple, const TargetShape &target) {
+                              int64_t mostVectors, int64_t rowMultiple,
+                              const TargetShape &target) {
   Tile best{1, 1};
   double bestCost = HUGE_VAL;
-  for (int64_t v = 1; v <= std::min<int64_t>(vectors, 4); ++v)
+  for (int64_t v = 1; v <= std::min(vectors, mostVectors); ++v)
     for (int64_t r = rowMultiple; r <= rows; r += rowMultiple) {
       if (r * v + v + 1 > target.registers)
         break;

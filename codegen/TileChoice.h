@@ -46,8 +46,8 @@ Tile chooseTile(KernelEmitter &e, mlir::Operation *op,
 /// The tile for a result that is made in whole tiles only, some rows twice,
 /// where operands come from the cache behind the first: its rows are a multiple
 /// of `rowMultiple`.
-Tile choosePackedTile(int64_t rows, int64_t vectors, int64_t rowMultiple,
-                      const TargetShape &target);
+Tile choosePackedTile(int64_t rows, int64_t vectors, int64_t mostVectors,
+                      int64_t rowMultiple, const TargetShape &target);
 
 /// A block of a filter's gradient: `channels` of the image by `filters`, for
 /// each tap of a row.

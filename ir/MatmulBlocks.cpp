@@ -43,12 +43,12 @@ std::optional<MatmulBlocks> sinter::blocksOf(MatmulOp op, int64_t batchBound) {
 
   // A panel of b stays in the L1 cache or just behind, a block of a and its
   // sums in the L2 cache.
-  constexpr int64_t mostInner = 256, mostRows = 160, mostColumns = 1024;
+  constexpr int64_t mostInner = 256, mostRows = 288, mostColumns = 1024;
   int64_t turns = ceilDiv(blocks.inner, mostInner);
   blocks.blockInner = roundUp(ceilDiv(blocks.inner, turns));
 
   // A task for each millisecond or so: scratch grows with tasks.
-  constexpr int64_t mostTasks = 8, leastTaskRows = 128, leastTaskColumns = 512;
+  constexpr int64_t mostTasks = 8, leastTaskRows = 256, leastTaskColumns = 512;
   constexpr int64_t worthwhile = int64_t(1) << 24;
   int64_t tasks = std::clamp<int64_t>(work / worthwhile, 1, mostTasks);
   int64_t down = std::max<int64_t>(blocks.rows / leastTaskRows, 1);

@@ -36,22 +36,22 @@ struct MatmulBlocks {
   /// Rows and steps of the sum are whole cache lines.
   int64_t blockRows, blockColumns, blockInner;
 
-  /// Columns that stay in the first cache, at most.
-  static constexpr int64_t maxPanel = 64;
+  /// Columns of a panel, which stays in the first cache, at most.
+  static constexpr int64_t maxPanel = 32;
 
   int64_t tasks() const { return taskRows * taskColumns; }
 
-  // ---- A task's scratch: a panel of b, a block of a, sums.
-  int64_t panelFloats() const { return blockInner * maxPanel; }
+  // ---- A task's scratch: two panels of b, two blocks of a, sums.
+  int64_t panelFloats() const { return 2 * blockInner * maxPanel; }
   // The block of a is copied as it is stored. Its longer stride is an odd
   // number of cache lines, so that a column's lines are in different sets.
-  int64_t rowStride() const { return alongInner ? blockInner + 16 : 1; }
-  int64_t stepStride() const {
-    return alongInner ? 1 : (blockRows / 16 | 1) * 16;
+  // Columns are cut into tiles of whole vectors, which takes some more.
+  int64_t rowStride() const { return blockInner + 16; }
+  int64_t blockFloats() const {
+    return alongInner ? blockRows * rowStride()
+                      : blockRows * 4 / 3 * blockInner;
   }
-  int64_t rowFloats() const {
-    return alongInner ? blockRows * rowStride() : blockInner * stepStride();
-  }
+  int64_t rowFloats() const { return 2 * blockFloats(); }
   int64_t sumFloats() const { return blockRows * blockColumns; }
   int64_t taskFloats() const {
     return panelFloats() + rowFloats() + sumFloats();
