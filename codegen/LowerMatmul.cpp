@@ -98,7 +98,8 @@ FailureOr<int64_t> MatmulNest::build() {
       static_cast<double>(rows) * inner * vectors; // one FMA a cycle
   // Samples are padded to whole tiles of vectors.
   tile = chooseTile(e, matmul,
-                    rankTiles(rows, vectors, {.steps = inner, .dividing = true},
+                    rankTiles(rows, vectors,
+                              {.steps = inner, .isFar = true, .dividing = true},
                               e.layout.target),
                     [&](Tile tile) {
                       int64_t units = (rows + tile.rows - 1) / tile.rows *
@@ -181,8 +182,9 @@ Value MatmulNest::weightMemory() {
 int64_t MatmulNest::buildPacked(const MatmulBlocks &blocks) {
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   e.setLanes(Lanes::Samples);
-  PackedMatmul nest(e, blocks, matmul.getResult(), weightMemory(), e.memory(matmul.getA()),
-                    e.layout.padded(), /*rowsInFours=*/!random.empty());
+  PackedMatmul nest(e, blocks, matmul.getResult(), weightMemory(),
+                    e.memory(matmul.getA()), e.layout.padded(),
+                    /*rowsInFours=*/!random.empty());
   nest.build(e.index(blocks.inner), e.batch,
              [&](Value row, Value n, Value, ArrayRef<Value> sums) {
                e.setSample(n);

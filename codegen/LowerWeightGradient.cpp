@@ -95,21 +95,29 @@ FailureOr<int64_t> WeightGradientNest::build() {
   // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
-  tile = chooseTile(
-      e, matmul,
-      rankTiles(rows, vectors, {.steps = e.layout.batchBound, .updates = true},
-                e.layout.target),
-      [&](Tile tile) {
-        // Fewer rows may be all that units are made of.
-        return chooseTasks((rows + tile.rows - 1) / tile.rows, cycles);
-      });
+  bool byRows = forwardIsInParts(e.kernel);
+  auto written = e.kernel.getBody().front().getOps<WriteOp>();
+  bool hasSlots = llvm::range_size(written) > 1;
+  auto unitsOf = [&](Tile tile) {
+    int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
+    return byRows ? rowTiles
+                  : rowTiles * ((vectors + tile.vectors - 1) / tile.vectors);
+  };
+  tile =
+      chooseTile(e, matmul,
+                 rankTiles(rows, vectors,
+                           {.steps = e.layout.batchBound,
+                            .updates = true,
+                            .hasSlots = hasSlots,
+                            .isFar = true},
+                           e.layout.target),
+                 [&](Tile tile) { return chooseTasks(unitsOf(tile), cycles); });
 
   int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
   int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
-  bool byColumns = groups > 1 && !forwardIsInParts(e.kernel);
-  int64_t units = byColumns ? groups * rowTiles : rowTiles;
-  int64_t tasks = chooseTasks(units, cycles);
+  bool byColumns = groups > 1 && !byRows;
+  int64_t units = unitsOf(tile), tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
   auto [low, high] = e.taskRange(units, tasks);
@@ -134,8 +142,8 @@ FailureOr<int64_t> WeightGradientNest::build() {
 int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
   columns = tensorTypeOf(matmul.getResult()).getDimSize(1);
   e.setLanes(Lanes::Columns);
-  PackedMatmul nest(e, blocks, matmul.getResult(), e.memory(matmul.getA()), e.memory(matmul.getB()),
-                    columns, /*rowsInFours=*/false);
+  PackedMatmul nest(e, blocks, matmul.getResult(), e.memory(matmul.getA()),
+                    e.memory(matmul.getB()), columns, /*rowsInFours=*/false);
   nest.build(e.batch, e.index(columns),
              [&](Value k, Value m, Value mask, ArrayRef<Value> sums) {
                for (auto [r, value] : llvm::enumerate(sums))

@@ -13,6 +13,9 @@ struct TargetShape {
   int64_t lanes = 16;     // floats in a vector register
   int64_t registers = 32; // vector registers
   unsigned indexBits = 64;
+  // Multiply-adds of the widest vectors that begin in a cycle: with two of 64
+  // bytes, loads from behind the first cache are not hidden.
+  int64_t widestProducts = 1;
 };
 
 /// Replaces the one `sinter.model` of `module`, at the planned stage, with

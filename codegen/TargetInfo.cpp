@@ -165,7 +165,8 @@ static TargetShape shapeOf(const llvm::TargetMachine &machine) {
   switch (machine.getTargetTriple().getArch()) {
   case Triple::x86_64:
     if (subtarget.checkFeatures("+avx512f"))
-      return {/*lanes=*/16, /*registers=*/32};
+      return {/*lanes=*/16, /*registers=*/32, /*indexBits=*/64,
+              /*widestProducts=*/machine.getTargetCPU() == "znver5" ? 2 : 1};
     return {/*lanes=*/subtarget.checkFeatures("+avx") ? 8 : 4,
             /*registers=*/16};
   case Triple::aarch64:

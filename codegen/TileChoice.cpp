@@ -9,7 +9,10 @@
 // what it finds taken goes to memory and back; where sums are short, that is
 // more than a large tile saves. An optimizer's epilogue goes through rows of
 // weights and slots; wide tiles visit fewer of them. The constants were fitted
-// to what `sinter compile --tune` measured on Zen 4, kernel by kernel.
+// to what `sinter compile --tune` measured on Zen 4, kernel by kernel. Where a
+// core does two multiply-adds of the widest vectors in a cycle (Zen 5),
+// matrices whose rows lie far apart cost what the L2 cache delivers: tiles of
+// many rows load fewer vectors.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,9 +34,18 @@ static double tileCost(int64_t rows, int64_t vectors) {
          ofLoad * static_cast<double>(loads);
 }
 
+/// The same with vectors from the L2 cache, for a core that does two
+/// multiply-adds of the widest vectors in a cycle.
+static double farTileCost(int64_t rows, int64_t vectors) {
+  constexpr double ofFarLoad = 3.5, besideProducts = 0.3;
+  return std::max(tileCost(rows, vectors),
+                  ofFarLoad * static_cast<double>(vectors)) +
+         besideProducts * static_cast<double>(vectors);
+}
+
 /// What an epilogue costs that finds `taken` registers full of sums.
-static double spillCost(int64_t taken, const TargetShape &target) {
-  constexpr double ofSpill = 20;
+static double spillCost(int64_t taken, const TargetShape &target,
+                        double ofSpill = 20) {
   int64_t unhindered = target.registers * 9 / 16;
   return ofSpill *
          static_cast<double>(std::max<int64_t>(taken - unhindered, 0));
@@ -42,9 +54,13 @@ static double spillCost(int64_t taken, const TargetShape &target) {
 /// A whole tile, all of its steps and its end.
 static double tileCost(int64_t rows, int64_t vectors, const TileWork &work,
                        const TargetShape &target) {
-  double cost = static_cast<double>(work.steps) * tileCost(rows, vectors);
+  bool isFar = work.isFar && target.widestProducts > 1;
+  double cost = static_cast<double>(work.steps) *
+                (isFar ? farTileCost(rows, vectors) : tileCost(rows, vectors));
   if (work.hasEpilogue)
-    cost += spillCost(rows * vectors + vectors, target);
+    cost += isFar && !work.hasSlots
+                ? spillCost(rows * vectors + vectors, target, 3)
+                : spillCost(rows * vectors + vectors, target);
   constexpr double ofRow = 10;
   return work.updates ? cost + ofRow * static_cast<double>(rows) : cost;
 }

@@ -21,6 +21,10 @@ struct TileWork {
   bool hasEpilogue = true;
   /// Does that go through weights and an optimizer's slots, row by row?
   bool updates = false;
+  /// Does it compute much, with slots beside the weights?
+  bool hasSlots = false;
+  /// Do vectors come from rows far apart, so that few stay in the first cache?
+  bool isFar = false;
   /// Must the tile's vectors divide the result's?
   bool dividing = false;
   /// Of a tile.

@@ -41,6 +41,8 @@ const std::string x86 = "x86_64-linux-gnu", arm = "aarch64-linux-gnu",
 TEST_CASE("lanes and registers follow from the processor", "[target]") {
   CHECK(shapeOf("skylake-avx512", x86).lanes == 16);
   CHECK(shapeOf("skylake-avx512", x86).registers == 32);
+  CHECK(shapeOf("znver4", x86).widestProducts == 1);
+  CHECK(shapeOf("znver5", x86).widestProducts == 2);
   CHECK(shapeOf("haswell", x86).lanes == 8);
   CHECK(shapeOf("haswell", x86).registers == 16);
   CHECK(shapeOf("x86-64", x86).lanes == 4);
