@@ -14,7 +14,16 @@
 //           for n: acc[c][f] += broadcast V[c][n] * D[n][f..]
 //           du[tap][c..][f..] = acc
 //
-// FilterPanels.h says why filters are in the lanes. Where they would leave
+// A transform goes down first, over the pixels of a run of tiles side by side:
+// few streams, from front to back, of what may be far away, and neighbours
+// share the columns where they overlap. What comes out stays in the cache.
+//
+//     for runs of tiles in the chunk:
+//       for columns of pixels: scratch T[column][c] = a row of B' x
+//       for its tiles: V[taps][c][n] = T B
+//
+// FilterPanels.h says why filters are in the lanes: T of dy is turned for that,
+// as tiles have fewer pixels than taps. Where they would leave
 // lanes empty, samples are, and each lane has sums of its own:
 //
 //         for taps, C channels, F filters:
@@ -52,12 +61,14 @@ struct Rows {
   SmallVector<Value, 4> factor; // null: 1
 };
 
-/// An operand: where its tiles' pixels are.
+/// Some features of x or dy, whose tiles are transformed.
 struct Operand {
   Value memory;                            // flat
   int64_t height, width, channels, pixels; // the last: of a tile's row
   int64_t together;                        // channels in a vector
   bool isResult;                           // dy, else x
+  Value firstFeature;
+  int64_t features;
 };
 
 class WinogradGradientNest {
@@ -66,16 +77,16 @@ public:
   int64_t build();
 
 private:
-  /// Makes a row of taps of a channel, a vector of samples each, or of the
-  /// channels that a vector holds together.
-  using MakeTaps = llvm::function_ref<WinogradRow(Value channel)>;
-
   void buildUnit(Value tapRow, Value firstFilter, int64_t filters);
-  void overTiles(const Operand &operand, const Rows &rows, Value firstChannel,
-                 llvm::function_ref<void(Value column, MakeTaps)> body);
-  void storeRows(ArrayRef<Value> taps, Value at, int64_t tapFloats,
-                 int64_t together);
-  void transformImage(const Rows &rows, Value firstChannel, Value count);
+  void sumRows(const Operand &operand, const Rows &rows, Value tileRow,
+               Value firstColumn, Value columnCount, Value firstTo);
+  void turnPixel(const Operand &operand, Value to);
+  void overTiles(const Operand &operand, const Rows &rows,
+                 llvm::function_ref<void(Value column, Value from)> body);
+  WinogradRow makeTaps(const Operand &operand, Value from, int64_t lanes);
+  void transform(const Operand &operand, const Rows &rows, int64_t to,
+                 int64_t tapFloats);
+  void transformImage(const Rows &rows, Value firstChannel, int64_t count);
   void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
   /// Some channels and filters at one tap: where they are in V, D and du.
   struct Part {
@@ -96,10 +107,13 @@ private:
   Value equals(Value x, int64_t y) {
     return arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, x, e.index(y));
   }
+  Value difference(Value x, Value y) {
+    return arith::SubIOp::create(e.b, x, y);
+  }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
   /// That the batch's samples fill in this chunk.
   Value chunkColumns() {
-    return product(arith::SubIOp::create(e.b, lastTile(), firstTile), columns);
+    return product(difference(lastTile(), firstTile), columns);
   }
   Value lastTile() {
     return least(e.index(tiling.tilesDown * tiling.tilesAcross),
@@ -192,35 +206,42 @@ Rows WinogradGradientNest::rowsOf(
   for (SmallVector<RowPart, 4> &row : rows)
     while (row.size() < most)
       row.push_back({row.front().pixel, 0});
-  auto choose = [&](llvm::function_ref<Value(int64_t row)> make) {
-    Value result = make(tiling.taps - 1);
-    for (int64_t row = tiling.taps - 2; row >= 0; --row)
-      result =
-          arith::SelectOp::create(e.b, equals(tapRow, row), make(row), result);
-    return result;
-  };
   Rows result;
   for (size_t part = 0; part < most; ++part) {
-    result.pixel.push_back(
-        choose([&](int64_t row) { return e.index(rows[row][part].pixel); }));
+    // A table in a number, four bits for each row of taps, and one in a vector.
+    int64_t pixelsOfRows = 0;
+    constexpr int64_t entries = 8;
+    SmallVector<float, entries> factors(entries, 0);
+    for (auto [number, row] : llvm::enumerate(rows)) {
+      pixelsOfRows |= row[part].pixel << (4 * number);
+      factors[number] = static_cast<float>(row[part].factor);
+    }
+    Value shifted =
+        arith::ShRUIOp::create(e.b, e.index(pixelsOfRows), e.mul(tapRow, 4));
+    result.pixel.push_back(arith::AndIOp::create(e.b, shifted, e.index(0xF)));
     bool isOne = llvm::all_of(
         rows, [&](const auto &row) { return row[part].factor == 1; });
-    result.factor.push_back(isOne ? Value() : choose([&](int64_t row) {
-      return arith::ConstantOp::create(
-          e.b, e.b.getF32FloatAttr(static_cast<float>(rows[row][part].factor)));
-    }));
+    if (isOne) {
+      result.factor.push_back(Value());
+      continue;
+    }
+    auto type = VectorType::get({entries}, e.b.getF32Type());
+    Value all = arith::ConstantOp::create(
+        e.b, DenseElementsAttr::get(type, ArrayRef<float>(factors)));
+    result.factor.push_back(vector::ExtractOp::create(e.b, all, tapRow));
   }
   return result;
 }
 
-/// For all tiles of the chunk, and all vectors of samples: `body` gets where
-/// they begin in a row of the chunk, and what makes the row of taps of a
-/// channel behind `firstChannel`.
-void WinogradGradientNest::overTiles(
-    const Operand &operand, const Rows &rows, Value firstChannel,
-    llvm::function_ref<void(Value, MakeTaps)> body) {
+/// T from `firstTo` on, (column, feature, sample), or (column, sample, filter)
+/// for panels: for `columnCount` columns of pixels, the sum of those in `rows`
+/// times their factors. Pixels that do not exist are 0.
+void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
+                                   Value tileRow, Value firstColumn,
+                                   Value columnCount, Value firstTo) {
   const auto &[down, across] = conv.window;
-  int64_t lanes = operand.together * e.lanes();
+  bool isTurned = operand.isResult && tiling.inPanels;
+  int64_t lanes = operand.together * e.lanes(), samples = e.layout.padded();
   auto type = VectorType::get({lanes}, e.b.getF32Type());
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(type));
   auto isBelow = [&](Value pixel, int64_t size) -> Value {
@@ -230,152 +251,221 @@ void WinogradGradientNest::overTiles(
   auto both = [&](Value x, Value y) -> Value {
     return arith::AndIOp::create(e.b, x, y);
   };
-  e.loop(firstTile, lastTile(), 1, [&](Value tileNumber) {
-    Value acrossTiles = e.index(tiling.tilesAcross);
-    auto place = [&](Value number, int64_t low) {
-      return e.add(e.mul(number, tiling.tile), operand.isResult ? 0 : -low);
-    };
-    Value row =
-        place(arith::DivUIOp::create(e.b, tileNumber, acrossTiles), down.low);
-    Value column =
-        place(arith::RemUIOp::create(e.b, tileNumber, acrossTiles), across.low);
-    // Of the rows, one behind the other.
-    // Where they are: if all exist, and if not.
-    SmallVector<Value> inside, at, exists;
-    Value allExist;
-    for (Value pixelRow : rows.pixel)
-      for (int64_t l = 0; l < operand.pixels; ++l) {
-        Value h = sum(row, pixelRow), w = e.add(column, l);
-        exists.push_back(
-            both(isBelow(h, operand.height), isBelow(w, operand.width)));
-        allExist = allExist ? both(allExist, exists.back()) : exists.back();
-        auto featureOf = [&](Value pixel) {
-          return e.mul(sum(e.mul(pixel, operand.channels), firstChannel),
-                       e.layout.padded());
-        };
-        Value first = sum(e.mul(h, operand.width), column);
-        inside.push_back(
-            e.add(featureOf(first), l * operand.channels * e.layout.padded()));
-        at.push_back(featureOf(arith::SelectOp::create(
-            e.b, exists.back(), e.add(first, l), e.index(0))));
+  auto firstOf = [&](Value number, int64_t low) {
+    return e.add(e.mul(number, tiling.tile), operand.isResult ? 0 : -low);
+  };
+  Value row = firstOf(tileRow, down.low);
+  Value left = firstOf(firstColumn, across.low);
+  SmallVector<Value> pixelRows, rowExists, factors;
+  Value allExist;
+  for (Value pixelRow : rows.pixel) {
+    pixelRows.push_back(sum(row, pixelRow));
+    rowExists.push_back(isBelow(pixelRows.back(), operand.height));
+    allExist = allExist ? both(allExist, rowExists.back()) : rowExists.back();
+  }
+  Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
+  for (Value factor : rows.factor)
+    factors.push_back(factor ? spread(factor, lanes) : Value());
+  e.loop(e.index(0), columnCount, 1, [&](Value number) {
+    Value column = sum(left, number);
+    Value columnExists = isBelow(column, operand.width);
+    Value place =
+        sum(e.mul(number, tiling.pixelFloats(operand.features)), firstTo);
+    Value to = isTurned ? e.index(tiling.pixelAt()) : place;
+    SmallVector<Value> from, exists;
+    for (auto [pixelRow, isInside] : llvm::zip(pixelRows, rowExists)) {
+      exists.push_back(both(isInside, columnExists));
+      Value pixel = arith::SelectOp::create(
+          e.b, exists.back(), sum(e.mul(pixelRow, operand.width), column),
+          e.index(0));
+      from.push_back(e.mul(
+          sum(e.mul(pixel, operand.channels), operand.firstFeature), samples));
+    }
+    auto build = [&](Value offset, ArrayRef<Value> masks) {
+      Value value;
+      for (size_t k = 0; k < from.size(); ++k) {
+        Value at = sum(from[k], offset), next;
+        if (masks.empty())
+          next = vector::LoadOp::create(e.b, type, operand.memory, at);
+        else
+          next = vector::MaskedLoadOp::create(e.b, type, operand.memory, at,
+                                              masks[k], zero);
+        if (value)
+          value = vector::FMAOp::create(e.b, factors[k], next, value);
+        else
+          value =
+              factors[k] ? arith::MulFOp::create(e.b, factors[k], next) : next;
       }
-    Value tileInChunk = arith::SubIOp::create(e.b, tileNumber, firstTile);
-    auto build = [&](Value v, bool isMasked) {
+      store(value, sum(to, offset));
+    };
+    auto buildVector = [&](Value sample, ArrayRef<Value> masks) {
+      e.loop(e.index(0), e.index(operand.features), operand.together,
+             [&](Value feature) {
+               build(sum(e.mul(feature, samples), sample), masks);
+             });
+    };
+    // Masks at a border, and for samples behind the last.
+    Value plain = arith::SelectOp::create(e.b, both(allExist, columnExists),
+                                          whole, e.index(0));
+    Value first = e.index(0);
+    if (samples > e.lanes()) {
+      // From front to back, if all samples exist.
+      Value isFull = equals(plain, samples / e.lanes());
+      Value floats = arith::SelectOp::create(
+          e.b, isFull, e.index(operand.features * samples), e.index(0));
+      e.loop(e.index(0), floats, lanes, [&](Value i) { build(i, {}); });
+      first = arith::SelectOp::create(e.b, isFull, plain, first);
+    }
+    e.loop(first, plain, 1,
+           [&](Value v) { buildVector(e.mul(v, e.lanes()), {}); });
+    e.loop(plain, vectors, 1, [&](Value v) {
       Value sample = e.mul(v, e.lanes());
+      Value rest = arith::SubIOp::create(e.b, e.batch, sample);
       SmallVector<Value> masks;
-      if (isMasked) {
-        Value rest = arith::SubIOp::create(e.b, e.batch, sample);
-        for (Value each : exists) {
-          Value live = arith::SelectOp::create(e.b, each, rest, e.index(0));
-          Value mask = vector::CreateMaskOp::create(
-              e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), live);
-          if (operand.together > 1)
-            mask = repeated(mask, operand.together);
-          masks.push_back(mask);
-        }
+      for (Value each : exists) {
+        Value live = arith::SelectOp::create(e.b, each, rest, e.index(0));
+        Value mask = vector::CreateMaskOp::create(
+            e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), live);
+        masks.push_back(operand.together > 1 ? repeated(mask, operand.together)
+                                             : mask);
       }
-      auto makeTaps = [&](Value c) -> WinogradRow {
-        Value place = sum(e.mul(c, e.layout.padded()), sample);
-        auto pixel = [&](int64_t i) -> Value {
-          Value from = sum(isMasked ? at[i] : inside[i], place);
-          if (isMasked)
-            return vector::MaskedLoadOp::create(e.b, type, operand.memory, from,
-                                                masks[i], zero);
-          return vector::LoadOp::create(e.b, type, operand.memory, from);
-        };
-        WinogradRow row;
-        for (int64_t l = 0; l < operand.pixels; ++l) {
-          Value value;
-          for (auto [k, factor] : llvm::enumerate(rows.factor)) {
-            Value next = pixel(static_cast<int64_t>(k) * operand.pixels + l);
-            if (value)
-              value = vector::FMAOp::create(e.b, spread(factor, lanes), next,
-                                            value);
-            else
-              value = factor ? arith::MulFOp::create(e.b, spread(factor, lanes),
-                                                     next)
-                             : next;
-          }
-          row.push_back(value);
-        }
-        return operand.isResult ? sums.resultAdjoint(row) : sums.image(row);
-      };
-      body(sum(product(tileInChunk, columns), sample), makeTaps);
-    };
-    // Masks for tiles at a border, and for samples behind the last.
-    Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
-    Value plain = arith::SelectOp::create(e.b, allExist, whole, e.index(0));
-    e.loop(e.index(0), plain, 1, [&](Value v) { build(v, false); });
-    e.loop(plain, vectors, 1, [&](Value v) { build(v, true); });
+      buildVector(sample, masks);
+    });
+    if (isTurned)
+      turnPixel(operand, place);
   });
 }
 
-/// A row of taps, `tapFloats` apart, each channel in its row.
-void WinogradGradientNest::storeRows(ArrayRef<Value> taps, Value at,
-                                     int64_t tapFloats, int64_t together) {
-  for (auto [tap, value] : llvm::enumerate(taps))
-    for (int64_t each = 0; each < together; ++each)
-      store(partOf(e, value, each, together),
-            e.add(at, static_cast<int64_t>(tap) * tapFloats +
-                          each * tiling.columns));
+/// One pixel of T, at `to`, is turned.
+void WinogradGradientNest::turnPixel(const Operand &operand, Value to) {
+  int64_t stride = tiling.inVectors(operand.features);
+  e.loop(e.index(0), vectors, 1, [&](Value v) {
+    Value sample = e.mul(v, e.lanes());
+    inParts(e, operand.features, e.lanes(), [&](Value part, int64_t count) {
+      Value from =
+          sum(e.mul(part, e.layout.padded()), e.add(sample, tiling.pixelAt()));
+      panels->turn(
+          count, sum(to, sum(e.mul(sample, stride), part)), stride,
+          [&](int64_t i) { return load(e.add(from, i * e.layout.padded())); });
+    });
+  });
+}
+
+/// For all tiles of the chunk: `body` gets where its columns begin in a row of
+/// the chunk, and where its pixels do in T.
+void WinogradGradientNest::overTiles(
+    const Operand &operand, const Rows &rows,
+    llvm::function_ref<void(Value, Value)> body) {
+  int64_t pixelFloats = tiling.pixelFloats(operand.features);
+  e.loop(firstTile, lastTile(), 1, [&](Value tile) {
+    Value acrossTiles = e.index(tiling.tilesAcross);
+    Value tileRow = arith::DivUIOp::create(e.b, tile, acrossTiles);
+    Value tileColumn = arith::RemUIOp::create(e.b, tile, acrossTiles);
+    Value inRun = arith::RemUIOp::create(e.b, tileColumn, e.index(tiling.run));
+    Value from =
+        e.add(e.mul(inRun, tiling.tile * pixelFloats), tiling.sumsAt());
+    Value isNew = arith::OrIOp::create(
+        e.b, equals(inRun, 0),
+        arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, tile, firstTile));
+    auto branch = scf::IfOp::create(e.b, isNew, /*withElse=*/false);
+    {
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(branch.thenBlock());
+      Value tiles = least(difference(e.index(tiling.run), inRun),
+                          least(difference(acrossTiles, tileColumn),
+                                difference(lastTile(), tile)));
+      sumRows(operand, rows, tileRow, tileColumn,
+              e.add(e.mul(tiles, tiling.tile), operand.pixels - tiling.tile),
+              from);
+    }
+    body(product(difference(tile, firstTile), columns), from);
+  });
+}
+
+/// A row of taps of what lies at `from` in T, `lanes` side by side.
+WinogradRow WinogradGradientNest::makeTaps(const Operand &operand, Value from,
+                                           int64_t lanes) {
+  auto type = VectorType::get({lanes}, e.b.getF32Type());
+  WinogradRow row;
+  for (int64_t l = 0; l < operand.pixels; ++l)
+    row.push_back(vector::LoadOp::create(
+        e.b, type, scratch,
+        ValueRange{e.task,
+                   e.add(from, l * tiling.pixelFloats(operand.features))}));
+  return operand.isResult ? sums.resultAdjoint(row) : sums.image(row);
+}
+
+/// V or D with samples in the lanes, from `to` on: rows of the taps `tapFloats`
+/// apart, each feature in its row.
+void WinogradGradientNest::transform(const Operand &operand, const Rows &rows,
+                                     int64_t to, int64_t tapFloats) {
+  int64_t together = operand.together;
+  overTiles(operand, rows, [&](Value column, Value from) {
+    e.loop(e.index(0), vectors, 1, [&](Value v) {
+      Value sample = e.mul(v, e.lanes());
+      Value firstTo = e.add(sum(column, sample), to);
+      Value firstFrom = sum(from, sample);
+      e.loop(e.index(0), e.index(operand.features), together, [&](Value i) {
+        WinogradRow taps =
+            makeTaps(operand, sum(firstFrom, e.mul(i, e.layout.padded())),
+                     together * e.lanes());
+        Value at = sum(firstTo, e.mul(i, tiling.columns));
+        for (auto [tap, value] : llvm::enumerate(taps))
+          for (int64_t each = 0; each < together; ++each)
+            store(partOf(e, value, each, together),
+                  e.add(at, static_cast<int64_t>(tap) * tapFloats +
+                                each * tiling.columns));
+      });
+    });
+  });
 }
 
 /// V, `count` channels from `firstChannel` on.
 void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
-                                          Value count) {
+                                          int64_t count) {
   const auto &[down, across] = conv.window;
-  Operand image{x,           down.pixels,      across.pixels, conv.channels,
-                tiling.taps, channelsTogether, false};
-  overTiles(image, rows, firstChannel, [&](Value column, MakeTaps makeTaps) {
-    Value to = e.add(column, imageAt());
-    e.loop(e.index(0), count, channelsTogether, [&](Value c) {
-      storeRows(makeTaps(c), sum(to, e.mul(c, tiling.columns)),
-                imageTapFloats(), channelsTogether);
-    });
-  });
+  Operand image{x,
+                down.pixels,
+                across.pixels,
+                conv.channels,
+                tiling.taps,
+                channelsTogether,
+                /*isResult=*/false,
+                firstChannel,
+                count};
+  transform(image, rows, imageAt(), imageTapFloats());
 }
 
-/// D, `filters` from `firstFilter` on. Squares of filters by samples are made
-/// in V's place, which is still free, before they are turned.
+/// D, `filters` from `firstFilter` on.
 void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
                                            int64_t filters) {
   const auto &[down, across] = conv.window;
-  Operand result{dy,           down.windows(), across.windows(),
-                 conv.filters, tiling.tile,    filtersTogether,
-                 true};
-  if (!tiling.inPanels) {
-    overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
-      e.loop(e.index(0), e.index(filters), filtersTogether, [&](Value f) {
-        storeRows(makeTaps(f), sum(column, e.mul(f, tiling.columns)),
-                  resultTapFloats(), filtersTogether);
+  Operand result{dy,
+                 down.windows(),
+                 across.windows(),
+                 conv.filters,
+                 tiling.tile,
+                 filtersTogether,
+                 /*isResult=*/true,
+                 firstFilter,
+                 filters};
+  if (!tiling.inPanels)
+    return transform(result, rows, /*to=*/0, resultTapFloats());
+  overTiles(result, rows, [&](Value column, Value from) {
+    e.loop(e.index(0), columns, 1, [&](Value n) {
+      Value sample = sum(from, e.mul(n, tiling.inVectors(filters)));
+      panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
+        int64_t stride = panels->stride(pieces);
+        Value to =
+            sum(e.mul(first, tiling.columns), e.mul(sum(column, n), stride));
+        e.loop(e.index(0), e.index(stride), e.layout.widest, [&](Value f) {
+          WinogradRow taps =
+              makeTaps(result, sum(sample, sum(first, f)), e.layout.widest);
+          for (auto [tap, value] : llvm::enumerate(taps))
+            store(value, e.add(sum(to, f),
+                               static_cast<int64_t>(tap) * resultTapFloats()));
+        });
       });
-    });
-    return;
-  }
-  int64_t square = e.lanes() * e.lanes();
-  overTiles(result, rows, firstFilter, [&](Value column, MakeTaps makeTaps) {
-    panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
-      const VectorPiece &last = pieces.back();
-      int64_t stride = panels->stride(pieces);
-      inParts(
-          e, last.start + last.existing, e.lanes(),
-          [&](Value part, int64_t count) {
-            Value filter = sum(first, part);
-            e.loop(e.index(0), e.index(count), filtersTogether, [&](Value i) {
-              Value to = e.add(e.mul(i, e.lanes()), imageAt());
-              for (auto [tap, value] :
-                   llvm::enumerate(makeTaps(sum(filter, i))))
-                store(value, e.add(to, static_cast<int64_t>(tap) * square));
-            });
-            Value to = sum(e.mul(first, tiling.columns),
-                           sum(e.mul(column, stride), part));
-            e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
-              Value from = e.add(e.mul(tap, square), imageAt());
-              panels->turn(
-                  count, sum(to, e.mul(tap, resultTapFloats())), stride,
-                  [&](int64_t i) { return load(e.add(from, i * e.lanes())); });
-            });
-          });
     });
   });
 }
@@ -484,7 +574,7 @@ void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
     firstTile = e.mul(chunk, tiling.chunk);
     transformResult(result, firstFilter, filters);
     inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
-      transformImage(image, first, e.index(block));
+      transformImage(image, first, block);
       part.firstChannel = first;
       e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
         part.tap = tap;
@@ -532,8 +622,10 @@ int64_t WinogradGradientNest::build() {
     channelsOfTile = tile.channels;
     filtersOfTile = tile.filters;
   }
-  vectors = arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
-                                   e.index(e.lanes()));
+  vectors = e.layout.padded() == e.lanes()
+                ? e.index(1)
+                : arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
+                                         e.index(e.lanes()));
   columns = e.mul(vectors, e.lanes());
 
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);

@@ -228,6 +228,10 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   return tiling;
 }
 
+int64_t WinogradGradientTiling::pixelFloats(int64_t features) const {
+  return spread(inVectors(features) * samples);
+}
+
 WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
                                         int64_t batchBound) {
   Convolution conv = convolutionOf(op);
@@ -255,6 +259,12 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   int64_t blocks = (conv.channels + mostChannels - 1) / mostChannels;
   tiling.channels =
       std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);
+  tiling.samples = samples;
+  // Sums of rows take a sixteenth of an L2 cache.
+  constexpr int64_t sumFloats = 64 * 1024 / 4;
+  int64_t pixel = tiling.pixelFloats(std::max(tiling.filters, tiling.channels));
+  tiling.run = std::clamp<int64_t>(sumFloats / (pixel * tiling.tile), 1,
+                                   tiling.tilesAcross);
   // A chunk takes three quarters of an L2 cache.
   constexpr int64_t cacheFloats = 768 * 1024 / 4;
   int64_t rows = tiling.taps * (tiling.paddedFilters() + tiling.channels);

@@ -117,8 +117,10 @@ struct WinogradGradientTiling {
   int64_t tile, taps; // as above
   int64_t tilesDown, tilesAcross;
   int64_t chunk, chunks;        // tiles at a time; how often
+  int64_t run;                  // tiles side by side whose rows are summed
   int64_t filters, filterParts; // the last part may have fewer
   int64_t channels;             // that are transformed at a time
+  int64_t samples;              // in memory
   /// Do filters fill vectors? Then they lie in the lanes
   /// (codegen/FilterPanels.h), else samples do.
   bool inPanels;
@@ -127,13 +129,24 @@ struct WinogradGradientTiling {
   int64_t columns;
 
   int64_t units() const { return taps * filterParts; }
-  int64_t paddedFilters() const {
-    return llvm::alignTo(filters, kLaneMultiple);
+  /// So many features, and those that fill up their last vector.
+  static int64_t inVectors(int64_t features) {
+    return llvm::alignTo(features, kLaneMultiple);
   }
+  int64_t paddedFilters() const { return inVectors(filters); }
+  /// Floats of a pixel with so many features in the sums of rows.
+  int64_t pixelFloats(int64_t features) const;
   /// For each tap filters, in whole vectors; behind them, for each tap
-  /// channels.
-  int64_t taskFloats() const {
+  /// channels; behind them sums of rows, and a pixel that is not turned yet.
+  int64_t sumsAt() const {
     return taps * (paddedFilters() + channels) * columns;
+  }
+  int64_t pixelAt() const {
+    return sumsAt() + std::max(run * tile * pixelFloats(filters),
+                               (run * tile + 2) * pixelFloats(channels));
+  }
+  int64_t taskFloats() const {
+    return pixelAt() + (inPanels ? pixelFloats(filters) : 0);
   }
 };
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
