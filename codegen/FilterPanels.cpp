@@ -80,13 +80,15 @@ void FilterPanels::step(MutableArrayRef<Value> sums, Value at,
 }
 
 void FilterPanels::end(ArrayRef<Value> places, ArrayRef<VectorPiece> pieces,
-                       ArrayRef<Value> sums) const {
+                       ArrayRef<Value> sums, bool isStreamed) const {
   for (size_t row = 0; row < places.size(); ++row)
     for (size_t v = 0; v < pieces.size(); ++v) {
       const VectorPiece &piece = pieces[v];
       Value sum = sums[row * pieces.size() + v];
       Value at = e.add(places[row], piece.start);
-      if (piece.existing == piece.lanes)
+      if (piece.existing == piece.lanes && isStreamed)
+        e.storeStreamed(sum, gradient, at);
+      else if (piece.existing == piece.lanes)
         vector::StoreOp::create(e.b, sum, gradient, at);
       else
         vector::MaskedStoreOp::create(

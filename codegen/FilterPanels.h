@@ -55,9 +55,10 @@ public:
   void step(llvm::MutableArrayRef<mlir::Value> sums, mlir::Value at,
             llvm::ArrayRef<VectorPiece> pieces,
             llvm::ArrayRef<mlir::Value> floats) const;
+  /// `isStreamed`: whole vectors pass by the caches, and are aligned.
   void end(llvm::ArrayRef<mlir::Value> places,
            llvm::ArrayRef<VectorPiece> pieces,
-           llvm::ArrayRef<mlir::Value> sums) const;
+           llvm::ArrayRef<mlir::Value> sums, bool isStreamed = false) const;
 
 private:
   KernelEmitter &e;

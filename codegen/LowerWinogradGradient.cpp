@@ -151,6 +151,7 @@ private:
   int64_t channelsTogether, filtersTogether;     // in vectors of pixels
   int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
+  bool isStreamed; // does du pass by the caches?
   VectorType vectorType;
   Value x, dy, du, scratch; // flat, flat, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
@@ -176,6 +177,14 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
       channelsSideBySide(e, std::gcd(conv.channels, tiling.channels));
   filtersTogether =
       channelsSideBySide(e, std::gcd(conv.filters, tiling.filters));
+  // Written once, in whole lines, to memory that is aligned.
+  Value result = e.kernel.getResult(0);
+  bool isInArena = llvm::none_of(result.getUsers(), [](Operation *user) {
+    return user->hasTrait<OpTrait::IsTerminator>();
+  });
+  isStreamed = isInArena && tiling.chunks == 1 &&
+               conv.filters % kLaneMultiple == 0 &&
+               e.isStreamed(tensorTypeOf(result));
 }
 
 //===----------------------------------------------------------------------===//
@@ -516,7 +525,7 @@ void WinogradGradientNest::buildPanel(const Part &part,
         }
         return next;
       });
-  panels->end(places, pieces, sums);
+  panels->end(places, pieces, sums, isStreamed);
 }
 
 void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
