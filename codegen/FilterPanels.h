@@ -57,8 +57,8 @@ public:
             llvm::ArrayRef<mlir::Value> floats) const;
   /// `isStreamed`: whole vectors pass by the caches, and are aligned.
   void end(llvm::ArrayRef<mlir::Value> places,
-           llvm::ArrayRef<VectorPiece> pieces,
-           llvm::ArrayRef<mlir::Value> sums, bool isStreamed = false) const;
+           llvm::ArrayRef<VectorPiece> pieces, llvm::ArrayRef<mlir::Value> sums,
+           bool isStreamed = false) const;
 
 private:
   KernelEmitter &e;

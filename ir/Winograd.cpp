@@ -265,8 +265,13 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   int64_t pixel = tiling.pixelFloats(std::max(tiling.filters, tiling.channels));
   tiling.run = std::clamp<int64_t>(sumFloats / (pixel * tiling.tile), 1,
                                    tiling.tilesAcross);
-  // A chunk takes three quarters of an L2 cache.
-  constexpr int64_t cacheFloats = 768 * 1024 / 4;
+  // A chunk takes three quarters of an L2 cache, but half of that in panels
+  // whose du, which each chunk goes through, stays near: pixels pass, too.
+  constexpr int64_t nearFloats = 1024 * 1024 / 4;
+  bool isNear =
+      tiling.inPanels &&
+      tiling.taps * tiling.taps * conv.channels * conv.filters <= nearFloats;
+  const int64_t cacheFloats = (isNear ? 384 : 768) * 1024 / 4;
   int64_t rows = tiling.taps * (tiling.paddedFilters() + tiling.channels);
   cut(all, std::max<int64_t>(cacheFloats / (rows * samples), 1), tiling.chunk,
       tiling.chunks);
