@@ -23,8 +23,8 @@
 //       for its tiles: V[taps][c][n] = T B
 //
 // FilterPanels.h says why filters are in the lanes: T of dy is turned for that,
-// as tiles have fewer pixels than taps. Where they would leave
-// lanes empty, samples are, and each lane has sums of its own:
+// as tiles have fewer pixels than taps. Where filters would leave lanes empty,
+// samples are in them, and each lane has sums of its own:
 //
 //         for taps, C channels, F filters:
 //           acc[C][F] = sum(n) V[c][n..] * D[f][n..]

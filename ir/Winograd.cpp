@@ -278,7 +278,7 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   tiling.columns = spread(tiling.chunk * samples);
 
   constexpr int64_t mostTasks = 8;
-  constexpr int64_t worthwhile = 1 << 17; // products
+  constexpr int64_t worthwhile = 1 << 15; // products of a tap
   int64_t products = all * samples * conv.channels * conv.filters;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,
                                      std::min(mostTasks, tiling.units()));
