@@ -44,7 +44,9 @@ def output(*command, env=None):
                             env=dict(os.environ, **(env or {})))
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["no message"]
-        raise Failed(f"{os.path.basename(command[0])}: {lines[-1]}")
+        errors = [line for line in lines if "error:" in line]
+        raise Failed(f"{os.path.basename(command[0])}: "
+                     f"{(errors or lines)[-1]}")
     return result.stdout
 
 
@@ -303,9 +305,14 @@ class Run:
 
 
 def sample(name, batch=None, file="model.yaml"):
-    """Text of a sample's spec, with another batch size."""
-    with open(os.path.join(ROOT, "samples", name, file)) as spec:
+    """Text of a sample's spec, with another batch size; files that it names
+    stay where they are."""
+    folder = os.path.join(ROOT, "samples", name)
+    with open(os.path.join(folder, file)) as spec:
         text = spec.read()
+    text = re.sub(r"^model:\s*(\S+\.\w+)$",
+                  lambda m: f"model: {os.path.join(folder, m[1])}", text,
+                  flags=re.M)
     if batch:
         text, count = re.subn(r"batch_size:\s*\d+", f"batch_size: {batch}",
                               text)
