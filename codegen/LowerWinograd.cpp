@@ -20,13 +20,20 @@
 //
 // The products are a matrix product from the L2 cache: V of a run and M of some
 // filters stay there (ir/Winograd.h says how long a run is), u streams: in
-// blocks of filters it lies in the order in which it is read. Pixels outside of
-// the image are 0.
+// blocks of filters it lies in the order in which it is read. Where u would
+// leave the caches, it is not read but made here, for some channels of M's
+// filters at a time; M then sums over these:
+//
+//         for channels, some at a time:
+//           scratch u[tap][c][f] = G w G'
+//           for taps, filters, vectors: M[tap][f..][n..] += acc
+//
+// Pixels outside of the image are 0.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
+#include "codegen/WinogradFilters.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -46,8 +53,9 @@ public:
 private:
   void buildUnit();
   void clearRowSums();
-  void transformTile(Value tile, Value column);
+  void transformTile(Value tile, Value column, Value firstChannel);
   void transformPixels(const TilePixels &tile, Value c, Value s, Value column);
+  void makeFilters();
   void buildProducts(Value count);
   void buildProduct(Value tap, Value taps, Value made, int64_t rows,
                     Value column, int64_t vectors);
@@ -89,6 +97,11 @@ private:
   int64_t blockFloats() const {
     return tiling.allTaps() * uType.getDimSize(2) * block;
   }
+  Value loadWeight(Value at) {
+    if (filters)
+      return memref::LoadOp::create(e.b, scratch, ValueRange{e.task, at});
+    return memref::LoadOp::create(e.b, u, at);
+  }
   /// A tile's row and column, by its number in the unit.
   std::pair<Value, Value> placeOf(Value tile) {
     if (tiling.rows == 1)
@@ -101,6 +114,10 @@ private:
   Value productAt(Value tap) {
     return e.add(e.mul(tap, tiling.productFloats),
                  tiling.allTaps() * tiling.inputFloats);
+  }
+  /// Where filters that are made here begin.
+  int64_t filtersAt() const {
+    return tiling.allTaps() * (tiling.inputFloats + tiling.productFloats);
   }
 
   KernelEmitter &e;
@@ -122,6 +139,8 @@ private:
   // The unit's first row of tiles, and sample; the filters that this task has
   // of it, and the first whose products are in M.
   Value firstRow, sample, filtersFrom, filtersTo, madeFrom;
+  Value firstChannel;                  // of those whose products are summed
+  std::optional<WinogradTaps> filters; // if they are made here
 };
 } // namespace
 
@@ -141,10 +160,22 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   tilesTogether = std::max<int64_t>(width / tiling.samples, 1);
   channelsTogether = channelsSideBySide(e, conv.channels);
   x = e.row(conv.image);
-  u = e.weights(op.getU());
   uType = tensorTypeOf(op.getU());
-  block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
   scratch = e.memory(e.kernel.getResults().back());
+  if (WinogradFilterOp filter = filterMadeBy(op, e.layout.batchBound)) {
+    block = tiling.filters;
+    auto store = [this](Value value, Value at, Value) {
+      vector::StoreOp::create(this->e.b, value, scratch,
+                              ValueRange{this->e.task, at});
+    };
+    u = e.weights(filter.getFilter());
+    filters.emplace(e, filter, u,
+                    WinogradTaps::Destination{tiling.filterFloats, block,
+                                              std::move(store)});
+  } else {
+    u = e.weights(op.getU());
+    block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
+  }
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();
 }
@@ -153,16 +184,17 @@ WinogradNest::WinogradNest(KernelEmitter &e)
 // V = B' x B
 //===----------------------------------------------------------------------===//
 
-/// All channels of a tile; it begins at `column` of V.
-void WinogradNest::transformTile(Value tile, Value column) {
+/// Some channels of a tile; it begins at `column` of V.
+void WinogradNest::transformTile(Value tile, Value column, Value firstChannel) {
   auto [row, tileColumn] = placeOf(tile);
   TilePixels pixels =
       pixelsOfTile(e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
                    row, tileColumn, channelsTogether * e.lanes());
-  e.loop(e.index(0), e.index(conv.channels), channelsTogether, [&](Value c) {
-    e.loop(e.index(0), e.index(tiling.samples), e.lanes(),
-           [&](Value s) { transformPixels(pixels, c, s, column); });
-  });
+  e.loop(firstChannel, e.add(firstChannel, tiling.channels), channelsTogether,
+         [&](Value c) {
+           e.loop(e.index(0), e.index(tiling.samples), e.lanes(),
+                  [&](Value s) { transformPixels(pixels, c, s, column); });
+         });
 }
 
 /// Some samples of one channel of the tile, or all samples of some channels.
@@ -190,6 +222,26 @@ void WinogradNest::transformPixels(const TilePixels &tile, Value c, Value s,
 }
 
 //===----------------------------------------------------------------------===//
+// u = G w G', where no other kernel does that
+//===----------------------------------------------------------------------===//
+
+/// Of M's filters, from `firstChannel` on.
+void WinogradNest::makeFilters() {
+  int64_t lanes = filters->lanes;
+  int64_t step = filters->isFlipped() ? lanes : 1;
+  e.loop(e.index(0), e.index(tiling.channels), step, [&](Value c) {
+    e.loop(e.index(0), e.index(tiling.filters), lanes, [&](Value f) {
+      Value to = e.add(sum(e.mul(c, block), f), filtersAt());
+      Value channel = sum(firstChannel, c), filter = sum(madeFrom, f);
+      if (filters->isFlipped())
+        filters->flip(channel, filter, to);
+      else
+        filters->transform(sum(e.mul(channel, conv.filters), filter), to);
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
 // M = sum(c) u V
 //===----------------------------------------------------------------------===//
 
@@ -200,12 +252,28 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
                                 Value column, int64_t vectors) {
   // The processor does not guess what comes next beyond a page.
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
-  bool isFarApart = block >= farApart;
-  Value from = sum(e.mul(tap, tiling.inputFloats), column);
+  bool isFarApart = !filters && block >= farApart;
+  Value from = sum(e.mul(tap, tiling.inputFloats),
+                   sum(e.mul(firstChannel, tiling.columns()), column));
+  Value to = sum(productAt(tap), sum(e.mul(made, tiling.columns()), column));
+  auto placeOf = [&](int64_t row, int64_t vector) {
+    return e.add(to, row * tiling.columns() + vector * width);
+  };
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(wideType));
   SmallVector<Value> acc(rows * vectors, zero);
+  if (tiling.channels < conv.channels) {
+    Value isLater = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne,
+                                          firstChannel, e.index(0));
+    Value mask = vector::BroadcastOp::create(
+        e.b, VectorType::get({width}, e.b.getI1Type()), isLater);
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t v = 0; v < vectors; ++v)
+        acc[r * vectors + v] = vector::MaskedLoadOp::create(
+            e.b, wideType, scratch, ValueRange{e.task, placeOf(r, v)}, mask,
+            zero);
+  }
   acc = e.loop(
-      e.index(0), e.index(conv.channels), 1, acc,
+      e.index(0), e.index(tiling.channels), 1, acc,
       [&](Value c, ValueRange before) {
         SmallVector<Value> next(before), vs;
         Value at = sum(from, e.mul(c, tiling.columns()));
@@ -217,7 +285,7 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
               e.b, u, e.add(weight, prefetchDistance * block),
               /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
         for (int64_t r = 0; r < rows; ++r) {
-          Value scalar = memref::LoadOp::create(e.b, u, e.add(weight, r));
+          Value scalar = loadWeight(e.add(weight, r));
           Value spread = vector::BroadcastOp::create(e.b, wideType, scalar);
           for (int64_t v = 0; v < vectors; ++v)
             next[r * vectors + v] = vector::FMAOp::create(
@@ -225,11 +293,9 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
         }
         return next;
       });
-  Value to = sum(productAt(tap), sum(e.mul(made, tiling.columns()), column));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t v = 0; v < vectors; ++v)
-      storeScratch(acc[r * vectors + v],
-                   e.add(to, r * tiling.columns() + v * width));
+      storeScratch(acc[r * vectors + v], placeOf(r, v));
 }
 
 /// The vectors of `count` tiles, `tile.vectors` at a time, then one by one.
@@ -257,8 +323,14 @@ void WinogradNest::buildProducts(Value count) {
   // From filter to filter, or from block to block.
   int64_t filterStep = isBlocked() ? blockFloats() / block : 1;
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
-    Value firstTaps = sum(e.mul(tap, blockFloats() / tiling.allTaps()),
-                          e.mul(madeFrom, filterStep));
+    if (filters)
+      filters->fetchNext({madeFrom, tiling.filters},
+                         {firstChannel, tiling.channels}, tap,
+                         tiling.allTaps());
+    Value firstTaps = filters
+                          ? e.add(e.mul(tap, tiling.filterFloats), filtersAt())
+                          : sum(e.mul(tap, blockFloats() / tiling.allTaps()),
+                                e.mul(madeFrom, filterStep));
     overMade(tile.rows, [&](Value, Value made, int64_t rows) {
       Value taps = sum(firstTaps, made);
       int64_t step = tile.vectors * width;
@@ -388,12 +460,21 @@ void WinogradNest::buildUnit() {
           arith::SubIOp::create(e.b, e.index(tiling.tiles()), firstTile);
       count = arith::MinUIOp::create(e.b, count, left);
     }
-    e.loop(e.index(0), count, 1, [&](Value t) {
-      transformTile(sum(firstTile, t), e.mul(t, tiling.samples));
+    // Tiles share lines of V: it may be larger than the cache.
+    e.loop(e.index(0), e.index(conv.channels), tiling.channels, [&](Value c) {
+      e.loop(e.index(0), count, 1, [&](Value t) {
+        transformTile(sum(firstTile, t), e.mul(t, tiling.samples), c);
+      });
     });
     auto make = [&](Value filter) {
       madeFrom = filter;
-      buildProducts(count);
+      e.loop(e.index(0), e.index(conv.channels), tiling.channels,
+             [&](Value channel) {
+               firstChannel = channel;
+               if (filters)
+                 makeFilters();
+               buildProducts(count);
+             });
       buildResults(firstTile, count);
     };
     e.loop(filtersFrom, filtersTo, tiling.filters, make);

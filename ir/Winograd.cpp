@@ -102,6 +102,33 @@ static int64_t spread(int64_t count) {
   return (lines | 1) * line;
 }
 
+static int64_t bytesOf(Value u) {
+  return tensorTypeOf(u).getNumElements() * int64_t(sizeof(float));
+}
+
+WinogradFilterOp sinter::filterMadeBy(WinogradConv2dOp op, int64_t samples) {
+  auto filter = op.getU().getDefiningOp<WinogradFilterOp>();
+  if (!filter || !filter.getBlocked() || !filter->hasOneUse())
+    return {};
+  // Each unit makes all filters. For one sample that is half of the work.
+  const int64_t near = (samples == 1 ? 16 : 4) << 20;
+  constexpr int64_t mostColumns = 128;
+  Convolution conv = convolutionOf(op);
+  int64_t tile = winogradTile(tensorTypeOf(op.getU()));
+  int64_t columns = tilesOf(conv.window[0], tile) *
+                    tilesOf(conv.window[1], tile) * paddedBatch(samples);
+  bool isMade = bytesOf(filter) > near && columns <= mostColumns &&
+                conv.channels % kChannelsOfMade == 0;
+  return isMade ? filter : WinogradFilterOp();
+}
+
+bool sinter::isMadeByReader(WinogradFilterOp op, int64_t samples) {
+  if (!op->hasOneUse())
+    return false;
+  auto conv = dyn_cast<WinogradConv2dOp>(*op->user_begin());
+  return conv && filterMadeBy(conv, samples);
+}
+
 WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   Convolution conv = convolutionOf(op);
   WinogradTiling tiling;
@@ -117,9 +144,9 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // Each unit reads all filters: where they come from far, rows of few tiles
   // share them.
   constexpr int64_t near = 16 << 20, fewColumns = 32;
-  int64_t filterBytes =
-      tiling.allTaps() * conv.channels * conv.filters * int64_t(sizeof(float));
-  int64_t enough = filterBytes > near ? 2 * fewColumns : 1;
+  bool makesFilters = filterMadeBy(op, batchBound) != nullptr;
+  int64_t enough =
+      makesFilters || bytesOf(op.getU()) > near ? 2 * fewColumns : 1;
   tiling.rows = 1;
   while (tiling.rows < tiling.tilesDown &&
          (tiling.tilesDown % tiling.rows != 0 ||
@@ -140,6 +167,7 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   // whole vectors, and for each run the filters' taps.
   constexpr int64_t cacheFloats = 320 * 1024 / 4;
   tiling.filters = isInBlocks ? kFilterBlock : conv.filters;
+  tiling.channels = makesFilters ? kChannelsOfMade : conv.channels;
   int64_t most = std::max(
       cacheFloats / (tiling.allTaps() * (conv.channels + tiling.filters) *
                      tiling.samples),
@@ -169,6 +197,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
                                      std::min(mostTasks, tiling.units));
   tiling.inputFloats = spread(conv.channels * tiling.columns());
   tiling.productFloats = spread(tiling.filters * tiling.columns());
+  tiling.filterFloats =
+      makesFilters ? spread(tiling.channels * tiling.filters) : 0;
   return tiling;
 }
 
@@ -221,6 +251,10 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
       break;
   }
   tiling.filters = conv.filters / tiling.parts;
+  bool makesFilters = filterMadeBy(op, /*samples=*/1) != nullptr;
+  tiling.channels = makesFilters ? kChannelsOfMade : conv.channels;
+  tiling.filterFloats =
+      makesFilters ? spread(tiling.channels * tiling.mostFilters) : 0;
   // Scratch grows with tasks, and leaves the cache.
   constexpr int64_t mostTasks = 4;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,

@@ -59,11 +59,13 @@ struct WinogradTiling {
   int64_t units;
   int64_t run, runs; // tiles at a time; runs of a unit
   int64_t filters;   // whose products are kept at a time
+  int64_t channels;  // whose products are summed at a time
   int64_t tasks;
   /// A task's scratch: for each tap, `inputFloats` of transformed tiles,
   /// (channel, tile, sample); behind them for each tap `productFloats` of
-  /// products, (filter, tile, sample).
-  int64_t inputFloats, productFloats;
+  /// products, (filter, tile, sample); behind them, if the kernel transforms
+  /// filters itself, for each tap `filterFloats` of these, (channel, filter).
+  int64_t inputFloats, productFloats, filterFloats;
 
   int64_t allTaps() const { return taps * taps; }
   int64_t tiles() const { return rows * tilesAcross; } // of a unit
@@ -71,10 +73,19 @@ struct WinogradTiling {
   bool isEven() const { return tiles() % run == 0; }
   int64_t columns() const { return run * samples; }
   int64_t taskFloats() const {
-    return allTaps() * (inputFloats + productFloats);
+    return allTaps() * (inputFloats + productFloats + filterFloats);
   }
 };
 WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
+
+/// The winograd_filter that `op`'s kernel does itself, some filters at a time,
+/// or null. Where u leaves the caches, to write it and to read it again takes
+/// longer than its arithmetic. There are at most `samples`.
+WinogradFilterOp filterMadeBy(WinogradConv2dOp op, int64_t samples);
+/// Is it one of those?
+bool isMadeByReader(WinogradFilterOp op, int64_t samples);
+/// Channels of such filters that are transformed at a time: these stay in L2.
+inline constexpr int64_t kChannelsOfMade = 64;
 
 /// For one sample, units are a run of tiles, row by row, and a part of the
 /// filters. Where a kernel sums rows, units are whole rows of tiles.
@@ -83,7 +94,11 @@ struct WinogradSampleTiling {
   int64_t tilesDown, tilesAcross;
   int64_t chunks;         // of the tiles
   int64_t filters, parts; // at a time; how often
+  int64_t channels;       // whose products are summed at a time
   int64_t tasks;
+  /// Of a tap's transformed filters, if the kernel makes them, (channel,
+  /// filter).
+  int64_t filterFloats;
   /// Floats of a transformed tile's channels.
   int64_t tileFloats;
   /// Filters whose products are kept at a time, at most.
@@ -99,12 +114,12 @@ struct WinogradSampleTiling {
   }
   int64_t units() const { return chunks * parts; }
   /// A task's scratch: for each tap transformed tiles, (tile, channel); behind
-  /// them for each tap products, (tile, filter).
+  /// them for each tap products, (tile, filter); behind them filters.
   int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
   int64_t inputFloats() const { return mostTiles() * tileFloats; }
   int64_t productFloats() const { return mostTiles() * mostFilters; }
   int64_t taskFloats() const {
-    return allTaps() * (inputFloats() + productFloats());
+    return allTaps() * (inputFloats() + productFloats() + filterFloats);
   }
 };
 WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);

@@ -17,7 +17,8 @@
 //                    elementwise on the sums
 //   conv             a convolution of images, or its transpose; epilogue:
 //                    elementwise on the result, and sums over its rows
-//   winograd_conv    the same, with its scratch
+//   winograd_conv    the same, with its scratch, and with its winograd_filter
+//                    where that is better made a part at a time
 //   filter_gradient  in the sweep that makes dy, where nobody else reads it and
 //                    images have few channels; else alone
 //   winograd_gradient, winograd_filter  alone
@@ -695,8 +696,15 @@ void Fuser::place(Operation *op) {
                           op);
     group.batched = true;
     group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
+    auto conv = dyn_cast<WinogradConv2dOp>(op);
+    if (WinogradFilterOp filter =
+            conv ? filterMadeBy(conv, batchBound) : nullptr)
+      join(group, filter);
     return;
   }
+  auto filter = dyn_cast<WinogradFilterOp>(op);
+  if (filter && isMadeByReader(filter, batchBound))
+    return; // which it joins
   if (auto gradient = dyn_cast<Conv2dFilterGradientOp>(op)) {
     Group *sweep = groupOf(gradient.getDy());
     if (sweep && canSweep(*sweep, gradient)) {

@@ -6,12 +6,15 @@
 // @prepare, which writes what the others need into derived states. It runs when
 // these are stale: generated code of functions that read them asks, that of
 // functions that write other states tells (sinter_runtime.h has the rules).
-// Known weakness: a derived filter takes the memory of a second copy.
+// Known weakness: a derived filter takes the memory of a second copy, or of
+// four in Winograd's form; the largest of those are left to their kernels.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ir/Winograd.h"
 #include "passes/Names.h"
 #include "passes/Passes.h"
+#include "passes/Schedule.h"
 
 #include "mlir/IR/IRMapping.h"
 
@@ -27,6 +30,14 @@ using namespace sinter;
 
 /// Costs nothing where it is used: a view, or a choice of index.
 static bool isFree(Operation *op) { return isa<ReshapeOp, BroadcastOp>(op); }
+
+/// Filters that a convolution's kernel transforms itself.
+static bool isLeftToKernel(Operation *op) {
+  auto filter = dyn_cast<WinogradFilterOp>(op);
+  return filter &&
+         isMadeByReader(filter,
+                        batchBoundOf(op->getParentOfType<func::FuncOp>()));
+}
 
 static bool isSource(Operation *op) { return isa<ReadOp, ConstantOp>(op); }
 
@@ -56,7 +67,7 @@ private:
   bool dependsOnSources(Operation *op) const {
     return op->getNumResults() == 1 && isPure(op) &&
            !isa<BatchSizeOp, RandomUniformOp, RandomNormalOp>(op) &&
-           !isBatched(op->getResult(0)) &&
+           !isLeftToKernel(op) && !isBatched(op->getResult(0)) &&
            llvm::all_of(op->getOperands(), [&](Value operand) {
              Operation *producer = operand.getDefiningOp();
              return producer && contains(producer);

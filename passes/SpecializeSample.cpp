@@ -13,7 +13,7 @@
 // Where an op has no such nest, no function is made, and callers use @predict.
 // Weakness: all or nothing.
 //
-// Where the largest batch does not fill a wide vector, but channels do,
+// Where the largest batch does not fill half of a wide vector, but channels do,
 // @predict itself goes through its samples one by one in the same way.
 //
 //===----------------------------------------------------------------------===//
@@ -70,7 +70,9 @@ static bool canSpecialize(func::FuncOp predict) {
 /// Are there too few samples to fill lanes with, where channels of nearly all
 /// products do?
 static bool isBetterOneByOne(ModelOp model, func::FuncOp predict) {
-  if (static_cast<int64_t>(model.getBatchBound()) >= kLaneMultiple ||
+  // Half a vector: several pixels or channels go side by side.
+  constexpr int64_t enough = kLaneMultiple / 2;
+  if (static_cast<int64_t>(model.getBatchBound()) >= enough ||
       predict.getNumArguments() != 1 || predict.getNumResults() != 1)
     return false;
   int64_t full = 0, all = 0;

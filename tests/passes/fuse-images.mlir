@@ -307,3 +307,39 @@ sinter.model @m batch_bound 8 {
     return %z : tensor<?x4xf32>
   }
 }
+
+// -----
+
+// Filters that would leave the caches are transformed by the convolution that
+// reads them; it is named after itself.
+// CHECK-LABEL: func.func @made(
+// CHECK-NEXT:  sinter.kernel winograd_conv "winograd_conv2d" ->
+// CHECK:         [[U:%.+]] = sinter.winograd_filter
+// CHECK:         sinter.winograd_conv2d %arg0, [[U]]
+// CHECK-NOT:   sinter.kernel
+// CHECK:       return
+// Small ones, and those that two convolutions read, are not.
+// CHECK-LABEL: func.func @stored(
+// CHECK:       sinter.kernel winograd_filter "winograd_filter"
+// CHECK:       sinter.kernel winograd_conv "winograd_conv2d"
+// CHECK-NOT:     sinter.winograd_filter
+// CHECK:       sinter.kernel winograd_conv "winograd_conv2d"
+// CHECK-NOT:     sinter.winograd_filter
+// CHECK:       sinter.kernel winograd_filter "winograd_filter"
+// CHECK:       sinter.kernel winograd_conv "winograd_conv2d"
+// CHECK-NOT:     sinter.winograd_filter
+sinter.model @m batch_bound 8 {
+  func.func @made(%x: tensor<?x8x8x192xf32, #sinter.batch_minor>, %w: tensor<3x3x192x160xf32>) -> tensor<?x8x8x160xf32, #sinter.batch_minor> {
+    %u = sinter.winograd_filter %w tile 4 blocked : (tensor<3x3x192x160xf32>) -> tensor<6x6x192x160xf32, #sinter.filter_blocks>
+    %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x192xf32, #sinter.batch_minor>, tensor<6x6x192x160xf32, #sinter.filter_blocks>) -> tensor<?x8x8x160xf32, #sinter.batch_minor>
+    return %y : tensor<?x8x8x160xf32, #sinter.batch_minor>
+  }
+  func.func @stored(%x: tensor<?x8x8x192xf32, #sinter.batch_minor>, %w: tensor<3x3x192x160xf32>, %v: tensor<3x3x192x32xf32>) -> (tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x32xf32, #sinter.batch_minor>) {
+    %u = sinter.winograd_filter %w tile 4 blocked : (tensor<3x3x192x160xf32>) -> tensor<6x6x192x160xf32, #sinter.filter_blocks>
+    %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x192xf32, #sinter.batch_minor>, tensor<6x6x192x160xf32, #sinter.filter_blocks>) -> tensor<?x8x8x160xf32, #sinter.batch_minor>
+    %z = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x192xf32, #sinter.batch_minor>, tensor<6x6x192x160xf32, #sinter.filter_blocks>) -> tensor<?x8x8x160xf32, #sinter.batch_minor>
+    %s = sinter.winograd_filter %v tile 4 blocked : (tensor<3x3x192x32xf32>) -> tensor<6x6x192x32xf32, #sinter.filter_blocks>
+    %t = sinter.winograd_conv2d %x, %s padding [1, 1, 1, 1] : (tensor<?x8x8x192xf32, #sinter.batch_minor>, tensor<6x6x192x32xf32, #sinter.filter_blocks>) -> tensor<?x8x8x32xf32, #sinter.batch_minor>
+    return %y, %z, %t : tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x32xf32, #sinter.batch_minor>
+  }
+}

@@ -89,6 +89,27 @@ sinter.model @nothing batch_bound 4 {
 
 // -----
 
+// Left to the convolution's kernel: filters that are large once transformed.
+// CHECK-LABEL: sinter.model @left
+// CHECK:       func.func @predict(
+// CHECK-NEXT:    sinter.read @"derived/0" : tensor<3x3x192x160xf32>
+// CHECK-NEXT:    sinter.winograd_filter
+// CHECK-NEXT:    sinter.winograd_conv2d
+// CHECK:       func.func @prepare() {
+// CHECK-NOT:     winograd
+sinter.model @left batch_bound 8 {
+  sinter.state parameter @kernel : tensor<3x3x192x160xf32> = constant(0.0, 0.0)
+  func.func @predict(%x: tensor<?x8x8x192xf32>) -> tensor<?x8x8x160xf32> {
+    %w = sinter.read @kernel : tensor<3x3x192x160xf32>
+    %n = sinter.neg %w : tensor<3x3x192x160xf32>
+    %u = sinter.winograd_filter %n tile 4 blocked : (tensor<3x3x192x160xf32>) -> tensor<6x6x192x160xf32, #sinter.filter_blocks>
+    %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x8x8x192xf32>, tensor<6x6x192x160xf32, #sinter.filter_blocks>) -> tensor<?x8x8x160xf32>
+    return %y : tensor<?x8x8x160xf32>
+  }
+}
+
+// -----
+
 // Functions that write states are training steps: their weights change in every
 // call.
 // CHECK-LABEL: sinter.model @training

@@ -68,11 +68,11 @@ sinter.model @image batch_bound 8 {
 
 // -----
 
-// Filters fill lanes, 8 samples do not: @predict goes through them one by one.
+// Filters fill lanes, 7 samples do not: @predict goes through them one by one.
 // CHECK-LABEL: sinter.model @one_by_one
 // CHECK: func.func @predict({{.*}}attributes {sinter.batch_bound = 1 : i64, sinter.one_sample}
 // CHECK: func.func @predict_one({{.*}}attributes {sinter.one_sample}
-sinter.model @one_by_one batch_bound 8 {
+sinter.model @one_by_one batch_bound 7 {
   sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.5, 0.5)
   func.func @predict(%x: tensor<?x5x5x16xf32>) -> tensor<?x5x5x32xf32> {
     %w = sinter.read @kernel : tensor<3x3x16x32xf32>
@@ -83,10 +83,10 @@ sinter.model @one_by_one batch_bound 8 {
 
 // -----
 
-// 16 samples do.
+// 8 samples fill half of them: several pixels or channels go side by side.
 // CHECK-LABEL: sinter.model @together
 // CHECK: func.func @predict(%{{.*}}) -> tensor<?x5x5x32xf32> {
-sinter.model @together batch_bound 16 {
+sinter.model @together batch_bound 8 {
   sinter.state parameter @kernel : tensor<3x3x16x32xf32> = uniform(-0.5, 0.5)
   func.func @predict(%x: tensor<?x5x5x16xf32>) -> tensor<?x5x5x32xf32> {
     %w = sinter.read @kernel : tensor<3x3x16x32xf32>

@@ -294,6 +294,13 @@ TEST_CASE("large results pass by the caches") {
   checkTexts("native", 8, streamedFilterTexts());
 }
 
+TEST_CASE("convolutions transform large filters themselves") {
+  std::vector<OpText> texts = madeFilterTexts();
+  checkTexts("native", 8, texts);
+  texts.erase(texts.begin());
+  checkTexts("x86-64-v3", 8, std::move(texts));
+}
+
 // Several channels or pixels in a vector, where vectors are longer than the
 // batch.
 TEST_CASE("convolutions of small batches") {

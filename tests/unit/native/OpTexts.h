@@ -22,6 +22,8 @@ std::vector<OpText> largeTexts();
 /// Whose results are so large that their stores pass by the caches.
 std::vector<OpText> streamedTexts(int64_t batchBound);
 std::vector<OpText> streamedFilterTexts();
+/// Winograd's filters that kernels of convolutions transform themselves.
+std::vector<OpText> madeFilterTexts();
 
 /// `text` as a model.
 std::string modelText(const OpText &text, int64_t batchBound);
