@@ -2,6 +2,7 @@
 
 #include "codegen/KernelEmitter.h"
 #include "codegen/Pointers.h"
+#include "codegen/SideBySide.h"
 #include "ir/Tuning.h"
 #include "passes/Names.h"
 #include "passes/Schedule.h"
@@ -225,11 +226,24 @@ bool KernelEmitter::hasColumns(RankedTensorType type) const {
 
 Value KernelEmitter::load(Value memref, RankedTensorType type,
                           ValueRange features) {
+  bool hasChannels = channels > 1 && llvm::is_contained(features, channel);
   if (isBatchMinor(type)) {
     Indices at(features);
     at.push_back(sample);
-    return vector::LoadOp::create(
-        b, cast<VectorType>(elementVector(type.getElementType())), memref, at);
+    auto vector =
+        VectorType::get({hasChannels ? width : lanes()}, type.getElementType());
+    Value value = vector::LoadOp::create(b, vector, memref, at);
+    return hasChannels ? value
+                       : sideBySide(*this, SmallVector<Value>(channels, value));
+  }
+  if (hasChannels) { // each of them in all lanes of its own
+    Value each = vector::LoadOp::create(
+        b, VectorType::get({channels}, type.getElementType()), memref,
+        features);
+    SmallVector<int64_t> from;
+    for (int64_t lane = 0; lane < width; ++lane)
+      from.push_back(lane / lanes());
+    return vector::ShuffleOp::create(b, each, each, from);
   }
   if (!hasColumns(type))
     return spread(memref::LoadOp::create(b, memref, features));
@@ -248,15 +262,18 @@ Value KernelEmitter::load(Value memref, RankedTensorType type,
 /// below it what writers gain is lost by readers.
 bool KernelEmitter::isStreamed(RankedTensorType type) const {
   constexpr int64_t large = 10 << 20, line = 64 / sizeof(float);
+  int64_t stored = channels * lanes();
   bool wholeLines =
-      lanes() >= line || (2 * lanes() >= line && layout.padded() == lanes());
+      stored >= line || (2 * stored >= line && layout.padded() == lanes());
   return wholeLines && type.getElementType().isF32() &&
          storedBytes(type, layout.batchBound) >= large;
 }
 
 void KernelEmitter::storeStreamed(Value value, Value memref, ValueRange at) {
+  auto bytes = cast<VectorType>(value.getType()).getNumElements() *
+               static_cast<int64_t>(sizeof(float));
   vector::StoreOp::create(b, value, memref, at, /*nontemporal=*/true,
-                          llvm::MaybeAlign(lanes() * sizeof(float)));
+                          llvm::MaybeAlign(bytes));
   hasStreamed = true;
 }
 
@@ -279,9 +296,12 @@ void KernelEmitter::store(Value value, Value memref, RankedTensorType type,
     return;
   }
   if (!hasColumns(type)) {
-    if (isa<VectorType>(value.getType()))
-      value = vector::ExtractOp::create(b, value, ArrayRef<int64_t>{0});
-    memref::StoreOp::create(b, value, memref, features);
+    for (int64_t i = 0; i < channels; ++i) {
+      Value scalar = value;
+      if (isa<VectorType>(value.getType()))
+        scalar = vector::ExtractOp::create(b, value, ArrayRef{i * lanes()});
+      memref::StoreOp::create(b, scalar, memref, ofChannel(features, i));
+    }
   } else if (mask) {
     vector::MaskedStoreOp::create(b, memref, features, mask, value);
   } else {
@@ -452,6 +472,30 @@ void KernelEmitter::loops(ArrayRef<int64_t> shape,
     });
   };
   nest(nest);
+}
+
+void KernelEmitter::overSamples(llvm::function_ref<void()> body) {
+  if (layout.padded() == lanes()) {
+    setSample(index(0));
+    return body();
+  }
+  loop(index(0), batch, lanes(), [&](Value first) {
+    setSample(first);
+    body();
+  });
+}
+
+Value KernelEmitter::setChannels(Value group, int64_t count) {
+  channels = count;
+  channel = mul(group, count);
+  setWidth(count * lanes(), count * lanes());
+  return channel;
+}
+
+Indices KernelEmitter::ofChannel(ValueRange features, int64_t i) {
+  Indices at(features);
+  llvm::replace(at, channel, add(channel, i));
+  return at;
 }
 
 void KernelEmitter::setWidth(int64_t lanes, int64_t existing) {

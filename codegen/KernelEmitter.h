@@ -9,7 +9,8 @@
 //
 // A point is an index for each feature dimension, plus lanes:
 //
-//   Samples  a vector holds one element of `lanes` consecutive samples
+//   Samples  a vector holds one element of `lanes` consecutive samples; where
+//            these are all of a small batch, that of several channels
 //   Columns  a vector holds `lanes` elements along the last dimension
 //   None     scalars
 //
@@ -113,6 +114,13 @@ public:
   /// Samples: the first sample of the vector.
   void setSample(mlir::Value index) { sample = index; }
   mlir::Value currentSample() const { return sample; }
+  /// Samples: body() for each vector of the batch.
+  void overSamples(llvm::function_ref<void()> body);
+  /// Samples: from here on, points are those of `count` channels, of which the
+  /// first is number `group` * `count`. Their vectors are side by side: there
+  /// is one for the batch. Gives the first channel, which stands for all of
+  /// them in a point.
+  mlir::Value setChannels(mlir::Value group, int64_t count);
   /// Columns: null, or which lanes exist.
   void setMask(mlir::Value vector) { mask = vector; }
   /// Columns: lanes of a vector, at most those of the target, and a mask where
@@ -225,6 +233,10 @@ public:
 
 private:
   mlir::Value emitOp(mlir::Operation *op, mlir::ValueRange features);
+  bool isApart(mlir::Value tensor, mlir::ValueRange features) const;
+  mlir::Value emitApart(mlir::Value tensor, mlir::ValueRange features);
+  /// The point of number `i` of the channels that are together.
+  Indices ofChannel(mlir::ValueRange features, int64_t i);
   mlir::Value emitOperand(mlir::Operation *op, unsigned operand,
                           mlir::ValueRange features);
   mlir::Value load(mlir::Value memref, mlir::RankedTensorType type,
@@ -281,6 +293,8 @@ private:
   Lanes lanesMode = Lanes::None;
   mlir::Value sample, mask;
   int64_t width;
+  mlir::Value channel; // the first of those that are together
+  int64_t channels = 1;
   /// Columns: where the run of columns between two joints begins that the
   /// current vector is in.
   int64_t runStart = 0;

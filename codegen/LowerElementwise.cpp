@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/KernelEmitter.h"
+#include "codegen/SideBySide.h"
 #include "codegen/VectorRandom.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -46,7 +47,9 @@ Value KernelEmitter::emit(Value tensor, ValueRange features) {
   bool inside = op && op->getParentOp() == kernel;
   RankedTensorType type = tensorTypeOf(tensor);
   Value value;
-  if (!inside)
+  if (isApart(tensor, features))
+    value = emitApart(tensor, features);
+  else if (!inside)
     value = load(memory(tensor, isFlattened(type)), type, features);
   else if (auto read = dyn_cast<ReadOp>(op))
     value =
@@ -55,6 +58,52 @@ Value KernelEmitter::emit(Value tensor, ValueRange features) {
     value = emitOp(op, features);
   memo.push_back({tensor, Indices(features), value});
   return value;
+}
+
+/// Of channels that are together, has each to be asked for its value alone? In
+/// memory they lie next to each other, unless the channel is not the last index
+/// there; and ops work on vectors of any width, unless they look at the
+/// channel.
+bool KernelEmitter::isApart(Value tensor, ValueRange features) const {
+  if (channels == 1)
+    return false;
+  Operation *op = tensor.getDefiningOp();
+  if (!op || op->getParentOp() != kernel || isa<ReadOp>(op)) {
+    ArrayRef<int64_t> shape = featureShape(tensorTypeOf(tensor));
+    while (!features.empty() && features.back() != channel &&
+           shape.back() == 1) {
+      features = features.drop_back();
+      shape = shape.drop_back();
+    }
+    return !features.empty() &&
+           llvm::is_contained(features.drop_back(), channel);
+  }
+  auto isAlong = [&](int64_t axis) { return features[axis - 1] == channel; };
+  if (auto slice = dyn_cast<SliceOp>(op))
+    return isAlong(slice.getAxis());
+  if (auto pad = dyn_cast<PadOp>(op))
+    return isAlong(pad.getAxis());
+  if (auto concatenate = dyn_cast<ConcatenateOp>(op))
+    return isAlong(concatenate.getAxis());
+  if (op->hasTrait<Gathering>() && !isa<TransposeOp>(op))
+    return isAlong(1) || isAlong(2); // rows or columns, of a transposed image
+  return !op->hasTrait<Elementwise>() && !op->hasTrait<Gathering>() &&
+         !isa<ReshapeOp, ConstantOp, BatchSizeOp>(op);
+}
+
+Value KernelEmitter::emitApart(Value tensor, ValueRange features) {
+  auto savedMemo = std::exchange(memo, {});
+  auto savedMaxima = std::exchange(maxima, {});
+  int64_t count = std::exchange(channels, 1);
+  resetWidth();
+  SmallVector<Value> values;
+  for (int64_t i = 0; i < count; ++i)
+    values.push_back(emit(tensor, ofChannel(features, i)));
+  channels = count;
+  setWidth(count * lanes(), count * lanes());
+  memo = std::move(savedMemo);
+  maxima = std::move(savedMaxima);
+  return sideBySide(*this, values);
 }
 
 /// The operand's value at the point that broadcasting makes of `features`.

@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/ImageBlocks.h"
+#include "codegen/SideBySide.h"
 #include "codegen/Sweep.h"
 #include "codegen/TileChoice.h"
 
@@ -29,12 +30,12 @@ std::optional<int64_t> sinter::lowerPoolGradient(KernelEmitter &e,
   if (!blocks.hasBlocks())
     return {};
 
+  int64_t together = channelsSideBySide(e, domain.full[2]);
   auto overChannels = [&](llvm::function_ref<void(Value channel)> body) {
-    e.loop(e.index(0), e.index(domain.full[2]), 1, [&](Value channel) {
-      e.loop(e.index(0), e.batch, e.lanes(), [&](Value first) {
-        e.setSample(first);
-        body(channel);
-      });
+    Value groups = e.index(domain.full[2] / together);
+    e.loop(e.index(0), groups, 1, [&](Value group) {
+      Value channel = e.setChannels(group, together);
+      e.overSamples([&] { body(channel); });
     });
   };
   int64_t units = blocks.units(), tasks = chooseTasks(units, cycles);

@@ -9,7 +9,8 @@
 //
 // Values between are computed again where they are needed: softmax takes its
 // exponentials twice, and writes nothing but its result. Batched domains have
-// lanes over samples, so reductions over features stay in their lanes;
+// lanes over samples (and over channels, where the samples are fewer than a
+// register has lanes), so reductions over features stay in their lanes;
 // unbatched ones have lanes over columns, and flatten to one dimension if all
 // shapes agree.
 //
@@ -22,6 +23,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/Pointers.h"
+#include "codegen/SideBySide.h"
 #include "codegen/Sweep.h"
 #include "codegen/TileChoice.h"
 #include "codegen/VectorRandom.h"
@@ -142,16 +144,18 @@ int64_t SweepNest::buildBatched() {
   if (sumsRows)
     return buildImage(work);
   if (!outer.empty()) {
-    int64_t tasks = chooseTasks(outer[0], work);
-    auto [low, high] = e.taskRange(outer[0], tasks);
+    // In groups along the last dimension, if that is the tensors' own.
+    int64_t together = outer == full ? channelsSideBySide(e, outer.back()) : 1;
+    SmallVector<int64_t> shape(outer);
+    shape.back() /= together;
+    int64_t tasks = chooseTasks(shape[0], work);
+    auto [low, high] = e.taskRange(shape[0], tasks);
     e.loop(low, high, 1, [&](Value first) {
-      e.loops(outer.drop_front(), [&](ValueRange others) {
+      e.loops(ArrayRef(shape).drop_front(), [&](ValueRange others) {
         Indices at = {first};
         at.append(others.begin(), others.end());
-        e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
-          e.setSample(sample);
-          buildPoint(at);
-        });
+        at.back() = e.setChannels(at.back(), together);
+        e.overSamples([&] { buildPoint(at); });
       });
     });
     return tasks;
@@ -171,22 +175,18 @@ int64_t SweepNest::buildBatched() {
 int64_t SweepNest::buildImage(double work) {
   SmallVector<int64_t> shape(full);
   shape.resize(3, 1);
-  auto overSamples = [&](llvm::function_ref<void()> body) {
-    e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
-      e.setSample(sample);
-      body();
-    });
-  };
+  int64_t together = channelsSideBySide(e, shape[2]);
+  shape[2] /= together;
   int64_t tasks = chooseTasks(shape[0], work);
   auto [low, high] = e.taskRange(shape[0], tasks);
   e.loop(low, high, 1, [&](Value row) {
-    e.loop(e.index(0), e.index(shape[2]), 1, [&](Value channel) {
-      overSamples([&] { e.clearRowSums(row, channel); });
+    e.loop(e.index(0), e.index(shape[2]), 1, [&](Value group) {
+      Value channel = e.setChannels(group, together);
+      e.overSamples([&] { e.clearRowSums(row, channel); });
     });
     e.loops(ArrayRef(shape).drop_front(), [&](ValueRange rest) {
-      overSamples([&] {
-        Indices at = {row};
-        at.append(rest.begin(), rest.end());
+      Indices at = {row, rest[0], e.setChannels(rest[1], together)};
+      e.overSamples([&] {
         e.storeAll(at, [](RankedTensorType) { return true; });
         e.addRowSums(at);
       });
@@ -364,12 +364,8 @@ FailureOr<int64_t> SweepNest::buildLoneReduce(Operation *op) {
     return 1;
   }
   e.setLanes(Lanes::Samples);
-  e.loops(keptSizes, [&](ValueRange at) {
-    e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
-      e.setSample(sample);
-      reduceAt(at);
-    });
-  });
+  e.loops(keptSizes,
+          [&](ValueRange at) { e.overSamples([&] { reduceAt(at); }); });
   return 1;
 }
 

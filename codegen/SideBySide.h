@@ -12,7 +12,17 @@
 
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
+#include <numeric>
+
 namespace sinter {
+
+/// How many channels a vector holds side by side where a batch fills only a
+/// part of it; `channels` is a multiple of that.
+inline int64_t channelsSideBySide(const KernelEmitter &e, int64_t channels) {
+  if (e.layout.padded() != e.lanes())
+    return 1;
+  return std::gcd(e.layout.widest / e.lanes(), channels);
+}
 
 /// One vector of them all; there are 1, 2 or 4 of equal type.
 inline mlir::Value sideBySide(KernelEmitter &e,

@@ -181,9 +181,3 @@ Value TilePixels::kept(KernelEmitter &e, int64_t k, int64_t l,
   bits = arith::AndIOp::create(e.b, bits, mask[k][l]);
   return vector::BitCastOp::create(e.b, pixel.getType(), bits);
 }
-
-int64_t sinter::channelsSideBySide(const KernelEmitter &e, int64_t channels) {
-  if (e.layout.padded() != e.lanes())
-    return 1;
-  return std::gcd(e.layout.widest / e.lanes(), channels);
-}

@@ -76,10 +76,6 @@ TilePixels pixelsOfTile(KernelEmitter &e, const Convolution &conv,
                         int64_t tileSize, std::array<int64_t, 2> tiles,
                         mlir::Value row, mlir::Value column, int64_t lanes);
 
-/// How many channels a vector holds side by side where a batch fills only a
-/// part of it; `channels` is a multiple of that.
-int64_t channelsSideBySide(const KernelEmitter &e, int64_t channels);
-
 } // namespace sinter
 
 #endif // SINTER_CODEGEN_WINOGRADTRANSFORMS_H
