@@ -1,8 +1,10 @@
 //===- ImageBlocks.cpp - points of images, computed a few at once --------===//
 
 #include "codegen/ImageBlocks.h"
+#include "codegen/Pointers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
@@ -36,7 +38,7 @@ ImageBlocks::Inside ImageBlocks::insideOf(const WindowAxis &axis) {
 
 ImageBlocks::ImageBlocks(KernelEmitter &e, ArrayRef<int64_t> shape,
                          const std::optional<Window> &window)
-    : e(e), shape(shape), isPooled(window.has_value()) {
+    : e(e), shape(shape), window(window) {
   // More points at once need more code and registers than they save.
   constexpr int64_t mostPoints = 4;
   if (!window) {
@@ -73,10 +75,10 @@ void ImageBlocks::over(
         e.b, isInside, e.index(across.end - across.first), e.index(0));
     e.loop(e.index(0), blocks, 1, [&](Value number) {
       Value column = e.add(number, across.first);
-      ImageBlock block;
+      ImageBlock block{{}, {}, unit, column};
       auto place = [&](Value number, int64_t size, int64_t offset) {
-        return isPooled ? e.inBlock(number, size, offset)
-                        : e.add(e.mul(number, size), offset);
+        return window ? e.inBlock(number, size, offset)
+                      : e.add(e.mul(number, size), offset);
       };
       for (int64_t i = 0; i < high; ++i)
         block.rows.push_back(place(unit, high, i));
@@ -112,17 +114,136 @@ void ImageBlocks::over(
 void ImageBlocks::prefetchNext(const ImageBlock &block, Value channel) const {
   if (block.columns.size() == 1)
     return;
-  constexpr unsigned toSecondCache = 2;
+  constexpr unsigned toFirstCache = 3;
+  auto prefetch = [&](Value tensor, Value row, Value column) {
+    memref::PrefetchOp::create(
+        e.b, e.memory(tensor),
+        ValueRange{row, column, channel, e.currentSample()},
+        /*isWrite=*/false, toFirstCache, /*isDataCache=*/true);
+  };
+  // How far the windows over a block go beyond its last pixel.
+  auto reach = [](const WindowAxis &axis) {
+    int64_t end = axis.pixel(WindowsOverBlock(axis).last, axis.taps);
+    return std::max<int64_t>(end - axis.stride, 0);
+  };
   for (Value tensor : e.kernel.getCaptured()) {
     RankedTensorType type = tensorTypeOf(tensor);
-    if (!isBatchMinor(type) || featureShape(type) != ArrayRef(shape))
+    ArrayRef<int64_t> size = featureShape(type);
+    if (!isBatchMinor(type) || size.size() != 3 || size[2] != shape[2])
       continue;
-    for (Value row : block.rows)
-      for (Value column : block.columns)
-        memref::PrefetchOp::create(
-            e.b, e.memory(tensor),
-            ValueRange{row, e.add(column, wide), channel, e.currentSample()},
-            /*isWrite=*/false, toSecondCache, /*isDataCache=*/true);
+    if (size == ArrayRef(shape)) {
+      bool isSearched =
+          window && llvm::any_of(tensor.getUsers(), [&](Operation *user) {
+            auto gradient = dyn_cast<MaxPool2dGradientOp>(user);
+            return gradient && gradient->getParentOp() == e.kernel &&
+                   gradient.getX() == tensor;
+          });
+      int64_t below = isSearched ? reach((*window)[0]) : 0;
+      int64_t beside = isSearched ? reach((*window)[1]) : 0;
+      for (int64_t i = 0; i < high + below; ++i)
+        for (Value column : block.columns)
+          prefetch(tensor, e.add(block.rows[0], i),
+                   e.add(column, wide + beside));
+    } else if (window && size[0] == (*window)[0].windows() &&
+               size[1] == (*window)[1].windows()) {
+      prefetch(tensor, e.add(block.down, WindowsOverBlock((*window)[0]).last),
+               e.add(block.across, WindowsOverBlock((*window)[1]).last + 1));
+    }
+  }
+}
+
+KnownTaps::KnownTaps(KernelEmitter &e, const ImageBlocks &blocks,
+                     const Window &window, int64_t channels)
+    : e(e), down(blocks.insideDown()), across(blocks.insideAcross()),
+      overDown(window[0]), overAcross(window[1]),
+      slots(across.end - across.first + 1) {
+  constexpr int64_t mostBytes = 64 << 10;
+  SmallVector<int64_t> shape = {slots + 1, channels, e.layout.padded()};
+  int64_t bytes = shape[0] * shape[1] * shape[2];
+  auto gradients = e.kernel.getBody().front().getOps<MaxPool2dGradientOp>();
+  if (overDown.last != overDown.first + 1 ||
+      overAcross.last != overAcross.first + 1 ||
+      bytes * std::distance(gradients.begin(), gradients.end()) > mostBytes)
+    return;
+  auto pointer = LLVM::LLVMPointerType::get(e.b.getContext());
+  Value count = arith::ConstantOp::create(e.b, e.b.getI64IntegerAttr(bytes));
+  for (MaxPool2dGradientOp gradient : gradients) {
+    constexpr unsigned line = 64;
+    Value start =
+        LLVM::AllocaOp::create(e.b, pointer, e.b.getI8Type(), count, line);
+    memories.push_back(
+        {gradient, createMemRef(e.b, e.b.getLoc(), start, 0,
+                                MemRefType::get(shape, e.b.getI8Type()))});
+  }
+}
+
+Value KnownTaps::load(const Memory &memory, Value slot, Value channel) {
+  auto bytes = cast<VectorType>(e.elementVector(e.b.getI8Type()));
+  Value tap = vector::LoadOp::create(
+      e.b, bytes, memory.taps, ValueRange{slot, channel, e.currentSample()});
+  return arith::ExtUIOp::create(e.b, e.elementVector(e.b.getI32Type()), tap);
+}
+
+void KnownTaps::store(const Memory &memory, Value tap, Value slot,
+                      Value channel) {
+  Value byte =
+      arith::TruncIOp::create(e.b, e.elementVector(e.b.getI8Type()), tap);
+  vector::StoreOp::create(e.b, byte, memory.taps,
+                          ValueRange{slot, channel, e.currentSample()});
+}
+
+void KnownTaps::begin(Value unit, Value firstUnit, Channels overChannels) {
+  if (memories.empty())
+    return;
+  auto search = [&](int64_t row, Value slot) {
+    Indices window = {e.inBlock(unit, 1, row),
+                      e.inBlock(slot, 1, across.first + overAcross.first)};
+    overChannels([&](Value channel) {
+      for (const Memory &memory : memories) {
+        if (row == overDown.last) // the one above it, before it is lost
+          store(memory, load(memory, slot, channel), e.index(slots), channel);
+        Value tap =
+            e.maximalTap(memory.gradient, {window[0], window[1], channel});
+        store(memory, tap, slot, channel);
+      }
+    });
+  };
+  auto countIf = [&](Value condition, int64_t count) {
+    return arith::SelectOp::create(e.b, condition, e.index(count), e.index(0));
+  };
+  Value isInside = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                         e.add(unit, -down.first),
+                                         e.index(down.end - down.first));
+  Value first = arith::MaxUIOp::create(e.b, firstUnit, e.index(down.first));
+  Value isFirst =
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, unit, first);
+  isFirst = arith::AndIOp::create(e.b, isFirst, isInside);
+  e.loop(e.index(0), countIf(isFirst, slots), 1,
+         [&](Value slot) { search(overDown.first, slot); });
+  e.loop(e.index(0), countIf(isInside, 1), 1,
+         [&](Value slot) { search(overDown.last, slot); });
+}
+
+void KnownTaps::use(const ImageBlock &block, Value channel) {
+  if (block.columns.size() == 1)
+    return;
+  auto window = [&](int64_t row, int64_t column) -> Indices {
+    return {e.inBlock(block.down, 1, row), e.inBlock(block.across, 1, column),
+            channel};
+  };
+  Value left = e.add(block.across, -across.first), right = e.add(left, 1);
+  for (const Memory &memory : memories) {
+    Value above = load(memory, right, channel);
+    e.seedMaximalTap(memory.gradient, window(overDown.first, overAcross.first),
+                     load(memory, e.index(slots), channel));
+    e.seedMaximalTap(memory.gradient, window(overDown.first, overAcross.last),
+                     above);
+    e.seedMaximalTap(memory.gradient, window(overDown.last, overAcross.first),
+                     load(memory, left, channel));
+    Value tap =
+        e.maximalTap(memory.gradient, window(overDown.last, overAcross.last));
+    store(memory, above, e.index(slots), channel);
+    store(memory, tap, right, channel);
   }
 }
 

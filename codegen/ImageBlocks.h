@@ -8,8 +8,8 @@
 // Inside are blocks whose windows exist with all of their pixels, so no index
 // is guarded there. Pixels at the border come one by one.
 //
-// Weakness: windows that reach into several blocks are searched once for each
-// (3 x 3 with stride 2: four times instead of the nine times of pixels alone).
+// Windows that reach into several blocks would be searched once for each (3 x 3
+// with stride 2: four times); KnownTaps remembers what was found.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,6 +23,7 @@ namespace sinter {
 /// Some rows by some columns, each next to the one before.
 struct ImageBlock {
   llvm::SmallVector<mlir::Value, 2> rows, columns;
+  mlir::Value down{}, across{}; // its number, of a block of several pixels
 
   Indices point(size_t row, size_t column, mlir::Value channel) const {
     return {rows[row], columns[column], channel};
@@ -55,18 +56,67 @@ public:
   /// block's rows beyond a page.
   void prefetchNext(const ImageBlock &block, mlir::Value channel) const;
 
-private:
   /// Blocks first .. end-1 along an axis are inside.
   struct Inside {
     int64_t first, end;
   };
+  const Inside &insideDown() const { return down; }
+  const Inside &insideAcross() const { return across; }
+
+private:
   static Inside insideOf(const WindowAxis &axis);
 
   KernelEmitter &e;
   llvm::SmallVector<int64_t> shape;
-  bool isPooled;
+  std::optional<Window> window;
   int64_t high = 1, wide = 1; // of a block
   Inside down{0, 0}, across{0, 0};
+};
+
+/// The windows over a block: those from `first` to `last`, behind that which
+/// has the block's number.
+struct WindowsOverBlock {
+  explicit WindowsOverBlock(const WindowAxis &axis)
+      : first(-((axis.taps - 1 - axis.low) / axis.stride)),
+        last((axis.stride - 1 + axis.low) / axis.stride) {}
+  int64_t first, last;
+};
+
+/// The maximal taps of windows over several blocks: each window is searched for
+/// the block that has it last, and a byte a window is kept for its neighbours,
+/// a row of windows at a time. Blocks are taken from left to right, then down.
+/// Where windows reach into more than the next block, or a row takes too much
+/// of a thread's stack, nothing is known.
+class KnownTaps {
+public:
+  KnownTaps(KernelEmitter &e, const ImageBlocks &blocks, const Window &window,
+            int64_t channels);
+
+  using Channels =
+      llvm::function_ref<void(llvm::function_ref<void(mlir::Value)>)>;
+  /// Before the blocks of a unit, of a task that begins with `firstUnit`:
+  /// windows that no block before has. `overChannels` calls with each channel.
+  void begin(mlir::Value unit, mlir::Value firstUnit, Channels overChannels);
+  /// Is anything known?
+  explicit operator bool() const { return !memories.empty(); }
+  /// Before a block's points, for one channel.
+  void use(const ImageBlock &block, mlir::Value channel);
+
+private:
+  struct Memory { // (slots, channels, samples): a row's windows and the one
+                  // before it, above the current block's left
+    MaxPool2dGradientOp gradient;
+    mlir::Value taps;
+  };
+  mlir::Value load(const Memory &memory, mlir::Value slot, mlir::Value channel);
+  void store(const Memory &memory, mlir::Value tap, mlir::Value slot,
+             mlir::Value channel);
+
+  KernelEmitter &e;
+  ImageBlocks::Inside down, across;
+  WindowsOverBlock overDown, overAcross;
+  int64_t slots; // of a row's windows
+  llvm::SmallVector<Memory> memories;
 };
 
 /// The window of the pooling gradients in `kernel`; nothing if they have

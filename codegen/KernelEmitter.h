@@ -208,6 +208,15 @@ public:
   /// that all windows over the block, and all of their pixels, exist.
   mlir::Value inBlock(mlir::Value base, int64_t stride, int64_t offset);
 
+  /// The number, as i32, of the first maximal tap of the window of `gradient`
+  /// at the point `window`.
+  mlir::Value maximalTap(MaxPool2dGradientOp gradient, mlir::ValueRange window);
+  /// Says that it is `tap`; for the current point.
+  void seedMaximalTap(MaxPool2dGradientOp gradient, mlir::ValueRange window,
+                      mlir::Value tap) {
+    maxima.push_back({gradient.getResult(), Indices(window), tap});
+  }
+
   // ---- Parts of loop nests
   mlir::Value index(int64_t value);
   mlir::Value add(mlir::Value x, int64_t y);
@@ -270,8 +279,6 @@ private:
                                           mlir::Value pixel);
   mlir::Value emitMaxPool(mlir::Value x, const Window &window,
                           mlir::ValueRange features, mlir::Value *position);
-  mlir::Value emitMaximalTap(mlir::Operation *gradient, mlir::Value x,
-                             const Window &window, mlir::ValueRange features);
   mlir::Value emitAvgPool(AvgPool2dOp op, mlir::ValueRange features);
   mlir::Value emitPoolGradient(mlir::Operation *op, mlir::Value dy,
                                mlir::Value x, mlir::ValueRange features);

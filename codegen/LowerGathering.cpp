@@ -136,16 +136,15 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
   return best;
 }
 
-/// The number of a window's first maximal tap.
-Value KernelEmitter::emitMaximalTap(Operation *gradient, Value x,
-                                    const Window &window, ValueRange features) {
-  Value result = gradient->getResult(0);
+Value KernelEmitter::maximalTap(MaxPool2dGradientOp gradient,
+                                ValueRange window) {
   for (const Emitted &known : maxima)
-    if (known.tensor == result && ValueRange(known.features) == features)
+    if (known.tensor == gradient.getResult() &&
+        ValueRange(known.features) == window)
       return known.value;
   Value position;
-  emitMaxPool(x, window, features, &position);
-  maxima.push_back({result, Indices(features), position});
+  emitMaxPool(gradient.getX(), poolWindowOf(gradient), window, &position);
+  seedMaximalTap(gradient, window, position);
   return position;
 }
 
@@ -193,7 +192,7 @@ Value KernelEmitter::emitPoolGradient(Operation *op, Value dy, Value x,
       Indices at = {down.window, across.window, features[2]};
       Value value = emit(dy, at);
       if (x) {
-        Value position = emitMaximalTap(op, x, window, at);
+        Value position = maximalTap(cast<MaxPool2dGradientOp>(op), at);
         Value own =
             arith::AddIOp::create(b, mul(down.tap, window[1].taps), across.tap);
         Value isOwn = arith::CmpIOp::create(

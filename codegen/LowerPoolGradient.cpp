@@ -38,16 +38,23 @@ std::optional<int64_t> sinter::lowerPoolGradient(KernelEmitter &e,
       e.overSamples([&] { body(channel); });
     });
   };
+  KnownTaps known(e, blocks, *window, domain.full[2]);
   int64_t units = blocks.units(), tasks = chooseTasks(units, cycles);
+  // A task searches a row of windows of the task before again.
+  constexpr int64_t enough = 16;
+  if (known)
+    tasks = std::min(tasks, enough);
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
     auto [firstRow, endRow] = blocks.rowsOf(unit);
     e.loop(firstRow, endRow, 1, [&](Value row) {
       overChannels([&](Value channel) { e.clearRowSums(row, channel); });
     });
+    known.begin(unit, low, overChannels);
     blocks.over(unit, [&](const ImageBlock &block) {
       overChannels([&](Value channel) {
         blocks.prefetchNext(block, channel);
+        known.use(block, channel);
         for (size_t i = 0; i < block.rows.size(); ++i) {
           SmallVector<Indices> points;
           for (size_t j = 0; j < block.columns.size(); ++j) {

@@ -385,6 +385,14 @@ static const Form forms[] = {
       %a = sinter.avg_pool2d_gradient %d size [7, 5] window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x3x@1xf32>) -> tensor<?x7x5x@1xf32>
       %s = sinter.max_pool2d_gradient %x, %o window [3, 2] strides [1, 1] padding [0, 0, 0, 0] : (tensor<?x7x5x@1xf32>, tensor<?x5x4x@1xf32>) -> tensor<?x7x5x@1xf32>
       return %y, %a, %s : tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32> })"},
+    {"overlapping_pool_gradients", widths, R"(func.func @predict(%x: tensor<?x37x9x@1xf32>, %d: tensor<?x18x5x@1xf32>) -> (tensor<?x37x9x@1xf32>, tensor<?x37x@1xf32>) {
+      %n = sinter.neg %x : tensor<?x37x9x@1xf32>
+      %a = sinter.max_pool2d_gradient %x, %d window [3, 3] strides [2, 2] padding [0, 0, 1, 1] : (tensor<?x37x9x@1xf32>, tensor<?x18x5x@1xf32>) -> tensor<?x37x9x@1xf32>
+      %b = sinter.max_pool2d_gradient %n, %d window [3, 3] strides [2, 2] padding [0, 0, 1, 1] : (tensor<?x37x9x@1xf32>, tensor<?x18x5x@1xf32>) -> tensor<?x37x9x@1xf32>
+      %s = sinter.sub %a, %b : (tensor<?x37x9x@1xf32>, tensor<?x37x9x@1xf32>) -> tensor<?x37x9x@1xf32>
+      %m = sinter.mul %s, %n : (tensor<?x37x9x@1xf32>, tensor<?x37x9x@1xf32>) -> tensor<?x37x9x@1xf32>
+      %r = sinter.reduce_sum %m axes [2] : (tensor<?x37x9x@1xf32>) -> tensor<?x37x@1xf32>
+      return %s, %r : tensor<?x37x9x@1xf32>, tensor<?x37x@1xf32> })"},
     {"convolution_norm_pool", {{1, 5}, {3, 17}}, R"(func.func @predict(%x: tensor<?x6x5x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %b: tensor<@2xf32>, %g: tensor<@2xf32>, %s: tensor<@2xf32>) -> (tensor<?x3x3x@2xf32>, tensor<?x6x5x@2xf32>) {
       %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x5x@1xf32>, tensor<3x3x@1x@2xf32>) -> tensor<?x6x5x@2xf32>
       %z = sinter.add %c, %b : (tensor<?x6x5x@2xf32>, tensor<@2xf32>) -> tensor<?x6x5x@2xf32>
