@@ -5,16 +5,20 @@
 // of dW goes from registers into the state, so weight and slots are read and
 // written once and the gradient itself is never stored.
 //
-//   for unit in this task's part of (K / R) x (M / V lanes):
-//     acc[R][V] = 0
-//     for n in 0 .. batch-1:            (the true batch: no padding is read)
-//       dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
-//     epilogue and stores at (k+r, m+v lanes), masked at the last columns
+//   for unit in this task's part of bands of columns x (K / R):
+//     for columns m of the band, V vectors at a time:
+//       ask for the weights and slots at (k+r, m+v lanes)
+//       acc[R][V] = 0
+//       for n in 0 .. batch-1:          (the true batch: no padding is read)
+//         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
+//       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
-// sums in parts (passes/SplitContractions.cpp), otherwise columns. Those also
-// keep their columns of dy in the first cache while the rows go by.
+// sums in parts (passes/SplitContractions.cpp), and there is one band;
+// otherwise bands of columns. A band's columns of dy stay in the first cache
+// while the rows go by, and the wider it is, the longer are the runs of weights
+// and slots that a row of it touches.
 //
 // Large ones are cut in blocks (PackedMatmul.h).
 //
@@ -22,6 +26,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/EpilogueMemory.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/PackedMatmul.h"
 #include "codegen/TileChoice.h"
@@ -48,8 +53,9 @@ private:
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
                  int64_t lastLanes);
-  /// `rows` rows from k: all columns, or those of group number `group`.
-  void buildRows(Value k, int64_t rows, Value group);
+  void fetchEpilogue(Value k, Value m, int64_t rows, int64_t vectors);
+  /// `rows` rows from k: the columns of a band.
+  void buildRows(Value k, int64_t rows, Value band);
   void branch(Value condition, llvm::function_ref<void()> whenTrue,
               llvm::function_ref<void()> whenFalse);
   Value maskOf(int64_t count);
@@ -58,6 +64,7 @@ private:
   MatmulOp matmul;
   int64_t columns = 0;
   Tile tile{1, 1};
+  int64_t bands = 1, bandGroups = 1; // of a tile's columns
 };
 } // namespace
 
@@ -98,10 +105,20 @@ FailureOr<int64_t> WeightGradientNest::build() {
   bool byRows = forwardIsInParts(e.kernel);
   auto written = e.kernel.getBody().front().getOps<WriteOp>();
   bool hasSlots = llvm::range_size(written) > 1;
+  auto ceilDivide = [](int64_t x, int64_t y) { return (x + y - 1) / y; };
+  // Enough bands for a few threads, more where they would be too wide.
+  auto groupsOf = [&](Tile tile) {
+    int64_t groups = ceilDivide(vectors, tile.vectors);
+    if (byRows)
+      return groups;
+    constexpr int64_t enough = 4, cacheFloats = 32 * 1024 / 4;
+    int64_t most =
+        cacheFloats / (e.layout.batchBound * tile.vectors * e.lanes());
+    return std::clamp<int64_t>(most, 1, ceilDivide(groups, enough));
+  };
   auto unitsOf = [&](Tile tile) {
-    int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
-    return byRows ? rowTiles
-                  : rowTiles * ((vectors + tile.vectors - 1) / tile.vectors);
+    return ceilDivide(rows, tile.rows) *
+           ceilDivide(ceilDivide(vectors, tile.vectors), groupsOf(tile));
   };
   tile =
       chooseTile(e, matmul,
@@ -113,28 +130,25 @@ FailureOr<int64_t> WeightGradientNest::build() {
                            e.layout.target),
                  [&](Tile tile) { return chooseTasks(unitsOf(tile), cycles); });
 
-  int64_t rowTiles = (rows + tile.rows - 1) / tile.rows;
+  int64_t rowTiles = ceilDivide(rows, tile.rows);
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
-  int64_t groups = (vectors + tile.vectors - 1) / tile.vectors;
-  bool byColumns = groups > 1 && !byRows;
+  bandGroups = groupsOf(tile);
+  bands = ceilDivide(ceilDivide(vectors, tile.vectors), bandGroups);
   int64_t units = unitsOf(tile), tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
-    Value group;
-    if (byColumns) {
-      group = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
-      unit = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
-    }
-    Value k = e.mul(unit, tile.rows);
+    Value band = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
+    Value number = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
+    Value k = e.mul(number, tile.rows);
     if (lastRows == tile.rows)
-      return buildRows(k, tile.rows, group);
-    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, unit,
+      return buildRows(k, tile.rows, band);
+    Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, number,
                                          e.index(rowTiles - 1));
     branch(
-        isFull, [&] { buildRows(k, tile.rows, group); },
-        [&] { buildRows(k, lastRows, group); });
+        isFull, [&] { buildRows(k, tile.rows, band); },
+        [&] { buildRows(k, lastRows, band); });
   });
   return tasks;
 }
@@ -169,30 +183,26 @@ void WeightGradientNest::branch(Value condition,
   e.scope(whenFalse);
 }
 
-void WeightGradientNest::buildRows(Value k, int64_t rows, Value group) {
-  int64_t step = tile.vectors * e.lanes();
+void WeightGradientNest::buildRows(Value k, int64_t rows, Value band) {
+  int64_t step = tile.vectors * e.lanes(), ofBand = bandGroups * step;
   int64_t whole = columns / step * step, rest = columns - whole;
-  auto wholeTile = [&](Value m) {
-    buildTile(k, m, rows, tile.vectors, e.lanes());
-  };
-  auto restTile = [&] {
-    int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
-    buildTile(k, e.index(whole), rows, vectors,
-              rest - (vectors - 1) * e.lanes());
-  };
-  if (!group) {
-    if (whole)
-      e.loop(e.index(0), e.index(whole), step, wholeTile);
-    if (rest)
-      restTile();
-  } else if (rest) {
-    Value isWhole = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, group,
-                                          e.index(whole / step));
-    branch(
-        isWhole, [&] { wholeTile(e.mul(group, step)); }, restTile);
-  } else {
-    wholeTile(e.mul(group, step));
-  }
+  Value first = e.mul(band, ofBand);
+  Value end = arith::MinUIOp::create(e.b, e.add(first, ofBand), e.index(whole));
+  if (whole)
+    e.loop(first, end, step,
+           [&](Value m) { buildTile(k, m, rows, tile.vectors, e.lanes()); });
+  if (!rest)
+    return;
+  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, band,
+                                       e.index(bands - 1));
+  branch(
+      isLast,
+      [&] {
+        int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
+        buildTile(k, e.index(whole), rows, vectors,
+                  rest - (vectors - 1) * e.lanes());
+      },
+      [] {});
 }
 
 /// The first `count` lanes; null for all of them.
@@ -203,12 +213,27 @@ Value WeightGradientNest::maskOf(int64_t count) {
       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
 }
 
+/// What the epilogue goes through comes while the sums are made: rows lie far
+/// apart, and no processor guesses the next ones.
+void WeightGradientNest::fetchEpilogue(Value k, Value m, int64_t rows,
+                                       int64_t vectors) {
+  constexpr int64_t line = 64 / sizeof(float);
+  for (Value matrix : epilogueMemory(e, matmul.getResult()))
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t i = 0; i < vectors * e.lanes(); i += line)
+        memref::PrefetchOp::create(e.b, matrix,
+                                   ValueRange{e.add(k, r), e.add(m, i)},
+                                   /*isWrite=*/false, /*localityHint=*/3,
+                                   /*isDataCache=*/true);
+}
+
 void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
                                    int64_t vectors, int64_t lastLanes) {
   Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
   SmallVector<Value> start(rows * vectors, zero);
+  fetchEpilogue(k, m, rows, vectors);
   SmallVector<Value> acc =
       e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
         SmallVector<Value> dys, next;
