@@ -27,9 +27,13 @@
 // i) / s, (w - j) / s, f) over the taps that divide.
 //
 // One channel to a group, or very few filters, leave R small; then P pixels
-// share each broadcast. Where a small batch fills a part of a vector only, sums
-// are of two or four pixels side by side, gathered when they are loaded. Pixels
-// of a tile see the same taps: of a transpose they are a stride apart.
+// share each broadcast. Pixels of a tile see the same taps: of a transpose they
+// are a stride apart.
+//
+// Where a small batch fills a part of a vector only, sums are of two or four
+// pixels side by side, gathered when they are loaded. There tiles cover the
+// border, too: which pixels a tap hits is known here, and the others' lanes are
+// masked, as are those behind the end of a row.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,6 +54,14 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
+/// Pixels of a row of the result, the first in `column`.
+struct PixelTile {
+  Value column;
+  int64_t count;
+  enum { OneOfBorder, AllTapsHit, Known } kind;
+  int64_t number = 0; // Known: which column that is
+};
+
 /// The taps of one axis that hit the image from a pixel of the result.
 struct Taps {
   Value low, high;
@@ -75,12 +87,26 @@ private:
   int64_t pixels(const WindowAxis &axis) const {
     return transposed ? axis.pixels : axis.windows();
   }
+  bool exists(int64_t column) const {
+    return column >= 0 && column < pixels(conv.window[1]);
+  }
+  /// The pixel of the source that a tap hits, known here.
+  std::optional<int64_t> hit(const WindowAxis &axis, int64_t at,
+                             int64_t tap) const;
+  /// The pixels of a row that are a multiple of apart() behind `first`: how
+  /// many, and those from which all taps hit.
+  struct Run {
+    int64_t count, low, high;
+  };
+  Run runFrom(int64_t first) const;
+  int64_t ahead(const Run &run) const;
+  int64_t pixelsTogether(int64_t vectors) const;
 
   // ---- Loops
   void buildRow(Value lowTile, Value highTile);
-  void buildPixels(Value column, int64_t count, bool allTapsHit);
-  void buildTile(Value column, int64_t count, bool allTapsHit,
-                 const Taps &taps);
+  void buildWholeRow();
+  void buildPixels(const PixelTile &pixels);
+  void buildTile(const PixelTile &pixels, const Taps &taps);
   std::pair<Value, Value> groupAndTile(Value number);
   SmallVector<Value>
   overRows(ValueRange acc,
@@ -95,6 +121,8 @@ private:
                                ValueRange acc);
   SmallVector<Value> step(ArrayRef<Value> sources, ArrayRef<Value> weights,
                           ValueRange acc);
+  void fillEnds(MutableArrayRef<Value> sources, int64_t first);
+  Value maskOf(ArrayRef<Value> sources);
   void prefetch(Value first);
   void fetchResults(Value column);
   int64_t mostRows() const;
@@ -113,7 +141,7 @@ private:
   Value source, filter; // (features, lanes) and flat
   int64_t inner = 0;    // channels summed, of a group
   int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
-  int64_t together = 1; // pixels in a vector of sums, where all taps hit
+  int64_t together = 1; // pixels in a vector of sums
   int64_t tilesOfGroup = 1, lastRows = 1;
   // The current unit, and tile of filters in it.
   Value row, sample, lowTile, highTile;
@@ -213,6 +241,49 @@ std::pair<int64_t, int64_t> ConvNest::inside(const WindowAxis &axis) const {
   return {std::min(from, to), to};
 }
 
+std::optional<int64_t> ConvNest::hit(const WindowAxis &axis, int64_t at,
+                                     int64_t tap) const {
+  int64_t reach = tap * axis.dilation - axis.low;
+  int64_t from = transposed ? at - reach : at * axis.stride + reach;
+  int64_t step = transposed ? axis.stride : 1;
+  int64_t end = transposed ? axis.windows() : axis.pixels;
+  if (!exists(at) || from < 0 || from % step || from / step >= end)
+    return {};
+  return from / step;
+}
+
+ConvNest::Run ConvNest::runFrom(int64_t first) const {
+  const WindowAxis &across = conv.window[1];
+  auto [from, to] = inside(across);
+  auto before = [&](int64_t end) {
+    return std::max<int64_t>((end - first + apart() - 1) / apart(), 0);
+  };
+  return {before(pixels(across)), before(from), before(to)};
+}
+
+/// How many lanes of the first vector of `run` are before its first pixel: as
+/// many as make the border begin or end with a vector, if that costs none.
+int64_t ConvNest::ahead(const Run &run) const {
+  auto vectors = [&](int64_t ahead) {
+    return (run.count + ahead + together - 1) / together;
+  };
+  int64_t result = (together - run.low % together) % together;
+  return vectors(result) == vectors(0) ? result : 0;
+}
+
+/// As many as fill a vector, unless there are as few, or the border is long.
+int64_t ConvNest::pixelsTogether(int64_t vectors) const {
+  constexpr int64_t longest = 16;
+  int64_t result = 1;
+  Run run = runFrom(0);
+  if (vectors > 1 || run.low >= run.high ||
+      run.count - (run.high - run.low) > longest)
+    return result;
+  while (2 * result * e.lanes() <= e.layout.widest && 2 * result <= run.count)
+    result *= 2;
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Loops
 //===----------------------------------------------------------------------===//
@@ -244,34 +315,64 @@ SmallVector<Value> ConvNest::guardedLoop(
 }
 
 /// One multiply-add of every accumulator: `sources`, an index for each pixel,
-/// `weights`, one for each row.
+/// null for one without a product, `weights`, one for each row.
 SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
                                   ArrayRef<Value> weights, ValueRange acc) {
   auto sums = cast<VectorType>(acc.front().getType());
   auto ofPixel = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   int64_t held = sums.getNumElements() / ofPixel.getNumElements();
-  SmallVector<Value> xs;
-  for (; !sources.empty(); sources = sources.drop_front(held))
+  SmallVector<Value> xs, masks;
+  for (; !sources.empty(); sources = sources.drop_front(held)) {
+    ArrayRef<Value> ofVector = sources.take_front(held);
+    bool isPart = llvm::is_contained(ofVector, Value());
+    masks.push_back(isPart ? maskOf(ofVector) : Value());
     for (int64_t v = 0; v < tileVectors; ++v) {
       SmallVector<Value> pixels;
-      for (Value at : sources.take_front(held))
-        pixels.push_back(vector::LoadOp::create(
-            e.b, ofPixel, source,
-            ValueRange{at, e.add(sample, v * e.lanes())}));
+      for (Value at : ofVector)
+        pixels.push_back(at ? vector::LoadOp::create(
+                                  e.b, ofPixel, source,
+                                  ValueRange{at, e.add(sample, v * e.lanes())})
+                                  .getResult()
+                            : e.vectorConstant(0));
       xs.push_back(sideBySide(e, pixels));
     }
+  }
   SmallVector<Value> next(acc);
-  int64_t pixelVectors = static_cast<int64_t>(xs.size()) / tileVectors;
   for (auto [r, at] : llvm::enumerate(weights)) {
     Value scalar = memref::LoadOp::create(e.b, filter, at);
     Value spread = vector::BroadcastOp::create(e.b, sums, scalar);
-    for (int64_t p = 0; p < pixelVectors; ++p)
+    for (auto [p, mask] : llvm::enumerate(masks))
       for (int64_t v = 0; v < tileVectors; ++v) {
         Value &sum = next[(p * weights.size() + r) * tileVectors + v];
-        sum = vector::FMAOp::create(e.b, spread, xs[p * tileVectors + v], sum);
+        Value more =
+            vector::FMAOp::create(e.b, spread, xs[p * tileVectors + v], sum);
+        // What is not there adds nothing, not even 0 times infinity.
+        sum = mask ? arith::SelectOp::create(e.b, mask, more, sum).getResult()
+                   : more;
       }
   }
   return next;
+}
+
+/// Nobody looks at pixels that are not there: they do as others in their vector
+/// do, so that no lane has to be masked for them.
+void ConvNest::fillEnds(MutableArrayRef<Value> sources, int64_t first) {
+  for (auto [p, source] : llvm::enumerate(sources)) {
+    if (exists(first + static_cast<int64_t>(p) * apart()))
+      continue;
+    for (Value other : sources.slice(p / together * together, together))
+      source = source ? source : other;
+  }
+}
+
+/// The lanes of pixels that are there.
+Value ConvNest::maskOf(ArrayRef<Value> sources) {
+  SmallVector<bool> lanes;
+  for (Value at : sources)
+    lanes.append(e.lanes(), static_cast<bool>(at));
+  auto type =
+      VectorType::get({static_cast<int64_t>(lanes.size())}, e.b.getI1Type());
+  return arith::ConstantOp::create(e.b, DenseElementsAttr::get(type, lanes));
 }
 
 /// Weights some channels behind those from `first` on, where the processor does
@@ -331,7 +432,7 @@ SmallVector<Value> ConvNest::overInner(ArrayRef<Value> sources, Value weights,
   auto body = [&](Value k, ValueRange inside) {
     SmallVector<Value> from, scalars;
     for (Value at : sources)
-      from.push_back(sum(at, k));
+      from.push_back(at ? sum(at, k) : Value());
     Value first = sum(weights, transposed ? k : e.mul(k, filters));
     for (int64_t r = 0; r < rows; ++r)
       scalars.push_back(e.add(first, transposed ? r * filters : r));
@@ -353,10 +454,9 @@ SmallVector<Value> ConvNest::overRows(
   return guardedLoop(rowTaps, conv.window[0], row, acc, body);
 }
 
-/// `count` pixels of the result's row from `column` on, for one tile of
-/// filters.
-void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
-                         const Taps &taps) {
+/// Some pixels of the result's row, for one tile of filters.
+void ConvNest::buildTile(const PixelTile &tile, const Taps &taps) {
+  auto [column, count, kind, number] = tile;
   const WindowAxis &across = conv.window[1];
   int64_t width = transposed ? across.windows() : across.pixels;
   int64_t channels = inner * conv.groups;
@@ -375,11 +475,25 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
   };
 
   fetchResults(column);
-  int64_t held = allTapsHit ? together : 1;
+  int64_t held = kind == PixelTile::OneOfBorder ? 1 : together;
   auto sums = VectorType::get({held * e.lanes()}, e.b.getF32Type());
   Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(sums));
   SmallVector<Value> acc(count / held * rows * tileVectors, none);
-  if (allTapsHit) {
+  if (kind == PixelTile::Known) {
+    acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
+      SmallVector<Value> next(inside);
+      for (int64_t j = 0; j < across.taps; ++j) {
+        SmallVector<Value> sources(count);
+        for (int64_t p = 0; p < count; ++p)
+          if (auto from = hit(across, number + p * apart(), j))
+            sources[p] = sourceOf(sourceRow, e.index(*from));
+        fillEnds(sources, number);
+        if (llvm::any_of(sources, [](Value at) { return bool(at); }))
+          next = overInner(sources, weightsOf(i, e.index(j)), next);
+      }
+      return next;
+    });
+  } else if (kind == PixelTile::AllTapsHit) {
     acc = overRows(acc, [&](Value i, Value sourceRow, ValueRange inside) {
       auto overTap = [&](Value j, ValueRange before) {
         Value first = pixel(across, column, j);
@@ -424,6 +538,8 @@ void ConvNest::buildTile(Value column, int64_t count, bool allTapsHit,
 
   Value firstFeature = featureOf(firstRow);
   for (int64_t p = 0; p < count; ++p) {
+    if (kind == PixelTile::Known && !exists(number + p * apart()))
+      continue;
     Value pixelColumn = e.add(column, p * apart());
     for (int64_t v = 0; v < tileVectors; ++v) {
       e.setSample(e.add(sample, v * e.lanes()));
@@ -449,13 +565,13 @@ std::pair<Value, Value> ConvNest::groupAndTile(Value number) {
 }
 
 /// The same pixels, for all filters of the unit.
-void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
+void ConvNest::buildPixels(const PixelTile &pixels) {
   const WindowAxis &across = conv.window[1];
   Taps taps;
-  if (!allTapsHit)
-    taps = tapsAt(across, column);
-  else if (apart() > 1)
-    taps = {arith::RemUIOp::create(e.b, e.add(column, across.low),
+  if (pixels.kind == PixelTile::OneOfBorder)
+    taps = tapsAt(across, pixels.column);
+  else if (pixels.kind == PixelTile::AllTapsHit && apart() > 1)
+    taps = {arith::RemUIOp::create(e.b, e.add(pixels.column, across.low),
                                    e.index(across.stride)),
             e.index(across.taps), across.stride};
   e.loop(lowTile, highTile, 1, [&](Value number) {
@@ -464,7 +580,7 @@ void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
     firstRow = e.mul(tile, tileRows);
     auto build = [&](int64_t size) {
       rows = size;
-      e.scope([&] { buildTile(column, count, allTapsHit, taps); });
+      e.scope([&] { buildTile(pixels, taps); });
     };
     if (lastRows == tileRows)
       return build(tileRows);
@@ -477,6 +593,37 @@ void ConvNest::buildPixels(Value column, int64_t count, bool allTapsHit) {
     e.b.setInsertionPointToStart(branch.elseBlock());
     build(lastRows);
   });
+}
+
+/// All pixels of a row in tiles that begin at multiples of their size: those
+/// that see all taps in a loop, the others one by one.
+void ConvNest::buildWholeRow() {
+  int64_t step = tilePixels * apart();
+  for (int64_t start = 0; start < apart(); ++start) {
+    Run run = runFrom(start);
+    int64_t before = ahead(run), count = run.count + before;
+    int64_t tiles = (count + tilePixels - 1) / tilePixels;
+    int64_t low = (run.low + before + tilePixels - 1) / tilePixels;
+    int64_t high = std::max(low, (run.high + before) / tilePixels);
+    int64_t first = start - before * apart();
+    auto known = [&](int64_t tile) {
+      int64_t column = first + tile * step;
+      int64_t left = llvm::alignTo(count - tile * tilePixels, together);
+      e.scope([&] {
+        buildPixels({e.index(column), std::min(tilePixels, left),
+                     PixelTile::Known, column});
+      });
+    };
+    for (int64_t tile = 0; tile < std::min(low, tiles); ++tile)
+      known(tile);
+    if (low < high)
+      e.loop(e.index(first + low * step), e.index(first + high * step), step,
+             [&](Value q) {
+               buildPixels({q, tilePixels, PixelTile::AllTapsHit});
+             });
+    for (int64_t tile = high; tile < tiles; ++tile)
+      known(tile);
+  }
 }
 
 /// The pixels of one row, for some tiles of filters.
@@ -503,6 +650,8 @@ void ConvNest::buildRow(Value low, Value high) {
     });
   }
 
+  if (together > 1)
+    return buildWholeRow();
   const WindowAxis &across = conv.window[1];
   int64_t width = pixels(across);
   auto [from, to] = inside(across);
@@ -513,8 +662,9 @@ void ConvNest::buildRow(Value low, Value high) {
     from = to = width;
   auto border = [&](int64_t low, int64_t high) {
     if (low < high)
-      e.loop(e.index(low), e.index(high), 1,
-             [&](Value q) { buildPixels(q, 1, false); });
+      e.loop(e.index(low), e.index(high), 1, [&](Value q) {
+        buildPixels({q, 1, PixelTile::OneOfBorder});
+      });
   };
   border(0, from);
   int64_t step = tilePixels * apart();
@@ -522,13 +672,16 @@ void ConvNest::buildRow(Value low, Value high) {
   if (from < whole)
     e.loop(e.index(from), e.index(whole), step, [&](Value q) {
       if (apart() == 1)
-        return buildPixels(q, tilePixels, true);
-      e.loop(e.index(0), e.index(apart()), 1,
-             [&](Value next) { buildPixels(sum(q, next), tilePixels, true); });
+        return buildPixels({q, tilePixels, PixelTile::AllTapsHit});
+      e.loop(e.index(0), e.index(apart()), 1, [&](Value next) {
+        buildPixels({sum(q, next), tilePixels, PixelTile::AllTapsHit});
+      });
     });
-  int64_t rest = apart() == 1 ? (to - whole) / together * together : 0;
+  int64_t rest = apart() == 1 ? to - whole : 0;
   if (rest)
-    e.scope([&] { buildPixels(e.index(whole), rest, true); });
+    e.scope([&] {
+      buildPixels({e.index(whole), rest, PixelTile::AllTapsHit});
+    });
   border(whole + rest, width);
 }
 
@@ -546,10 +699,9 @@ int64_t ConvNest::build() {
   if (inner < few)
     target.registers -= loadedAhead;
   int64_t pixelsOfTile = (to - from) / apart();
-  if (vectors == 1)
-    while (2 * together * e.lanes() <= e.layout.widest &&
-           2 * together <= pixelsOfTile)
-      together *= 2;
+  together = pixelsTogether(vectors);
+  if (together > 1)
+    pixelsOfTile = llvm::alignTo(runFrom(0).count, together);
   std::vector<KernelEmitter::Numbers> tiles;
   std::vector<ConvTile> ranked =
       rankConvTiles(rowsOfGroup, vectors, pixelsOfTile, together,

@@ -51,8 +51,9 @@ private:
 
   void buildUnit(Value filterPart, int64_t filters, Value channelPart,
                  int64_t channels);
-  void turn(Value firstFilter, int64_t filters);
+  void turn(int64_t filters);
   void fetch(Value feature, int64_t channels, Value sample);
+  void fetchNextRows(const Visit &visit, Value row, Value column);
   void buildVisit(const Visit &visit);
   SmallVector<Value> alongRow(const Visit &visit, Value row, ValueRange sums);
   SmallVector<Value> overSamples(const Visit &visit, const WindowRun &run,
@@ -76,13 +77,14 @@ private:
   int64_t tapsAtOnce = 1;
   std::optional<FilterPanels> panels;
   Value x, dy; // (features, lanes)
-  // What is turned now.
+  // What is turned now, and for which part.
   Value firstRow, endRow, firstSample, endSample, isFirst;
+  Value firstFilter, firstChannel;
 };
 } // namespace
 
 /// D. Samples behind the batch are turned with the others, and not used.
-void PanelGradientNest::turn(Value firstFilter, int64_t filters) {
+void PanelGradientNest::turn(int64_t filters) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   int64_t windows = conv.window[1].windows();
   e.loop(firstRow, endRow, 1, [&](Value row) {
@@ -120,6 +122,37 @@ void PanelGradientNest::fetch(Value feature, int64_t channels, Value sample) {
                                /*isDataCache=*/true);
 }
 
+/// Of a dy too large for the caches, a pixel of the rows that will be turned
+/// next comes to the second one: each visit asks for a part of its filters.
+void PanelGradientNest::fetchNextRows(const Visit &visit, Value row,
+                                      Value column) {
+  const auto &[down, across] = conv.window;
+  constexpr int64_t large = 8 << 20;
+  if (storedBytes(tensorTypeOf(conv.result), e.layout.batchBound) < large ||
+      tiling.samples < e.layout.padded())
+    return;
+  constexpr int64_t line = 64 / sizeof(float);
+  constexpr unsigned toSecondCache = 2;
+  int64_t channelsAtOnce = tile.rows / tapsAtOnce;
+  int64_t visits =
+      down.taps * ((tiling.channels + channelsAtOnce - 1) / channelsAtOnce);
+  int64_t lines = tiling.filters * e.layout.padded() / line;
+  int64_t ofVisit = (lines + visits - 1) / visits;
+  Value number =
+      sum(e.mul(arith::DivUIOp::create(e.b, sub(visit.channel, firstChannel),
+                                       e.index(channelsAtOnce)),
+                down.taps),
+          visit.tapRow);
+  Value pixel = sum(e.mul(e.add(row, tiling.rows), across.windows()), column);
+  Value feature = sum(e.mul(pixel, conv.filters), firstFilter);
+  Value first = e.mul(number, ofVisit * line);
+  for (int64_t i = 0; i < ofVisit; ++i)
+    memref::PrefetchOp::create(e.b, dy,
+                               ValueRange{feature, e.add(first, i * line)},
+                               /*isWrite=*/false, toSecondCache,
+                               /*isDataCache=*/true);
+}
+
 /// One pixel of dy.
 SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
                                                   const WindowRun &run,
@@ -134,6 +167,8 @@ SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
       sum(e.mul(imageRow, across.pixels), e.mul(column, across.stride));
   Value firstX = sum(e.mul(pixel, conv.channels), visit.channel);
   Value firstD = sum(visit.panel, e.mul(columnOf(row, column), stride));
+  if (visit.firstTap == 0)
+    fetchNextRows(visit, row, column);
   auto build = [&](Value sample, int64_t steps, ValueRange before) {
     SmallVector<Value> next(before);
     if (run.turns > 1)
@@ -216,8 +251,8 @@ void PanelGradientNest::buildVisit(const Visit &visit) {
 void PanelGradientNest::buildUnit(Value filterPart, int64_t filters,
                                   Value channelPart, int64_t channels) {
   const auto &[down, across] = conv.window;
-  Value firstFilter = e.mul(filterPart, tiling.filters);
-  Value firstChannel = e.mul(channelPart, tiling.channels);
+  firstFilter = e.mul(filterPart, tiling.filters);
+  firstChannel = e.mul(channelPart, tiling.channels);
   e.loop(e.index(0), e.index(down.windows()), tiling.rows, [&](Value row) {
     firstRow = row;
     endRow = least(e.add(row, tiling.rows), e.index(down.windows()));
@@ -226,7 +261,7 @@ void PanelGradientNest::buildUnit(Value filterPart, int64_t filters,
       endSample = least(e.add(sample, tiling.samples), e.batch);
       isFirst = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
                                       sum(row, sample), e.index(0));
-      turn(firstFilter, filters);
+      turn(filters);
       panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
         Visit visit;
         visit.pieces = pieces;

@@ -190,12 +190,16 @@ FilterTile sinter::chooseFilterTile(
 
 /// A step of P pixels, or of P vectors of pixels that lie `together`, issues P
 /// R V multiply-adds, R broadcasts and P V loads, times the pixels of each.
+/// Those come from further away than the filter's few lines.
 static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels,
                            int64_t together, double ofLoad) {
   constexpr int64_t latency = 8;
-  int64_t loads = rows + vectors * pixels * together;
-  return std::max({rows * vectors * pixels, loads, latency}) + 0.5 +
-         ofLoad * static_cast<double>(loads);
+  int64_t ofPixels = vectors * pixels * together;
+  const double further = together > 1 ? 0.2 : 0;
+  return static_cast<double>(
+             std::max({rows * vectors * pixels, rows + ofPixels, latency})) +
+         0.5 + ofLoad * static_cast<double>(rows) +
+         (ofLoad + further) * static_cast<double>(ofPixels);
 }
 
 std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
