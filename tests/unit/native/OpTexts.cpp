@@ -307,6 +307,13 @@ static const Form forms[] = {
       %c = sinter.conv2d %x, %w strides [2, 3] dilations [2, 1] padding [0, 2, 2, 1] groups 1 : (tensor<?x9x8x@1xf32>, tensor<2x5x@1x@2xf32>) -> tensor<?x5x3x@2xf32>
       %y = sinter.silu %c : tensor<?x5x3x@2xf32>
       return %c, %y : tensor<?x5x3x@2xf32>, tensor<?x5x3x@2xf32> })"},
+    {"convolution_borders", {{3, 5}, {9, 14}}, R"(func.func @predict(%x: tensor<?x4x21x@1xf32>, %w: tensor<2x3x@1x@2xf32>, %d: tensor<?x3x11x@2xf32>) -> (tensor<?x3x21x@2xf32>, tensor<?x3x11x@2xf32>, tensor<?x4x21x@1xf32>, tensor<?x4x22x@1xf32>, tensor<?x4x13x@1xf32>) {
+      %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 2] padding [0, 0, 2, 2] groups 1 : (tensor<?x4x21x@1xf32>, tensor<2x3x@1x@2xf32>) -> tensor<?x3x21x@2xf32>
+      %z = sinter.conv2d %x, %w strides [1, 2] dilations [1, 1] padding [0, 0, 1, 1] groups 1 : (tensor<?x4x21x@1xf32>, tensor<2x3x@1x@2xf32>) -> tensor<?x3x11x@2xf32>
+      %t = sinter.conv2d_transpose %d, %w size [4, 21] strides [1, 2] dilations [1, 1] padding [0, 0, 1, 1] groups 1 : (tensor<?x3x11x@2xf32>, tensor<2x3x@1x@2xf32>) -> tensor<?x4x21x@1xf32>
+      %u = sinter.conv2d_transpose %d, %w size [4, 22] strides [1, 2] dilations [1, 1] padding [0, 0, 0, 1] groups 1 : (tensor<?x3x11x@2xf32>, tensor<2x3x@1x@2xf32>) -> tensor<?x4x22x@1xf32>
+      %v = sinter.conv2d_transpose %d, %w size [4, 13] strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x3x11x@2xf32>, tensor<2x3x@1x@2xf32>) -> tensor<?x4x13x@1xf32>
+      return %y, %z, %t, %u, %v : tensor<?x3x21x@2xf32>, tensor<?x3x11x@2xf32>, tensor<?x4x21x@1xf32>, tensor<?x4x22x@1xf32>, tensor<?x4x13x@1xf32> })"},
     {"convolution_of_state", {{5, 7}}, R"(func.func @predict(%x: tensor<?x4x4x@1xf32>) -> tensor<?x4x4x@2xf32> {
       %k = sinter.read @k : tensor<@1x@2xf32>
       %w = sinter.reshape %k : tensor<@1x@2xf32> -> tensor<1x1x@1x@2xf32>
