@@ -114,7 +114,7 @@ static const Form forms[] = {
       %m = sinter.matmul %x, %w transposed : (tensor<?x@1xf32>, tensor<@2x@1xf32>) -> tensor<?x@2xf32>
       %y = sinter.tanh %m : tensor<?x@2xf32>
       return %m, %y : tensor<?x@2xf32>, tensor<?x@2xf32> })"},
-    {"weight_gradient", matrices, R"(func.func @predict(%x: tensor<?x@1xf32>, %d: tensor<?x@2xf32>, %w: tensor<@1x@2xf32>) -> (tensor<@1x@2xf32>, tensor<@1x@2xf32>) {
+    {"weight_gradient", {{1, 1}, {3, 17}, {17, 1}, {16, 32}, {33, 15}, {12, 210}}, R"(func.func @predict(%x: tensor<?x@1xf32>, %d: tensor<?x@2xf32>, %w: tensor<@1x@2xf32>) -> (tensor<@1x@2xf32>, tensor<@1x@2xf32>) {
       %g = sinter.matmul %x transposed, %d : (tensor<?x@1xf32>, tensor<?x@2xf32>) -> tensor<@1x@2xf32>
       %y = sinter.sub %w, %g : (tensor<@1x@2xf32>, tensor<@1x@2xf32>) -> tensor<@1x@2xf32>
       return %g, %y : tensor<@1x@2xf32>, tensor<@1x@2xf32> })"},
@@ -532,12 +532,16 @@ std::vector<OpText> sinter::test::streamedTexts(int64_t batchBound) {
 
 std::vector<OpText> sinter::test::streamedFilterTexts() {
   // Transformed filters of 10.6 MB.
-  return {{"streamed_filters", "", fillIn(R"(func.func @predict(%x: tensor<?x1x1x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %v: tensor<3x3x@2x@1xf32>) -> (tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32>) {
+  return {
+      {"streamed_filters", "",
+       fillIn(
+           R"(func.func @predict(%x: tensor<?x1x1x@1xf32>, %w: tensor<3x3x@1x@2xf32>, %v: tensor<3x3x@2x@1xf32>) -> (tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32>) {
       %u = sinter.winograd_filter %w tile 4 blocked : (tensor<3x3x@1x@2xf32>) -> tensor<6x6x@1x@2xf32, #sinter.filter_blocks>
       %f = sinter.winograd_filter %v tile 4 flipped blocked : (tensor<3x3x@2x@1xf32>) -> tensor<6x6x@1x@2xf32, #sinter.filter_blocks>
       %y = sinter.winograd_conv2d %x, %u padding [1, 1, 1, 1] : (tensor<?x1x1x@1xf32>, tensor<6x6x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x1x1x@2xf32>
       %z = sinter.winograd_conv2d %x, %f padding [1, 1, 1, 1] : (tensor<?x1x1x@1xf32>, tensor<6x6x@1x@2xf32, #sinter.filter_blocks>) -> tensor<?x1x1x@2xf32>
-      return %y, %z : tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32> })", {264, 288})}};
+      return %y, %z : tensor<?x1x1x@2xf32>, tensor<?x1x1x@2xf32> })",
+           {264, 288})}};
 }
 
 std::vector<OpText> sinter::test::madeFilterTexts() {
