@@ -23,6 +23,9 @@
 // row's pixels are cut into runs from which the same taps hit the image, which
 // is known here: no tap is multiplied by zero, or masked away.
 //
+// A small window on few channels has all of its taps in registers at once, for
+// a few filters: dy is read once, from one end of the image to the other.
+//
 // Every sum is complete in one unit and in one order: no partial results.
 // This is for filters with few taps in all, where it would not pay to bring the
 // filters into the lanes, as LowerPanelGradient.cpp does. Depthwise filters
@@ -60,24 +63,30 @@ private:
   struct Visit {
     Value group, channel, filter; // the first of the tile, in its group
     int64_t channels, filters;
-    Value tapRow;
-    int64_t firstTap, taps;
+    Value tapRow; // the first of `tapRows`
+    int64_t tapRows, firstTap, taps;
     Value firstRow, endRow, firstSample, endSample;
     // What the visit fetches for the next rows: a filter and a channel.
     Value nextFilter, nextChannel;
   };
 
+  void chooseVisits();
   void buildBand(Value group, Value channelBand, Value filterBand);
   void clear(Value group, Value firstChannel, Value endChannel,
              Value firstFilter, Value endFilter);
   void buildVisit(const Visit &visit);
-  SmallVector<Value> alongRow(const Visit &visit, Value row, Value sample,
+  using AlongRow = llvm::function_ref<SmallVector<Value>(
+      Value row, ArrayRef<int64_t> tapRows, ValueRange)>;
+  SmallVector<Value> overRows(const Visit &visit, AlongRow along,
+                              ValueRange acc);
+  SmallVector<Value> alongRow(const Visit &visit, Value row,
+                              ArrayRef<int64_t> tapRows, Value sample,
                               Value mask, ValueRange acc);
   void prefetch(const Visit &visit, const WindowRun &run, Value firstDy,
                 Value firstX, Value sample);
   SmallVector<Value> step(const Visit &visit, const WindowRun &run, Value row,
-                          Value column, Value sample, Value mask,
-                          ValueRange acc);
+                          ArrayRef<int64_t> tapRows, Value column, Value sample,
+                          Value mask, ValueRange acc);
   void addToMemory(const Visit &visit, ArrayRef<Value> acc);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -103,6 +112,7 @@ private:
   int64_t channelTiles = 1, filterTiles = 1, channelBands = 1, filterBands = 1;
   int64_t tapsAtOnce = 1, rowsAtOnce = 1, samplesAtOnce = 1;
   int64_t fetchesOfFilters = 1;
+  bool wholeWindow = false; // are all of its taps in registers?
 };
 } // namespace
 
@@ -132,13 +142,18 @@ void FilterGradientNest::prefetch(const Visit &visit, const WindowRun &run,
   const auto &[down, across] = conv.window;
   if (run.turns == 1)
     return;
-  constexpr unsigned toSecondCache = 2;
+  const unsigned locality = wholeWindow ? 3 : 2; // the first or second cache
   auto fetch = [&](Value memory, Value feature) {
     memref::PrefetchOp::create(e.b, memory, ValueRange{feature, sample},
-                               /*isWrite=*/false, toSecondCache,
+                               /*isWrite=*/false, locality,
                                /*isDataCache=*/true);
   };
   int64_t filters = conv.filters * conv.groups;
+  if (wholeWindow) {
+    for (int64_t f = 0; f < visit.filters; ++f)
+      fetch(dy, e.add(firstDy, across.windows() * filters + f));
+    return;
+  }
   int64_t channels = conv.channels * conv.groups;
   Value dyAt = sum(e.add(firstDy, rowsAtOnce * across.windows() * filters),
                    visit.nextFilter);
@@ -154,6 +169,7 @@ void FilterGradientNest::prefetch(const Visit &visit, const WindowRun &run,
 /// One multiply-add of every accumulator whose tap hits the image.
 SmallVector<Value> FilterGradientNest::step(const Visit &visit,
                                             const WindowRun &run, Value row,
+                                            ArrayRef<int64_t> tapRows,
                                             Value column, Value sample,
                                             Value mask, ValueRange acc) {
   const auto &[down, across] = conv.window;
@@ -186,15 +202,18 @@ SmallVector<Value> FilterGradientNest::step(const Visit &visit,
   };
   SmallVector<Pixel> pixels;
   auto loadPixels = [&](llvm::function_ref<void(Pixel)> use) {
-    for (int64_t t = 0; t < visit.taps; ++t) {
-      int64_t tap = visit.firstTap + t;
-      if (!across.covers(run.first, tap))
-        continue;
-      int64_t offset = tap * across.dilation - across.low;
-      Value place = e.add(firstX, offset * conv.channels * conv.groups);
-      for (int64_t c = 0; c < visit.channels; ++c)
-        use({c * visit.taps + t, load(x, e.add(place, c))});
-    }
+    for (int64_t i : tapRows)
+      for (int64_t t = 0; t < visit.taps; ++t) {
+        int64_t tap = visit.firstTap + t;
+        if (!across.covers(run.first, tap))
+          continue;
+        int64_t offset = i * down.dilation * across.pixels +
+                         tap * across.dilation - across.low;
+        Value place = e.add(firstX, offset * conv.channels * conv.groups);
+        for (int64_t c = 0; c < visit.channels; ++c)
+          use({(c * visit.tapRows + i) * visit.taps + t,
+               load(x, e.add(place, c))});
+      }
   };
   SmallVector<Value> next(acc);
   auto multiply = [&](const Pixel &pixel, Value gradient, int64_t f) {
@@ -202,7 +221,7 @@ SmallVector<Value> FilterGradientNest::step(const Visit &visit,
     sum = vector::FMAOp::create(e.b, pixel.value, gradient, sum);
   };
   // The fewer stay in registers, the others pass by.
-  if (visit.channels * visit.taps < visit.filters) {
+  if (visit.channels * visit.tapRows * visit.taps < visit.filters) {
     loadPixels([&](Pixel pixel) { pixels.push_back(pixel); });
     for (int64_t f = 0; f < visit.filters && !pixels.empty(); ++f) {
       Value gradient = load(dy, e.add(firstDy, f));
@@ -221,20 +240,45 @@ SmallVector<Value> FilterGradientNest::step(const Visit &visit,
   return next;
 }
 
-/// The pixels of one row, for one vector of samples.
+/// The pixels of one row, for one vector of samples and those of the visit's
+/// rows of taps that hit the image.
 SmallVector<Value> FilterGradientNest::alongRow(const Visit &visit, Value row,
+                                                ArrayRef<int64_t> tapRows,
                                                 Value sample, Value mask,
                                                 ValueRange acc) {
   SmallVector<Value> sums(acc);
   for (const WindowRun &run :
        windowRuns(conv.window[1], 1, visit.firstTap, visit.taps)) {
-    if (run.turns == 1) {
-      sums = step(visit, run, row, e.index(run.first), sample, mask, sums);
-      continue;
-    }
+    auto at = [&](Value column, ValueRange before) {
+      return step(visit, run, row, tapRows, column, sample, mask, before);
+    };
+    sums = run.turns == 1 ? at(e.index(run.first), sums)
+                          : e.loop(e.index(run.first),
+                                   e.index(run.first + run.turns), 1, sums, at);
+  }
+  return sums;
+}
+
+/// The visit's rows, for the vectors of samples that `along` goes through.
+SmallVector<Value> FilterGradientNest::overRows(const Visit &visit,
+                                                AlongRow along,
+                                                ValueRange acc) {
+  const WindowAxis &down = conv.window[0];
+  if (!wholeWindow) {
+    auto [top, bottom] = windowsUnder(e, down, visit.tapRow);
+    return e.loop(
+        most(top, visit.firstRow), least(bottom, visit.endRow), 1, acc,
+        [&](Value row, ValueRange sums) { return along(row, {0}, sums); });
+  }
+  SmallVector<Value> sums(acc);
+  for (const WindowRun &run : windowRuns(down, 1, 0, down.taps)) {
+    SmallVector<int64_t> tapRows;
+    for (int64_t tap = 0; tap < down.taps; ++tap)
+      if (down.covers(run.first, tap))
+        tapRows.push_back(tap);
     sums = e.loop(e.index(run.first), e.index(run.first + run.turns), 1, sums,
-                  [&](Value column, ValueRange inside) {
-                    return step(visit, run, row, column, sample, mask, inside);
+                  [&](Value row, ValueRange before) {
+                    return along(row, tapRows, before);
                   });
   }
   return sums;
@@ -244,26 +288,29 @@ SmallVector<Value> FilterGradientNest::alongRow(const Visit &visit, Value row,
 void FilterGradientNest::addToMemory(const Visit &visit, ArrayRef<Value> acc) {
   Value firstFilter = sum(e.mul(visit.group, conv.filters), visit.filter);
   addLaneSums(e, acc, visit.filters, dw, [&](int64_t pixel) {
-    Value channel = e.add(visit.channel, pixel / visit.taps);
+    int64_t ofChannel = visit.tapRows * visit.taps;
+    Value channel = e.add(visit.channel, pixel / ofChannel);
+    Value tapRow = e.add(visit.tapRow, pixel % ofChannel / visit.taps);
     Value tap = e.index(visit.firstTap + pixel % visit.taps);
-    return placeOf(visit.tapRow, tap, channel, firstFilter);
+    return placeOf(tapRow, tap, channel, firstFilter);
   });
 }
 
 void FilterGradientNest::buildVisit(const Visit &visit) {
-  auto [top, bottom] = windowsUnder(e, conv.window[0], visit.tapRow);
-  Value low = most(top, visit.firstRow), high = least(bottom, visit.endRow);
-  SmallVector<Value> acc(visit.channels * visit.taps * visit.filters,
+  SmallVector<Value> acc(visit.channels * visit.tapRows * visit.taps *
+                             visit.filters,
                          e.vectorConstant(0));
   Value live = sub(visit.endSample, visit.firstSample);
   Value rest = arith::RemUIOp::create(e.b, live, e.index(e.lanes()));
   Value whole = sub(visit.endSample, rest);
-  acc = e.loop(low, high, 1, acc, [&](Value row, ValueRange sums) {
+  auto wholeVectors = [&](Value row, ArrayRef<int64_t> tapRows,
+                          ValueRange sums) {
     return e.loop(visit.firstSample, whole, e.lanes(), sums,
                   [&](Value sample, ValueRange inside) {
-                    return alongRow(visit, row, sample, {}, inside);
+                    return alongRow(visit, row, tapRows, sample, {}, inside);
                   });
-  });
+  };
+  acc = overRows(visit, wholeVectors, acc);
   // The last samples of a batch that is no multiple of the lanes.
   Value hasRest =
       arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
@@ -275,10 +322,11 @@ void FilterGradientNest::buildVisit(const Visit &visit) {
     e.scope([&] {
       auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
       Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
-      SmallVector<Value> sums =
-          e.loop(low, high, 1, acc, [&](Value row, ValueRange inside) {
-            return alongRow(visit, row, whole, mask, inside);
-          });
+      auto lastVector = [&](Value row, ArrayRef<int64_t> tapRows,
+                            ValueRange inside) {
+        return alongRow(visit, row, tapRows, whole, mask, inside);
+      };
+      SmallVector<Value> sums = overRows(visit, lastVector, acc);
       scf::YieldOp::create(e.b, sums);
     });
     e.b.setInsertionPointToStart(branch.elseBlock());
@@ -327,8 +375,9 @@ void FilterGradientNest::buildBand(Value group, Value channelBand,
 
   Visit visit;
   visit.group = group;
+  visit.tapRows = wholeWindow ? down.taps : 1;
   auto overTaps = [&] {
-    e.loop(e.index(0), e.index(down.taps), 1, [&](Value tapRow) {
+    e.loop(e.index(0), e.index(down.taps), visit.tapRows, [&](Value tapRow) {
       visit.tapRow = tapRow;
       Value number =
           arith::DivUIOp::create(e.b, visit.channel, e.index(tile.channels));
@@ -371,6 +420,36 @@ void FilterGradientNest::buildBand(Value group, Value channelBand,
   });
 }
 
+/// How much of the images a visit goes through.
+void FilterGradientNest::chooseVisits() {
+  const auto &[down, across] = conv.window;
+  if (wholeWindow) {
+    rowsAtOnce = down.windows();
+    samplesAtOnce = e.layout.padded();
+    return;
+  }
+  // A visit should be worth its sums of lanes, but with pixels at strides that
+  // are powers of two, the L2 cache holds few of them.
+  constexpr int64_t worthwhile = 1600, vectorsAtOnce = 4;
+  int64_t vectors = std::min(e.layout.padded() / e.lanes(), vectorsAtOnce);
+  samplesAtOnce = vectors * e.lanes();
+  int64_t row =
+      across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
+  int64_t wanted = (worthwhile + row - 1) / row;
+  // The same candidates whatever the tile.
+  std::vector<KernelEmitter::Numbers> rows;
+  for (int64_t candidate : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
+    if (candidate < down.windows())
+      rows.push_back({candidate});
+  rows.push_back({down.windows()});
+  auto preferred = llvm::find_if(
+      rows, [&](ArrayRef<int64_t> some) { return some[0] >= wanted; });
+  if (preferred == rows.end())
+    --preferred;
+  std::rotate(rows.begin(), preferred, std::next(preferred));
+  rowsAtOnce = e.choose(op, "rows", rows)[0];
+}
+
 int64_t FilterGradientNest::build() {
   x = e.memory(conv.image, /*flat=*/true);
   dy = e.memory(conv.result, /*flat=*/true);
@@ -380,15 +459,23 @@ int64_t FilterGradientNest::build() {
   int64_t parts = (across.taps + kWidest - 1) / kWidest;
   tapsAtOnce = (across.taps + parts - 1) / parts;
   constexpr int64_t enough = 8; // units for many threads
-  tile = chooseFilterTile(
-      e, op,
-      rankFilterTiles(conv.channels, conv.filters, tapsAtOnce, conv.channels,
-                      e.layout.target),
-      [&](FilterTile tile) {
-        return (conv.channels + tile.channels - 1) / tile.channels *
-               ((conv.filters + tile.filters - 1) / tile.filters);
-      },
-      enough);
+  // All taps, where that leaves registers for several filters.
+  int64_t ofWindow = conv.channels * down.taps * across.taps;
+  int64_t filtersAtOnce = (e.layout.target.registers - 2) / (ofWindow + 1);
+  wholeWindow = conv.groups == 1 && down.taps > 1 &&
+                tapsAtOnce == across.taps && filtersAtOnce > 1;
+  if (wholeWindow)
+    tile = {conv.channels, std::min(filtersAtOnce, conv.filters)};
+  else
+    tile = chooseFilterTile(
+        e, op,
+        rankFilterTiles(conv.channels, conv.filters, tapsAtOnce, conv.channels,
+                        e.layout.target),
+        [&](FilterTile tile) {
+          return (conv.channels + tile.channels - 1) / tile.channels *
+                 ((conv.filters + tile.filters - 1) / tile.filters);
+        },
+        enough);
   channelTiles = (conv.channels + tile.channels - 1) / tile.channels;
   filterTiles = (conv.filters + tile.filters - 1) / tile.filters;
 
@@ -413,27 +500,7 @@ int64_t FilterGradientNest::build() {
   if (conv.groups >= enough)
     channelBands = filterBands = 1;
 
-  // A visit should be worth its sums of lanes, but with pixels at strides that
-  // are powers of two, the L2 cache holds few of them.
-  constexpr int64_t worthwhile = 1600, vectorsAtOnce = 4;
-  int64_t vectors = std::min(e.layout.padded() / e.lanes(), vectorsAtOnce);
-  samplesAtOnce = vectors * e.lanes();
-  int64_t row =
-      across.windows() * vectors * tile.channels * tile.filters * tapsAtOnce;
-  int64_t wanted = (worthwhile + row - 1) / row;
-  // The same candidates whatever the tile.
-  std::vector<KernelEmitter::Numbers> rows;
-  for (int64_t candidate : {1, 2, 3, 4, 6, 8, 12, 16, 24, 32})
-    if (candidate < down.windows())
-      rows.push_back({candidate});
-  rows.push_back({down.windows()});
-  auto preferred = llvm::find_if(
-      rows, [&](ArrayRef<int64_t> some) { return some[0] >= wanted; });
-  if (preferred == rows.end())
-    --preferred;
-  std::rotate(rows.begin(), preferred, std::next(preferred));
-  rowsAtOnce = e.choose(op, "rows", rows)[0];
-
+  chooseVisits();
   int64_t turns = channelTiles / channelBands * down.taps;
   fetchesOfFilters = 1;
   while (fetchesOfFilters * turns < tile.filters &&

@@ -65,7 +65,7 @@ static const std::vector<std::vector<int64_t>> matrices = {
     {1, 1}, {3, 17}, {17, 1}, {16, 32}, {33, 15}};
 // Channels and filters.
 static const std::vector<std::vector<int64_t>> channels = {
-    {1, 1}, {3, 5}, {5, 17}, {25, 16}, {16, 33}};
+    {1, 1}, {1, 8}, {3, 5}, {5, 17}, {25, 16}, {16, 33}};
 static const std::vector<std::vector<int64_t>> once = {{}};
 
 // Heads, rows, contracted, columns.
