@@ -371,6 +371,7 @@ mlir::FailureOr<int64_t> lowerFilterGradient(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWinogradConv(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWinogradFilter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerWinogradGradient(KernelEmitter &e);
+mlir::FailureOr<int64_t> lowerWinogradAllTaps(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerScatter(KernelEmitter &e);
 mlir::FailureOr<int64_t> lowerRelayout(KernelEmitter &e);
 // In functions of one sample:

@@ -650,5 +650,9 @@ int64_t WinogradGradientNest::build() {
 }
 
 FailureOr<int64_t> sinter::lowerWinogradGradient(KernelEmitter &e) {
+  auto gradients =
+      e.kernel.getBody().front().getOps<WinogradFilterGradientOp>();
+  if (takesAdjoint(*gradients.begin()))
+    return lowerWinogradAllTaps(e);
   return WinogradGradientNest(e).build();
 }

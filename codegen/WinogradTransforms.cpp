@@ -173,11 +173,15 @@ TilePixels sinter::pixelsOfTile(KernelEmitter &e, const Convolution &conv,
   return {at, mask};
 }
 
+Value sinter::maskedBits(KernelEmitter &e, Value value, Value mask) {
+  Value bits = vector::BitCastOp::create(e.b, mask.getType(), value);
+  bits = arith::AndIOp::create(e.b, bits, mask);
+  return vector::BitCastOp::create(e.b, value.getType(), bits);
+}
+
 Value TilePixels::kept(KernelEmitter &e, int64_t k, int64_t l,
                        Value pixel) const {
   if (!mask[k][l])
     return pixel;
-  Value bits = vector::BitCastOp::create(e.b, mask[k][l].getType(), pixel);
-  bits = arith::AndIOp::create(e.b, bits, mask[k][l]);
-  return vector::BitCastOp::create(e.b, pixel.getType(), bits);
+  return maskedBits(e, pixel, mask[k][l]);
 }

@@ -60,13 +60,16 @@ WinogradSquare
 bothWays(const WinogradSquare &square,
          llvm::function_ref<WinogradRow(llvm::ArrayRef<mlir::Value>)> apply);
 
+/// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on any
+/// processor; whatever else there was is forgotten.
+mlir::Value maskedBits(KernelEmitter &e, mlir::Value value, mlir::Value mask);
+
 /// A tile's pixels: where the channels of each begin in the image and, for
 /// those that may lie outside of it, a mask of i32: ones, or zeros.
 struct TilePixels {
   WinogradSquare at, mask;
 
-  /// `pixel`, loaded from `at[k][l]`, or 0 if it is outside. One instruction on
-  /// any processor; whatever was loaded is forgotten.
+  /// `pixel`, loaded from `at[k][l]`, or 0 if it is outside.
   mlir::Value kept(KernelEmitter &e, int64_t k, int64_t l,
                    mlir::Value pixel) const;
 };

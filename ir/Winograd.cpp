@@ -319,8 +319,71 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   return tiling;
 }
 
+int64_t WinogradAllTapsTiling::resultFloats() const {
+  return spread(filters * columns);
+}
+int64_t WinogradAllTapsTiling::imageFloats() const {
+  return spread(channels * columns);
+}
+int64_t WinogradAllTapsTiling::productFloats() const {
+  return spread(channels * std::min(filters, mostPanel));
+}
+int64_t WinogradAllTapsTiling::pixelFloats() const {
+  return spread(filters * samples);
+}
+
+WinogradAllTapsTiling sinter::allTapsTilingOf(WinogradFilterGradientOp op,
+                                              int64_t batchBound) {
+  Convolution conv = convolutionOf(op);
+  WinogradAllTapsTiling tiling;
+  tiling.tile = static_cast<int64_t>(op.getTile());
+  tiling.taps = tiling.tile + 2;
+  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
+  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
+  tiling.samples = paddedBatch(batchBound);
+  tiling.columns = tiling.tiles() * tiling.samples;
+
+  // Each part of the filters transforms the image again: as many filters as
+  // have D in two thirds of an L2 cache.
+  constexpr int64_t cacheFloats = 640 * 1024 / 4;
+  int64_t most = cacheFloats / (tiling.allTaps() * tiling.columns);
+  int64_t vectors = conv.filters / kLaneMultiple;
+  tiling.filterParts = 1;
+  while (tiling.filterParts < vectors &&
+         (vectors % tiling.filterParts != 0 ||
+          conv.filters / tiling.filterParts > most))
+    ++tiling.filterParts;
+  tiling.filters = conv.filters / tiling.filterParts;
+  constexpr int64_t mostChannels = 16;
+  tiling.blocks = llvm::divideCeil(conv.channels, mostChannels);
+  tiling.channels = llvm::divideCeil(conv.channels, tiling.blocks);
+
+  // Each task makes D again, in scratch of its own.
+  constexpr int64_t mostTasks = 4;
+  tiling.tasks = std::min(mostTasks, tiling.units());
+  return tiling;
+}
+
+bool sinter::canTakeAdjoint(WinogradFilterGradientOp op, int64_t batchBound) {
+  Convolution conv = convolutionOf(op);
+  if (!fillsFilterBlocks(conv.filters))
+    return false;
+  // A du that stays near is read again for less than what transforming the
+  // image for each part of the filters costs; so is one of many columns.
+  constexpr int64_t farFloats = (4 << 20) / 4, enough = 4 * kLaneMultiple;
+  WinogradAllTapsTiling tiling = allTapsTilingOf(op, batchBound);
+  return tiling.allTaps() * conv.channels * conv.filters >= farFloats &&
+         tiling.filters >= enough;
+}
+
+bool sinter::takesAdjoint(Operation *op) {
+  return isa<WinogradFilterGradientOp>(op) &&
+         isa<KernelOp>(op->getParentOp()) &&
+         llvm::any_of(op->getUsers(), llvm::IsaPred<WinogradFilterAdjointOp>);
+}
+
 RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound,
-                                   bool isSwept) {
+                                   bool isFused) {
   auto make = [&](auto tiling) {
     return RankedTensorType::get({tiling.tasks, tiling.taskFloats()},
                                  Float32Type::get(op->getContext()));
@@ -332,9 +395,10 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound,
     return make(tilingOf(conv, batchBound));
   }
   if (auto winograd = dyn_cast<WinogradFilterGradientOp>(op))
-    return make(tilingOf(winograd, batchBound));
+    return isFused ? make(allTapsTilingOf(winograd, batchBound))
+                   : make(tilingOf(winograd, batchBound));
   auto gradient = dyn_cast<Conv2dFilterGradientOp>(op);
-  if (gradient && isSwept)
+  if (gradient && isFused)
     return make(sweptTilingOf(gradient, batchBound));
   if (gradient)
     if (auto tiling = panelTilingOf(gradient, batchBound))

@@ -167,10 +167,47 @@ struct WinogradGradientTiling {
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
                                 int64_t batchBound);
 
+/// The gradient's other form, for a kernel that makes dw: du, all taps of it,
+/// stays in the cache. Units are some filters by some channels; the tiles of
+/// all images are one chunk.
+struct WinogradAllTapsTiling {
+  int64_t tile, taps; // as above
+  int64_t tilesDown, tilesAcross;
+  int64_t filters, filterParts; // whole vectors; all parts have as many
+  int64_t channels, blocks;     // the last block may have fewer
+  int64_t samples;              // in memory
+  int64_t columns;              // tiles and samples
+  int64_t tasks;
+  /// Filters in a panel, at most.
+  static constexpr int64_t mostPanel = 4 * kLaneMultiple;
+
+  int64_t allTaps() const { return taps * taps; }
+  int64_t tiles() const { return tilesDown * tilesAcross; }
+  int64_t units() const { return filterParts * blocks; }
+  /// Of a tap in D; in V, which is behind D; in M, behind V: products of the
+  /// block and of a panel. Behind that a tile's pixels of dy.
+  int64_t resultFloats() const;
+  int64_t imageFloats() const;
+  int64_t productFloats() const;
+  int64_t pixelFloats() const;
+  int64_t imageAt() const { return allTaps() * resultFloats(); }
+  int64_t productAt() const { return imageAt() + allTaps() * imageFloats(); }
+  int64_t pixelAt() const { return productAt() + allTaps() * productFloats(); }
+  int64_t taskFloats() const { return pixelAt() + tile * tile * pixelFloats(); }
+};
+WinogradAllTapsTiling allTapsTilingOf(WinogradFilterGradientOp op,
+                                      int64_t batchBound);
+/// May and should the kernel of `op` take the adjoint of its result, and never
+/// store du?
+bool canTakeAdjoint(WinogradFilterGradientOp op, int64_t batchBound);
+/// Does it, in the kernel that `op` is in?
+bool takesAdjoint(mlir::Operation *op);
+
 /// The scratch of `op`'s kernel, (tasks, floats), or null if it needs none.
-/// `isSwept`: does a conv2d_filter_gradient's kernel make dy itself?
+/// `isFused`: does a filter gradient's kernel make dy itself, or take the
+/// adjoint?
 mlir::RankedTensorType scratchOf(mlir::Operation *op, int64_t batchBound,
-                                 bool isSwept);
+                                 bool isFused);
 
 } // namespace sinter
 

@@ -21,7 +21,8 @@
 //                    where that is better made a part at a time
 //   filter_gradient  in the sweep that makes dy, where nobody else reads it and
 //                    images have few channels; else alone
-//   winograd_gradient, winograd_filter  alone
+//   winograd_gradient  with its adjoint, where what is between leaves the cache
+//   winograd_filter  alone
 //   scatter          embedding_gradient, alone
 //   relayout         alone
 //
@@ -715,6 +716,12 @@ void Fuser::place(Operation *op) {
     create(KernelKind::FilterGradient, op).isClosed = true;
     return;
   }
+  if (auto adjoint = dyn_cast<WinogradFilterAdjointOp>(op)) {
+    auto gradient = adjoint.getU().getDefiningOp<WinogradFilterGradientOp>();
+    if (fuse && gradient && gradient->hasOneUse() &&
+        canTakeAdjoint(gradient, batchBound))
+      return join(*groupOf(gradient), op);
+  }
   if (isa<WinogradFilterOp, WinogradFilterAdjointOp>(op)) {
     create(KernelKind::WinogradFilter, op).isClosed = true;
     return;
@@ -1042,7 +1049,11 @@ void Fuser::emitKernel(Group &group, OpBuilder &builder,
   // Swept: dy is made here.
   auto gradient = dyn_cast<Conv2dFilterGradientOp>(root);
   bool isSwept = gradient && groupOf(gradient.getDy()) == &group;
-  RankedTensorType scratch = scratchOf(root, batchBound, isSwept);
+  bool takesAdjoint =
+      llvm::any_of(ops, llvm::IsaPred<WinogradFilterAdjointOp>) &&
+      isa<WinogradFilterGradientOp>(root);
+  RankedTensorType scratch =
+      scratchOf(root, batchBound, isSwept || takesAdjoint);
   if (scratch)
     types.push_back(scratch);
   auto kernel = KernelOp::create(builder, root->getLoc(), types,

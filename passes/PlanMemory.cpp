@@ -248,7 +248,8 @@ void resizeScratch(func::FuncOp function) {
     for (ScratchOp scratch : kernel.getBody().front().getOps<ScratchOp>())
       for (Operation &op : kernel.getBody().front())
         if (RankedTensorType type =
-                scratchOf(&op, batchBoundOf(function), isSweptGradient(&op))) {
+                scratchOf(&op, batchBoundOf(function),
+                          isSweptGradient(&op) || takesAdjoint(&op))) {
           scratch.getResult().setType(type);
           kernel.getResults().back().setType(type);
         }

@@ -302,6 +302,20 @@ TEST_CASE("convolutions transform large filters themselves") {
   checkTexts("x86-64-v3", 8, std::move(texts));
 }
 
+TEST_CASE("large gradients of filters are never stored transformed") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  for (const OpText &text : allTapsTexts())
+    planSteps(*context, modelText(text, 8))->walk([&](KernelOp kernel) {
+      INFO(text.name);
+      CHECK((kernel.getKind() == KernelKind::WinogradGradient ||
+             kernel.getKind() == KernelKind::Relayout));
+    });
+  for (int64_t bound : {8, 16, 40})
+    checkTexts("native", bound, allTapsTexts());
+  checkTexts("x86-64-v3", 8, allTapsTexts());
+  checkTexts("x86-64", 8, allTapsTexts());
+}
+
 // Several channels or pixels in a vector, where vectors are longer than the
 // batch.
 TEST_CASE("ops with small batches") {

@@ -556,6 +556,28 @@ std::vector<OpText> sinter::test::madeFilterTexts() {
   return texts;
 }
 
+std::vector<OpText> sinter::test::allTapsTexts() {
+  // Gradients of transformed filters of 4.2 to 5 MB; parts of the filters, and
+  // blocks of channels of which the last has fewer.
+  struct {
+    const char *name;
+    std::vector<int64_t> sizes; // image, channels, filters, tile, its taps
+  } forms[] = {{"all_taps_of_tiles", {7, 6, 5, 183, 192, 4, 6}},
+               {"all_taps_of_a_tile", {3, 4, 3, 165, 192, 4, 6}},
+               {"all_taps_of_small_tiles", {3, 2, 1, 250, 272, 2, 4}}};
+  std::vector<OpText> texts;
+  for (const auto &form : forms)
+    texts.push_back(
+        {form.name, "",
+         fillIn(
+             R"(func.func @predict(%x: tensor<?x@1x@2x@4xf32>, %d: tensor<?x@1x@3x@5xf32>) -> tensor<3x3x@4x@5xf32> {
+      %u = sinter.winograd_filter_gradient %x, %d tile @6 padding [1, 1, 0, 1] : (tensor<?x@1x@2x@4xf32>, tensor<?x@1x@3x@5xf32>) -> tensor<@7x@7x@4x@5xf32>
+      %w = sinter.winograd_filter_adjoint %u : (tensor<@7x@7x@4x@5xf32>) -> tensor<3x3x@4x@5xf32>
+      return %w : tensor<3x3x@4x@5xf32> })",
+             form.sizes)});
+  return texts;
+}
+
 std::string sinter::test::modelText(const OpText &text, int64_t batchBound) {
   return "sinter.model @" + text.name + " batch_bound " +
          std::to_string(batchBound) + " {\n" + text.states + "\n" +

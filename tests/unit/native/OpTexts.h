@@ -24,6 +24,8 @@ std::vector<OpText> streamedTexts(int64_t batchBound);
 std::vector<OpText> streamedFilterTexts();
 /// Winograd's filters that kernels of convolutions transform themselves.
 std::vector<OpText> madeFilterTexts();
+/// Gradients of filters whose transformed ones would leave the caches.
+std::vector<OpText> allTapsTexts();
 
 /// `text` as a model.
 std::string modelText(const OpText &text, int64_t batchBound);

@@ -1,0 +1,409 @@
+//===- LowerWinogradAllTaps.cpp - the filter's gradient without du --------===//
+//
+// Where images are small and filters many, du is far larger than dw, and leaves
+// the cache before it is transformed. Here a unit owns all taps of some
+// channels and filters: du is never stored.
+//
+//   for unit in this task's part of parts of the filters x blocks of channels:
+//     for a new part: scratch D[tap][n][f] = A dy A', n = (tile, sample)
+//     scratch V[tap][c][n] = B' x B
+//     for panels of F vectors of the part's filters:
+//       for taps, C of the block's channels:
+//         acc[C][F] = sum(n) broadcast V[tap][c][n] * D[tap][n][f..]
+//         scratch M[tap][c][f..] = acc
+//       for channels, vectors of the panel:
+//         dw = G' M G, epilogue, store
+//
+// D of a part and V and M of a block stay in the L2 cache. FilterPanels.h says
+// why filters are in the lanes. Samples behind the last are 0.
+//
+//===----------------------------------------------------------------------===//
+
+#include "codegen/EpilogueMemory.h"
+#include "codegen/FilterPanels.h"
+#include "codegen/TileChoice.h"
+#include "codegen/WinogradTransforms.h"
+#include "ir/Winograd.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <numeric>
+
+using namespace mlir;
+using namespace sinter;
+
+namespace {
+class AllTapsNest {
+public:
+  explicit AllTapsNest(KernelEmitter &e);
+  int64_t build();
+
+private:
+  void overTiles(llvm::function_ref<void(Value, Value, Value)> body);
+  void overSamples(llvm::function_ref<void(Value)> body);
+  Value existing(Value sample, int64_t together);
+  void turnTile(Value row, Value column);
+  void transformResult();
+  void fetchImage(int64_t channels);
+  void transformImage(int64_t channels);
+  /// Some channels of the block, and the vectors of a panel: a tile.
+  struct Part {
+    Value filter, channel; // of the unit's
+    ArrayRef<VectorPiece> pieces;
+    int64_t channels;
+  };
+  void buildProduct(Value tap, const Part &part);
+  void fetchEpilogue(Value tap, const Part &part);
+  void transformProducts(const Part &part);
+  void buildTile(const Part &part);
+
+  Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
+  Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
+  Value divide(Value x, int64_t y) {
+    return arith::DivUIOp::create(e.b, x, e.index(y));
+  }
+  Value remainder(Value x, int64_t y) {
+    return arith::RemUIOp::create(e.b, x, e.index(y));
+  }
+  /// Of this task's scratch.
+  Value load(Value at, int64_t lanes) {
+    return vector::LoadOp::create(e.b,
+                                  VectorType::get({lanes}, e.b.getF32Type()),
+                                  scratch, ValueRange{e.task, at});
+  }
+  void store(Value value, Value at) {
+    vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
+  }
+  Value imageOf(Value tap) {
+    return e.add(e.mul(tap, tiling.imageFloats()), tiling.imageAt());
+  }
+  Value productOf(Value tap) {
+    return e.add(e.mul(tap, tiling.productFloats()), tiling.productAt());
+  }
+
+  KernelEmitter &e;
+  WinogradFilterGradientOp op;
+  WinogradFilterAdjointOp adjoint;
+  Convolution conv;
+  WinogradAllTapsTiling tiling;
+  WinogradSums sums;
+  int64_t channelsTogether; // in a vector of pixels
+  Tile tile{1, 1};
+  std::optional<FilterPanels> panels;
+  Value x, dy, scratch; // flat, flat, (tasks, floats)
+  SmallVector<Value> ofEpilogue;
+  Value vectors, columns;          // that the batch's samples fill
+  Value firstChannel, firstFilter; // of the unit
+};
+} // namespace
+
+template <typename Op> static Op only(KernelEmitter &e) {
+  return *e.kernel.getBody().front().getOps<Op>().begin();
+}
+
+AllTapsNest::AllTapsNest(KernelEmitter &e)
+    : e(e), op(only<WinogradFilterGradientOp>(e)),
+      adjoint(only<WinogradFilterAdjointOp>(e)), conv(convolutionOf(op)),
+      tiling(allTapsTilingOf(op, e.layout.batchBound)), sums(e, tiling.tile) {
+  x = e.row(conv.image);
+  dy = e.row(conv.result);
+  scratch = e.memory(e.kernel.getResults().back());
+  channelsTogether =
+      channelsSideBySide(e, std::gcd(conv.channels, tiling.channels));
+}
+
+//===----------------------------------------------------------------------===//
+// D and V
+//===----------------------------------------------------------------------===//
+
+/// body(row, column, where the tile's samples begin among the columns).
+void AllTapsNest::overTiles(
+    llvm::function_ref<void(Value, Value, Value)> body) {
+  e.loop(e.index(0), e.index(tiling.tiles()), 1, [&](Value number) {
+    body(divide(number, tiling.tilesAcross),
+         remainder(number, tiling.tilesAcross), product(number, columns));
+  });
+}
+
+void AllTapsNest::overSamples(llvm::function_ref<void(Value)> body) {
+  e.loop(e.index(0), vectors, 1, [&](Value v) { body(e.mul(v, e.lanes())); });
+}
+
+/// For a vector from `sample` on, ones where there is a sample, else zeros;
+/// `together` times side by side.
+Value AllTapsNest::existing(Value sample, int64_t together) {
+  Value rest = arith::SubIOp::create(e.b, e.batch, sample);
+  Value mask = vector::CreateMaskOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), rest);
+  mask = arith::ExtSIOp::create(
+      e.b, VectorType::get({e.lanes()}, e.b.getI32Type()), mask);
+  return sideBySide(e, SmallVector<Value>(together, mask));
+}
+
+/// The pixels of a tile of dy for the part's filters, (pixel, sample, filter).
+void AllTapsNest::turnTile(Value tileRow, Value tileColumn) {
+  const auto &[down, across] = conv.window;
+  auto isBelow = [&](Value pixel, int64_t size) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
+                                 e.index(size));
+  };
+  auto type = VectorType::get({e.lanes()}, e.b.getF32Type());
+  e.loop(e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
+    Value row = sum(e.mul(tileRow, tiling.tile), divide(number, tiling.tile));
+    Value column =
+        sum(e.mul(tileColumn, tiling.tile), remainder(number, tiling.tile));
+    Value exists = arith::AndIOp::create(e.b, isBelow(row, down.windows()),
+                                         isBelow(column, across.windows()));
+    Value pixel = arith::SelectOp::create(
+        e.b, exists, sum(e.mul(row, across.windows()), column), e.index(0));
+    Value isInside = vector::BroadcastOp::create(
+        e.b, VectorType::get({e.lanes()}, e.b.getI32Type()),
+        arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists));
+    Value first = sum(e.mul(pixel, conv.filters), firstFilter);
+    Value firstTo =
+        e.add(e.mul(number, tiling.pixelFloats()), tiling.pixelAt());
+    overSamples([&](Value sample) {
+      Value mask = arith::AndIOp::create(e.b, isInside, existing(sample, 1));
+      e.loop(e.index(0), e.index(tiling.filters), e.lanes(), [&](Value f) {
+        Value from = sum(e.mul(sum(first, f), e.layout.padded()), sample);
+        Value to = sum(firstTo, sum(e.mul(sample, tiling.filters), f));
+        panels->turn(e.lanes(), to, tiling.filters, [&](int64_t i) {
+          return maskedBits(
+              e,
+              vector::LoadOp::create(e.b, type, dy,
+                                     e.add(from, i * e.layout.padded())),
+              mask);
+        });
+      });
+    });
+  });
+}
+
+/// D.
+void AllTapsNest::transformResult() {
+  int64_t widest = e.layout.widest;
+  overTiles([&](Value row, Value column, Value firstColumn) {
+    turnTile(row, column);
+    e.loop(e.index(0), columns, 1, [&](Value n) {
+      Value pixels = e.add(e.mul(n, tiling.filters), tiling.pixelAt());
+      panels->over(tiling.filters, [&](Value first,
+                                       ArrayRef<VectorPiece> pieces) {
+        int64_t stride = panels->stride(pieces);
+        Value to = sum(e.mul(first, tiling.columns),
+                       e.mul(sum(firstColumn, n), stride));
+        e.loop(e.index(0), e.index(stride), widest, [&](Value f) {
+          Value from = sum(pixels, sum(first, f));
+          auto square = makeSquare(tiling.tile, [&](int64_t k, int64_t l) {
+            return load(
+                e.add(from, (k * tiling.tile + l) * tiling.pixelFloats()),
+                widest);
+          });
+          int64_t tap = 0;
+          for (const WinogradRow &taps :
+               bothWays(square, [&](ArrayRef<Value> v) {
+                 return sums.resultAdjoint(v);
+               }))
+            for (Value value : taps)
+              store(value, e.add(sum(to, f), tap++ * tiling.resultFloats()));
+        });
+      });
+    });
+  });
+}
+
+/// All pixels of `channels` channels: they are a power of two apart, and few
+/// stay in the caches until they are read.
+void AllTapsNest::fetchImage(int64_t channels) {
+  constexpr int64_t line = 16;
+  const auto &[down, across] = conv.window;
+  int64_t samples = e.layout.padded();
+  e.loop(e.index(0), e.index(down.pixels * across.pixels), 1, [&](Value pixel) {
+    Value from = e.mul(sum(e.mul(pixel, conv.channels), firstChannel), samples);
+    for (int64_t at = 0; at < channels * samples; at += line)
+      memref::PrefetchOp::create(e.b, x, e.add(from, at),
+                                 /*isWrite=*/false, /*localityHint=*/2,
+                                 /*isDataCache=*/true);
+  });
+}
+
+/// V of `channels` channels.
+void AllTapsNest::transformImage(int64_t channels) {
+  int64_t together = channelsTogether, lanes = together * e.lanes();
+  auto type = VectorType::get({lanes}, e.b.getF32Type());
+  overTiles([&](Value row, Value column, Value firstColumn) {
+    TilePixels pixels = pixelsOfTile(e, conv, tiling.tile,
+                                     {tiling.tilesDown, tiling.tilesAcross},
+                                     row, column, lanes);
+    overSamples([&](Value sample) {
+      Value live = existing(sample, together);
+      Value firstTo = e.add(sum(firstColumn, sample), tiling.imageAt());
+      e.loop(e.index(0), e.index(channels), together, [&](Value c) {
+        Value channel = sum(firstChannel, c);
+        auto square = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
+          Value at = sum(
+              e.mul(sum(pixels.at[k][l], channel), e.layout.padded()), sample);
+          Value pixel = vector::LoadOp::create(e.b, type, x, at);
+          return maskedBits(e, pixels.kept(e, k, l, pixel), live);
+        });
+        Value to = sum(firstTo, e.mul(c, tiling.columns));
+        int64_t tap = 0;
+        for (const WinogradRow &taps :
+             bothWays(square, [&](ArrayRef<Value> v) { return sums.image(v); }))
+          for (Value value : taps) {
+            Value place = e.add(to, tap++ * tiling.imageFloats());
+            for (int64_t i = 0; i < together; ++i)
+              store(partOf(e, value, i, together),
+                    e.add(place, i * tiling.columns));
+          }
+      });
+    });
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// M and dw
+//===----------------------------------------------------------------------===//
+
+/// M of a tile at one tap.
+void AllTapsNest::buildProduct(Value tap, const Part &part) {
+  int64_t stride = panels->stride(part.pieces);
+  Value firstD = sum(e.mul(tap, tiling.resultFloats()),
+                     e.mul(part.filter, tiling.columns));
+  Value firstV = sum(imageOf(tap), e.mul(part.channel, tiling.columns));
+  SmallVector<Value> acc;
+  for (int64_t c = 0; c < part.channels; ++c)
+    for (const VectorPiece &piece : part.pieces)
+      acc.push_back(e.zeroPiece(piece));
+  int64_t steps = std::min<int64_t>(e.lanes(), 4);
+  acc = e.loop(
+      e.index(0), e.mul(columns, tiling.tiles()), steps, acc,
+      [&](Value n, ValueRange before) {
+        SmallVector<Value> next(before);
+        Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
+        for (int64_t step = 0; step < steps; ++step) {
+          SmallVector<Value> floats;
+          for (int64_t c = 0; c < part.channels; ++c)
+            floats.push_back(memref::LoadOp::create(
+                e.b, scratch,
+                ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
+          panels->step(next, e.add(fromD, step * stride), part.pieces, floats);
+        }
+        return next;
+      });
+  Value to = productOf(tap);
+  for (int64_t c = 0; c < part.channels; ++c)
+    for (auto [v, piece] : llvm::enumerate(part.pieces))
+      store(acc[c * part.pieces.size() + v],
+            e.add(to, c * stride + piece.start));
+}
+
+/// Of what the epilogue of a tile goes through: `tap`'s part.
+void AllTapsNest::fetchEpilogue(Value tap, const Part &part) {
+  constexpr int64_t line = 16, side = 3;
+  int64_t rows = side * side * part.channels;
+  int64_t count = panels->stride(part.pieces);
+  auto rowOf = [&](Value tap) {
+    return divide(e.mul(tap, rows), tiling.allTaps());
+  };
+  Value firstRow = sum(firstChannel, part.channel);
+  Value column = sum(firstFilter, part.filter);
+  e.loop(rowOf(tap), rowOf(e.add(tap, 1)), 1, [&](Value row) {
+    Value number = divide(row, part.channels);
+    Value channel = sum(firstRow, remainder(row, part.channels));
+    for (Value memory : ofEpilogue)
+      for (int64_t f = 0; f < count; f += line)
+        memref::PrefetchOp::create(
+            e.b, memory,
+            ValueRange{divide(number, side), remainder(number, side), channel,
+                       e.add(column, f)},
+            /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+  });
+}
+
+/// dw of a tile.
+void AllTapsNest::transformProducts(const Part &part) {
+  int64_t stride = panels->stride(part.pieces), widest = e.layout.widest;
+  e.loop(e.index(0), e.index(part.channels), 1, [&](Value c) {
+    e.loop(e.index(0), e.index(stride), widest, [&](Value f) {
+      Value from = sum(e.mul(c, stride), e.add(f, tiling.productAt()));
+      auto square = makeSquare(tiling.taps, [&](int64_t i, int64_t j) {
+        return load(e.add(from, (i * tiling.taps + j) * tiling.productFloats()),
+                    widest);
+      });
+      WinogradSquare dw = bothWays(
+          square, [&](ArrayRef<Value> v) { return sums.filterAdjoint(v); });
+      Value channel = sum(sum(firstChannel, part.channel), c);
+      Value column = sum(firstFilter, sum(part.filter, f));
+      for (auto [i, row] : llvm::enumerate(dw))
+        for (auto [j, value] : llvm::enumerate(row))
+          e.point([&, i = i, j = j, value = value] {
+            e.seed(adjoint.getResult(), value);
+            e.storeAll(ValueRange{e.index(i), e.index(j), channel, column},
+                       [](RankedTensorType) { return true; });
+          });
+    });
+  });
+}
+
+void AllTapsNest::buildTile(const Part &part) {
+  e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
+    fetchEpilogue(tap, part);
+    buildProduct(tap, part);
+  });
+  transformProducts(part);
+}
+
+int64_t AllTapsNest::build() {
+  int64_t widest = e.layout.widest;
+  tile = chooseTile(e, op,
+                    rankTiles(tiling.channels, tiling.filters / widest,
+                              {.steps = tiling.columns,
+                               .hasEpilogue = false,
+                               .mostVectors = tiling.mostPanel / widest},
+                              e.layout.target));
+  panels.emplace(e, scratch, /*gradient=*/Value(), tile.vectors);
+  ofEpilogue = epilogueMemory(e, adjoint.getResult());
+  e.setLanes(Lanes::Columns);
+  e.setWidth(widest, widest);
+  vectors = e.layout.padded() == e.lanes()
+                ? e.index(1)
+                : divide(e.add(e.batch, e.lanes() - 1), e.lanes());
+  columns = e.mul(vectors, e.lanes());
+
+  auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
+  e.loop(low, high, 1, [&, low = low](Value unit) {
+    Value block = remainder(unit, tiling.blocks);
+    firstChannel = e.mul(block, tiling.channels);
+    firstFilter = e.mul(divide(unit, tiling.blocks), tiling.filters);
+    auto equals = [&](Value x, Value y) -> Value {
+      return arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, x, y);
+    };
+    Value isNew =
+        arith::OrIOp::create(e.b, equals(unit, low), equals(block, e.index(0)));
+    auto branch = scf::IfOp::create(e.b, isNew, /*withElse=*/false);
+    {
+      OpBuilder::InsertionGuard guard(e.b);
+      e.b.setInsertionPointToStart(branch.thenBlock());
+      e.scope([&] { transformResult(); });
+    }
+    forPart(e, block, tiling.blocks, tiling.channels, conv.channels,
+            [&](int64_t channels) {
+              fetchImage(channels);
+              transformImage(channels);
+              panels->over(tiling.filters, [&](Value filter,
+                                               ArrayRef<VectorPiece> pieces) {
+                inParts(e, channels, tile.rows, [&](Value c, int64_t count) {
+                  buildTile({filter, c, pieces, count});
+                });
+              });
+            });
+  });
+  return tiling.tasks;
+}
+
+FailureOr<int64_t> sinter::lowerWinogradAllTaps(KernelEmitter &e) {
+  return AllTapsNest(e).build();
+}
