@@ -7,14 +7,17 @@
 //   for unit in this task's part of parts of the filters x blocks of channels:
 //     for a new part: scratch D[tap][n][f] = A dy A', n = (tile, sample)
 //     scratch V[tap][c][n] = B' x B
-//     for panels of F vectors of the part's filters:
-//       for taps, C of the block's channels:
+//     for panels of F vectors of the part's filters, C of the block's channels:
+//       for taps:
+//         some rows of the dw before: epilogue, store
 //         acc[C][F] = sum(n) broadcast V[tap][c][n] * D[tap][n][f..]
 //         scratch M[tap][c][f..] = acc
-//       for channels, vectors of the panel:
-//         dw = G' M G, epilogue, store
+//       scratch dw[..][c][f..] = G' M G
 //
-// D of a part and V and M of a block stay in the L2 cache. FilterPanels.h says
+// dw, and the weights that an epilogue updates, lie in memory: few lines at a
+// time, asked for some taps ahead, come and go while the products run.
+//
+// D of a part and V of a block stay in the L2 cache. FilterPanels.h says
 // why filters are in the lanes. Samples behind the last are 0.
 //
 //===----------------------------------------------------------------------===//
@@ -56,8 +59,11 @@ private:
     int64_t channels;
   };
   void buildProduct(Value tap, const Part &part);
-  void fetchEpilogue(Value tap, const Part &part);
   void transformProducts(const Part &part);
+  void overRows(Value number, llvm::function_ref<void(Value, Value)> body);
+  Indices placeOf(Value tap, Value channel, Value filter);
+  void fetchRows(Value number);
+  void storeRows(Value number);
   void buildTile(const Part &part);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -83,6 +89,18 @@ private:
   Value productOf(Value tap) {
     return e.add(e.mul(tap, tiling.productFloats()), tiling.productAt());
   }
+  Value filterOf(Value tap) {
+    return e.add(e.mul(tap, tiling.productFloats()), tiling.filterAt());
+  }
+  /// Of the tile whose dw is not stored yet: its channels (0: there is none),
+  /// its filters, and where they begin.
+  enum { Channels, Filters, FirstChannel, FirstFilter, LastNumbers };
+  Value last(int64_t number) {
+    return memref::LoadOp::create(e.b, lastTile, e.index(number));
+  }
+  void setLast(int64_t number, Value value) {
+    memref::StoreOp::create(e.b, value, lastTile, e.index(number));
+  }
 
   KernelEmitter &e;
   WinogradFilterGradientOp op;
@@ -95,6 +113,7 @@ private:
   std::optional<FilterPanels> panels;
   Value x, dy, scratch; // flat, flat, (tasks, floats)
   SmallVector<Value> ofEpilogue;
+  Value lastTile;
   Value vectors, columns;          // that the batch's samples fill
   Value firstChannel, firstFilter; // of the unit
 };
@@ -300,69 +319,90 @@ void AllTapsNest::buildProduct(Value tap, const Part &part) {
             e.add(to, c * stride + piece.start));
 }
 
-/// Of what the epilogue of a tile goes through: `tap`'s part.
-void AllTapsNest::fetchEpilogue(Value tap, const Part &part) {
-  constexpr int64_t line = 16, side = 3;
-  int64_t rows = side * side * part.channels;
-  int64_t count = panels->stride(part.pieces);
-  auto rowOf = [&](Value tap) {
-    return divide(e.mul(tap, rows), tiling.allTaps());
-  };
-  Value firstRow = sum(firstChannel, part.channel);
-  Value column = sum(firstFilter, part.filter);
-  e.loop(rowOf(tap), rowOf(e.add(tap, 1)), 1, [&](Value row) {
-    Value number = divide(row, part.channels);
-    Value channel = sum(firstRow, remainder(row, part.channels));
-    for (Value memory : ofEpilogue)
-      for (int64_t f = 0; f < count; f += line)
-        memref::PrefetchOp::create(
-            e.b, memory,
-            ValueRange{divide(number, side), remainder(number, side), channel,
-                       e.add(column, f)},
-            /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
-  });
+/// G' M G of a tile, behind M: (tap, channel, filter).
+void AllTapsNest::transformProducts(const Part &part) {
+  int64_t stride = panels->stride(part.pieces);
+  e.loop(e.index(0), e.index(part.channels * stride), e.layout.widest,
+         [&](Value at) {
+           auto square = makeSquare(tiling.taps, [&](int64_t i, int64_t j) {
+             return load(sum(productOf(e.index(i * tiling.taps + j)), at),
+                         e.layout.widest);
+           });
+           int64_t tap = 0;
+           for (const WinogradRow &row :
+                bothWays(square, [&](ArrayRef<Value> v) {
+                  return sums.filterAdjoint(v);
+                }))
+             for (Value value : row)
+               store(value, sum(filterOf(e.index(tap++)), at));
+         });
 }
 
-/// dw of a tile.
-void AllTapsNest::transformProducts(const Part &part) {
-  int64_t stride = panels->stride(part.pieces), widest = e.layout.widest;
-  e.loop(e.index(0), e.index(part.channels), 1, [&](Value c) {
-    e.loop(e.index(0), e.index(stride), widest, [&](Value f) {
-      Value from = sum(e.mul(c, stride), e.add(f, tiling.productAt()));
-      auto square = makeSquare(tiling.taps, [&](int64_t i, int64_t j) {
-        return load(e.add(from, (i * tiling.taps + j) * tiling.productFloats()),
-                    widest);
-      });
-      WinogradSquare dw = bothWays(
-          square, [&](ArrayRef<Value> v) { return sums.filterAdjoint(v); });
-      Value channel = sum(sum(firstChannel, part.channel), c);
-      Value column = sum(firstFilter, sum(part.filter, f));
-      for (auto [i, row] : llvm::enumerate(dw))
-        for (auto [j, value] : llvm::enumerate(row))
-          e.point([&, i = i, j = j, value = value] {
-            e.seed(adjoint.getResult(), value);
-            e.storeAll(ValueRange{e.index(i), e.index(j), channel, column},
-                       [](RankedTensorType) { return true; });
-          });
+/// A part of the last tile's rows of dw, taps of channels, of which there are
+/// as many parts as taps: body(tap, channel in the tile).
+void AllTapsNest::overRows(Value number,
+                           llvm::function_ref<void(Value, Value)> body) {
+  constexpr int64_t dwTaps = 9;
+  Value rows = e.mul(last(Channels), dwTaps);
+  auto first = [&](Value number) {
+    return divide(product(number, rows), tiling.allTaps());
+  };
+  e.loop(first(number), first(e.add(number, 1)), 1,
+         [&](Value row) { body(remainder(row, dwTaps), divide(row, dwTaps)); });
+}
+
+/// Where a row of the last tile is in dw.
+Indices AllTapsNest::placeOf(Value tap, Value channel, Value filter) {
+  constexpr int64_t side = 3;
+  return {divide(tap, side), remainder(tap, side),
+          sum(last(FirstChannel), channel), sum(last(FirstFilter), filter)};
+}
+
+/// What the epilogue goes through.
+void AllTapsNest::fetchRows(Value number) {
+  overRows(number, [&](Value tap, Value channel) {
+    e.loop(e.index(0), last(Filters), kLaneMultiple, [&](Value f) {
+      for (Value memory : ofEpilogue)
+        memref::PrefetchOp::create(e.b, memory, placeOf(tap, channel, f),
+                                   /*isWrite=*/false, /*localityHint=*/3,
+                                   /*isDataCache=*/true);
     });
   });
 }
 
+void AllTapsNest::storeRows(Value number) {
+  overRows(number, [&](Value tap, Value channel) {
+    Value from = sum(filterOf(tap), product(channel, last(Filters)));
+    e.loop(e.index(0), last(Filters), e.layout.widest, [&](Value f) {
+      e.seed(adjoint.getResult(), load(sum(from, f), e.layout.widest));
+      e.storeAll(placeOf(tap, channel, f),
+                 [](RankedTensorType) { return true; });
+    });
+  });
+}
+
+/// The tile before goes through the epilogue while this one's sums are made.
 void AllTapsNest::buildTile(const Part &part) {
+  constexpr int64_t ahead = 4;
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
-    fetchEpilogue(tap, part);
+    fetchRows(e.add(tap, ahead));
+    storeRows(tap);
     buildProduct(tap, part);
   });
   transformProducts(part);
+  setLast(Channels, e.index(part.channels));
+  setLast(Filters, e.index(panels->stride(part.pieces)));
+  setLast(FirstChannel, sum(firstChannel, part.channel));
+  setLast(FirstFilter, sum(firstFilter, part.filter));
 }
 
 int64_t AllTapsNest::build() {
   int64_t widest = e.layout.widest;
+  TileWork work{.steps = tiling.columns, .hasEpilogue = false};
+  work.mostVectors = tiling.mostPanel / widest;
+  work.rowsDivide = tiling.channels;
   tile = chooseTile(e, op,
-                    rankTiles(tiling.channels, tiling.filters / widest,
-                              {.steps = tiling.columns,
-                               .hasEpilogue = false,
-                               .mostVectors = tiling.mostPanel / widest},
+                    rankTiles(tiling.channels, tiling.filters / widest, work,
                               e.layout.target));
   panels.emplace(e, scratch, /*gradient=*/Value(), tile.vectors);
   ofEpilogue = epilogueMemory(e, adjoint.getResult());
@@ -373,6 +413,10 @@ int64_t AllTapsNest::build() {
                 : divide(e.add(e.batch, e.lanes() - 1), e.lanes());
   columns = e.mul(vectors, e.lanes());
 
+  lastTile = memref::AllocaOp::create(
+      e.b, MemRefType::get({LastNumbers}, e.b.getIndexType()));
+  for (int64_t number = 0; number < LastNumbers; ++number)
+    setLast(number, e.index(0));
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
   e.loop(low, high, 1, [&, low = low](Value unit) {
     Value block = remainder(unit, tiling.blocks);
@@ -401,6 +445,8 @@ int64_t AllTapsNest::build() {
               });
             });
   });
+  e.loop(e.index(0), e.index(tiling.allTaps()), 1,
+         [&](Value number) { storeRows(number); });
   return tiling.tasks;
 }
 

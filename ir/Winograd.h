@@ -184,15 +184,17 @@ struct WinogradAllTapsTiling {
   int64_t allTaps() const { return taps * taps; }
   int64_t tiles() const { return tilesDown * tilesAcross; }
   int64_t units() const { return filterParts * blocks; }
-  /// Of a tap in D; in V, which is behind D; in M, behind V: products of the
-  /// block and of a panel. Behind that a tile's pixels of dy.
+  /// Of a tap in D; in V, which is behind D; in M, behind V, and in what comes
+  /// of M, behind that: of the block and of a panel. Behind all a tile's pixels
+  /// of dy.
   int64_t resultFloats() const;
   int64_t imageFloats() const;
   int64_t productFloats() const;
   int64_t pixelFloats() const;
   int64_t imageAt() const { return allTaps() * resultFloats(); }
   int64_t productAt() const { return imageAt() + allTaps() * imageFloats(); }
-  int64_t pixelAt() const { return productAt() + allTaps() * productFloats(); }
+  int64_t filterAt() const { return productAt() + allTaps() * productFloats(); }
+  int64_t pixelAt() const { return filterAt() + 9 * productFloats(); }
   int64_t taskFloats() const { return pixelAt() + tile * tile * pixelFloats(); }
 };
 WinogradAllTapsTiling allTapsTilingOf(WinogradFilterGradientOp op,

@@ -21,7 +21,8 @@
 //                    where that is better made a part at a time
 //   filter_gradient  in the sweep that makes dy, where nobody else reads it and
 //                    images have few channels; else alone
-//   winograd_gradient  with its adjoint, where what is between leaves the cache
+//   winograd_gradient  alone, or with its adjoint, where what is between would
+//                    leave the cache; epilogue: elementwise on dW
 //   winograd_filter  alone
 //   scatter          embedding_gradient, alone
 //   relayout         alone
@@ -398,6 +399,7 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     [[fallthrough]];
   case KernelKind::Matmul:
   case KernelKind::WeightGradient:
+  case KernelKind::WinogradGradient: // with its adjoint: alone, it is closed
     fits =
         op->hasTrait<Elementwise>() && type.getShape() == ArrayRef(group.full);
     break;
@@ -437,7 +439,6 @@ bool Fuser::canJoin(Group &group, Operation *op) {
            loopShape(tensorTypeOf(op->getOperand(0))) == ArrayRef(group.full);
     break;
   case KernelKind::WinogradFilter:
-  case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
   case KernelKind::Relayout:
     break;
@@ -493,7 +494,8 @@ bool Fuser::canAbsorb(Group &into, Group &from) {
     return false;
   if (into.kind == KernelKind::Matmul || into.kind == KernelKind::BatchMatmul ||
       into.kind == KernelKind::Conv || into.kind == KernelKind::WinogradConv ||
-      into.kind == KernelKind::WeightGradient) {
+      into.kind == KernelKind::WeightGradient ||
+      into.kind == KernelKind::WinogradGradient) {
     bool plain = llvm::all_of(from.ops, [&](Operation *op) {
       return (op->hasTrait<Elementwise>() ||
               isa<RandomUniformOp, RandomNormalOp>(op)) &&
@@ -543,6 +545,7 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
     return false;
   switch (group.kind) {
   case KernelKind::WeightGradient:
+  case KernelKind::WinogradGradient:
     if (shape != ArrayRef(group.full))
       return false;
     break;
@@ -561,7 +564,6 @@ bool Fuser::canWrite(Group &group, WriteOp write) {
   case KernelKind::Conv:
   case KernelKind::FilterGradient:
   case KernelKind::WinogradConv:
-  case KernelKind::WinogradGradient:
   case KernelKind::Scatter:
   case KernelKind::Relayout:
     return false;
@@ -719,8 +721,12 @@ void Fuser::place(Operation *op) {
   if (auto adjoint = dyn_cast<WinogradFilterAdjointOp>(op)) {
     auto gradient = adjoint.getU().getDefiningOp<WinogradFilterGradientOp>();
     if (fuse && gradient && gradient->hasOneUse() &&
-        canTakeAdjoint(gradient, batchBound))
-      return join(*groupOf(gradient), op);
+        canTakeAdjoint(gradient, batchBound)) {
+      Group &group = *groupOf(gradient);
+      group.isClosed = false;
+      group.full.assign(tensorTypeOf(adjoint.getResult()).getShape());
+      return join(group, op);
+    }
   }
   if (isa<WinogradFilterOp, WinogradFilterAdjointOp>(op)) {
     create(KernelKind::WinogradFilter, op).isClosed = true;

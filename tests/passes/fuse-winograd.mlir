@@ -23,6 +23,32 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// Such a kernel takes an update along.
+// CHECK-LABEL: func.func @updated(
+// CHECK: sinter.kernel winograd_gradient "winograd_filter_gradient+update" -> tensor<4x{{[0-9]+}}xf32> {
+// CHECK: sinter.winograd_filter_adjoint
+// CHECK: sinter.sub
+// CHECK: sinter.write @w
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+// APART-LABEL: func.func @updated(
+// APART: sinter.kernel winograd_gradient "winograd_filter_gradient"
+// APART: sinter.kernel winograd_filter "winograd_filter_adjoint"
+// APART: sinter.kernel sweep
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x3x256x256xf32> = constant(0.0, 0.0)
+  func.func @updated(%x: tensor<?x7x7x256xf32>, %d: tensor<?x7x7x256xf32>) {
+    %u = sinter.winograd_filter_gradient %x, %d tile 4 padding [1, 1, 1, 1] : (tensor<?x7x7x256xf32>, tensor<?x7x7x256xf32>) -> tensor<6x6x256x256xf32>
+    %g = sinter.winograd_filter_adjoint %u : (tensor<6x6x256x256xf32>) -> tensor<3x3x256x256xf32>
+    %w = sinter.read @w : tensor<3x3x256x256xf32>
+    %n = sinter.sub %w, %g : (tensor<3x3x256x256xf32>, tensor<3x3x256x256xf32>) -> tensor<3x3x256x256xf32>
+    sinter.write @w, %n : tensor<3x3x256x256xf32>
+    return
+  }
+}
+
+// -----
+
 // They stay apart where that is in the cache,
 // CHECK-LABEL: func.func @near(
 // CHECK: sinter.kernel winograd_gradient "winograd_filter_gradient"

@@ -575,6 +575,22 @@ std::vector<OpText> sinter::test::allTapsTexts() {
       %w = sinter.winograd_filter_adjoint %u : (tensor<@7x@7x@4x@5xf32>) -> tensor<3x3x@4x@5xf32>
       return %w : tensor<3x3x@4x@5xf32> })",
              form.sizes)});
+  texts.push_back({"all_taps_and_update",
+                   R"(
+    sinter.state parameter @w : tensor<3x3x183x192xf32> = uniform(-0.1, 0.1)
+    sinter.state slot @m : tensor<3x3x183x192xf32> = uniform(-0.1, 0.1))",
+                   R"(func.func @predict(%x: tensor<?x7x6x183xf32>, %d: tensor<?x7x5x192xf32>, %r: tensor<f32>) -> tensor<?x7x6x183xf32> {
+      %u = sinter.winograd_filter_gradient %x, %d tile 4 padding [1, 1, 0, 1] : (tensor<?x7x6x183xf32>, tensor<?x7x5x192xf32>) -> tensor<6x6x183x192xf32>
+      %g = sinter.winograd_filter_adjoint %u : (tensor<6x6x183x192xf32>) -> tensor<3x3x183x192xf32>
+      %m = sinter.read @m : tensor<3x3x183x192xf32>
+      %w = sinter.read @w : tensor<3x3x183x192xf32>
+      %s = sinter.mul %g, %r : (tensor<3x3x183x192xf32>, tensor<f32>) -> tensor<3x3x183x192xf32>
+      %n = sinter.sub %m, %s : (tensor<3x3x183x192xf32>, tensor<3x3x183x192xf32>) -> tensor<3x3x183x192xf32>
+      %v = sinter.add %w, %n : (tensor<3x3x183x192xf32>, tensor<3x3x183x192xf32>) -> tensor<3x3x183x192xf32>
+      sinter.write @m, %n : tensor<3x3x183x192xf32>
+      sinter.write @w, %v : tensor<3x3x183x192xf32>
+      %y = sinter.neg %x : tensor<?x7x6x183xf32>
+      return %y : tensor<?x7x6x183xf32> })"});
   return texts;
 }
 
