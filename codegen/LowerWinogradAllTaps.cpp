@@ -6,6 +6,7 @@
 //
 //   for unit in this task's part of parts of the filters x blocks of channels:
 //     for a new part: scratch D[tap][n][f] = A dy A', n = (tile, sample)
+//     scratch: the pixels of x, side by side
 //     scratch V[tap][c][n] = B' x B
 //     for panels of F vectors of the part's filters, C of the block's channels:
 //       for taps:
@@ -17,8 +18,8 @@
 // dw, and the weights that an epilogue updates, lie in memory: few lines at a
 // time, asked for some taps ahead, come and go while the products run.
 //
-// D of a part and V of a block stay in the L2 cache. FilterPanels.h says
-// why filters are in the lanes. Samples behind the last are 0.
+// D of a part and V of a block stay in the L2 cache. FilterPanels.h says why
+// filters are in the lanes. Samples behind the last are 0.
 //
 //===----------------------------------------------------------------------===//
 
@@ -50,7 +51,7 @@ private:
   Value existing(Value sample, int64_t together);
   void turnTile(Value row, Value column);
   void transformResult();
-  void fetchImage(int64_t channels);
+  void copyImage(int64_t channels);
   void transformImage(int64_t channels);
   /// Some channels of the block, and the vectors of a panel: a tile.
   struct Part {
@@ -233,38 +234,38 @@ void AllTapsNest::transformResult() {
   });
 }
 
-/// All pixels of `channels` channels: they are a power of two apart, and few
-/// stay in the caches until they are read.
-void AllTapsNest::fetchImage(int64_t channels) {
-  constexpr int64_t line = 16;
-  const auto &[down, across] = conv.window;
-  int64_t samples = e.layout.padded();
-  e.loop(e.index(0), e.index(down.pixels * across.pixels), 1, [&](Value pixel) {
+/// All pixels of `channels` channels, side by side: in x they are a power of
+/// two apart, and few stay in the caches until they are read.
+void AllTapsNest::copyImage(int64_t channels) {
+  int64_t samples = e.layout.padded(), floats = channels * samples;
+  int64_t lanes = std::gcd(floats, e.layout.widest);
+  auto type = VectorType::get({lanes}, e.b.getF32Type());
+  e.loop(e.index(0), e.index(tiling.pixels), 1, [&](Value pixel) {
     Value from = e.mul(sum(e.mul(pixel, conv.channels), firstChannel), samples);
-    for (int64_t at = 0; at < channels * samples; at += line)
-      memref::PrefetchOp::create(e.b, x, e.add(from, at),
-                                 /*isWrite=*/false, /*localityHint=*/2,
-                                 /*isDataCache=*/true);
+    Value to = e.add(e.mul(pixel, floats), tiling.pixelAt());
+    for (int64_t at = 0; at < floats; at += lanes)
+      store(vector::LoadOp::create(e.b, type, x, e.add(from, at)),
+            e.add(to, at));
   });
 }
 
 /// V of `channels` channels.
 void AllTapsNest::transformImage(int64_t channels) {
   int64_t together = channelsTogether, lanes = together * e.lanes();
-  auto type = VectorType::get({lanes}, e.b.getF32Type());
+  Convolution copied = conv;
+  copied.channels = channels;
   overTiles([&](Value row, Value column, Value firstColumn) {
-    TilePixels pixels = pixelsOfTile(e, conv, tiling.tile,
+    TilePixels pixels = pixelsOfTile(e, copied, tiling.tile,
                                      {tiling.tilesDown, tiling.tilesAcross},
                                      row, column, lanes);
     overSamples([&](Value sample) {
       Value live = existing(sample, together);
       Value firstTo = e.add(sum(firstColumn, sample), tiling.imageAt());
       e.loop(e.index(0), e.index(channels), together, [&](Value c) {
-        Value channel = sum(firstChannel, c);
         auto square = makeSquare(tiling.taps, [&](int64_t k, int64_t l) {
-          Value at = sum(
-              e.mul(sum(pixels.at[k][l], channel), e.layout.padded()), sample);
-          Value pixel = vector::LoadOp::create(e.b, type, x, at);
+          Value at =
+              sum(e.mul(sum(pixels.at[k][l], c), e.layout.padded()), sample);
+          Value pixel = load(e.add(at, tiling.pixelAt()), lanes);
           return maskedBits(e, pixels.kept(e, k, l, pixel), live);
         });
         Value to = sum(firstTo, e.mul(c, tiling.columns));
@@ -435,7 +436,7 @@ int64_t AllTapsNest::build() {
     }
     forPart(e, block, tiling.blocks, tiling.channels, conv.channels,
             [&](int64_t channels) {
-              fetchImage(channels);
+              copyImage(channels);
               transformImage(channels);
               panels->over(tiling.filters, [&](Value filter,
                                                ArrayRef<VectorPiece> pieces) {

@@ -342,6 +342,7 @@ WinogradAllTapsTiling sinter::allTapsTilingOf(WinogradFilterGradientOp op,
   tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
   tiling.samples = paddedBatch(batchBound);
   tiling.columns = tiling.tiles() * tiling.samples;
+  tiling.pixels = conv.window[0].pixels * conv.window[1].pixels;
 
   // Each part of the filters transforms the image again: as many filters as
   // have D in two thirds of an L2 cache.

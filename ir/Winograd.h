@@ -177,6 +177,7 @@ struct WinogradAllTapsTiling {
   int64_t channels, blocks;     // the last block may have fewer
   int64_t samples;              // in memory
   int64_t columns;              // tiles and samples
+  int64_t pixels;               // of an image
   int64_t tasks;
   /// Filters in a panel, at most.
   static constexpr int64_t mostPanel = 4 * kLaneMultiple;
@@ -185,17 +186,21 @@ struct WinogradAllTapsTiling {
   int64_t tiles() const { return tilesDown * tilesAcross; }
   int64_t units() const { return filterParts * blocks; }
   /// Of a tap in D; in V, which is behind D; in M, behind V, and in what comes
-  /// of M, behind that: of the block and of a panel. Behind all a tile's pixels
-  /// of dy.
+  /// of M, behind that: of the block and of a panel.
   int64_t resultFloats() const;
   int64_t imageFloats() const;
   int64_t productFloats() const;
-  int64_t pixelFloats() const;
   int64_t imageAt() const { return allTaps() * resultFloats(); }
   int64_t productAt() const { return imageAt() + allTaps() * imageFloats(); }
   int64_t filterAt() const { return productAt() + allTaps() * productFloats(); }
+  /// Behind all a tile's pixels of dy, so many floats each, or the block's of
+  /// the image.
+  int64_t pixelFloats() const;
   int64_t pixelAt() const { return filterAt() + 9 * productFloats(); }
-  int64_t taskFloats() const { return pixelAt() + tile * tile * pixelFloats(); }
+  int64_t taskFloats() const {
+    return pixelAt() +
+           std::max(tile * tile * pixelFloats(), pixels * channels * samples);
+  }
 };
 WinogradAllTapsTiling allTapsTilingOf(WinogradFilterGradientOp op,
                                       int64_t batchBound);
