@@ -60,8 +60,8 @@ WinogradSquare
 bothWays(const WinogradSquare &square,
          llvm::function_ref<WinogradRow(llvm::ArrayRef<mlir::Value>)> apply);
 
-/// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on any
-/// processor; whatever else there was is forgotten.
+/// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on
+/// any processor; whatever else there was is forgotten.
 mlir::Value maskedBits(KernelEmitter &e, mlir::Value value, mlir::Value mask);
 
 /// A tile's pixels: where the channels of each begin in the image and, for
