@@ -499,19 +499,35 @@ Value KernelEmitter::emitNormalNumbers(RandomNormalOp op, ValueRange features) {
   return emitNormal(b, words[0], words[1]);
 }
 
+static bool isMultipleOfFour(Value value) {
+  auto isFactor = [](Value number) {
+    std::optional<int64_t> constant = getConstantIntValue(number);
+    return constant && *constant % 4 == 0;
+  };
+  if (isFactor(value))
+    return true;
+  if (auto product = value.getDefiningOp<arith::MulIOp>())
+    return isFactor(product.getRhs());
+  if (auto sum = value.getDefiningOp<arith::AddIOp>())
+    return isMultipleOfFour(sum.getLhs()) && isMultipleOfFour(sum.getRhs());
+  scf::ForOp loop = scf::getForInductionVarOwner(value);
+  if (!loop || !isMultipleOfFour(loop.getLowerBound()))
+    return false;
+  // Or it runs once.
+  return isFactor(loop.getStep()) || loop.getStaticTripCount() == 1;
+}
+
 /// `value` as base + constant, where the base is a multiple of 4.
 static std::optional<std::pair<Value, int64_t>> splitByFour(Value value) {
   int64_t constant = 0;
-  if (auto add = value.getDefiningOp<arith::AddIOp>())
-    if (std::optional<int64_t> rhs = getConstantIntValue(add.getRhs())) {
-      value = add.getLhs();
-      constant = *rhs;
-    }
-  auto product = value.getDefiningOp<arith::MulIOp>();
-  if (!product)
-    return std::nullopt;
-  std::optional<int64_t> factor = getConstantIntValue(product.getRhs());
-  if (!factor || *factor % 4 != 0)
+  while (auto sum = value.getDefiningOp<arith::AddIOp>()) {
+    std::optional<int64_t> summand = getConstantIntValue(sum.getRhs());
+    if (!summand)
+      break;
+    constant += *summand;
+    value = sum.getLhs();
+  }
+  if (!isMultipleOfFour(value))
     return std::nullopt;
   return std::pair(value, constant);
 }
