@@ -10,6 +10,8 @@
 // nothing. Before the first line it answers "ready" once it is warm.
 // With BENCH_CLOCK=cpu in the environment it is the process's CPU time that is
 // told: for one thread on a machine that others use.
+// What runs `between` groups is not timed: it leaves the caches as the calls
+// before this one would leave them.
 // Known weakness: a group's mean hides what single calls do; the medians are of
 // groups. The Python and JavaScript sides do the same by hand.
 #ifndef SINTER_BENCH_SLICES_H
@@ -23,7 +25,8 @@
 #include <string_view>
 #include <vector>
 
-template <typename Call> void serveSlices(Call call) {
+template <typename Call, typename Between>
+void serveSlices(Call call, Between between) {
   using Clock = std::chrono::steady_clock;
   auto since = [](Clock::time_point begin) {
     return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -57,6 +60,7 @@ template <typename Call> void serveSlices(Call call) {
     times.clear();
     const Clock::time_point begin = Clock::now();
     do {
+      between();
       const double start = now();
       for (int i = 0; i < group; ++i)
         call();
@@ -67,6 +71,10 @@ template <typename Call> void serveSlices(Call call) {
     std::puts("]");
     std::fflush(stdout);
   }
+}
+
+template <typename Call> void serveSlices(Call call) {
+  serveSlices(call, [] {});
 }
 
 #endif

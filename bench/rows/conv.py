@@ -5,8 +5,9 @@ from .measure import Kernels, Side
 TITLE = "Convolution kernels"
 NOTE = """Batch 32, square images, Keras's padding `same`, without bias. Sinter: a
 training step of one convolution behind a small one; each kernel runs among the
-others. oneDNN: the better of its own layouts (any) and channels last (nhwc), in
-brackets which; reorders into them are not counted. Work counts the taps that fall
+others, oneDNN's between the other two of the convolution, untimed. oneDNN: the
+better of its own layouts (any) and channels last (nhwc), in brackets which;
+reorders into them are not counted. Work counts the taps that fall
 on padding; who leaves them out may pass 100 percent of the peak."""
 
 # Name: size, channels, filters, window, stride, groups.
