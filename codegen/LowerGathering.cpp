@@ -101,11 +101,18 @@ KernelEmitter::windowsOver(const WindowAxis &axis, Value pixel) {
   return result;
 }
 
-/// The maximum of a window; in `position`, if given, the number of its first
-/// maximal tap.
+/// The maximum of a window, of equal ones the first, NaN if a tap is; or, in
+/// `position`, the number of its first maximal tap.
 Value KernelEmitter::emitMaxPool(Value x, const Window &window,
                                  ValueRange features, Value *position) {
   Value best;
+  // Of comparisons, a maximum costs one instruction a tap. They pass over NaN:
+  // whether there was one is asked for two taps at a time.
+  Value isNumber, unasked;
+  auto ask = [&](Value x, Value y) {
+    isNumber = both(b, isNumber,
+                    arith::CmpFOp::create(b, arith::CmpFPredicate::ORD, x, y));
+  };
   int64_t number = 0;
   Value least = vectorConstant(-std::numeric_limits<float>::infinity());
   auto numberOf = [&](int64_t tap) {
@@ -123,17 +130,26 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
           *position = numberOf(0);
         continue;
       }
-      if (!position) { // keeps a NaN
-        best = arith::MaximumFOp::create(b, best, value);
-        continue;
-      }
       Value wins =
           arith::CmpFOp::create(b, arith::CmpFPredicate::OGT, value, best);
       best = arith::SelectOp::create(b, wins, value, best);
-      *position = arith::SelectOp::create(b, wins, numberOf(number), *position);
+      if (position) {
+        *position =
+            arith::SelectOp::create(b, wins, numberOf(number), *position);
+      } else if (unasked) {
+        ask(unasked, value);
+        unasked = {};
+      } else {
+        unasked = value;
+      }
     }
   }
-  return best;
+  if (unasked)
+    ask(unasked, unasked);
+  if (!isNumber)
+    return best;
+  Value none = vectorConstant(std::numeric_limits<float>::quiet_NaN());
+  return arith::SelectOp::create(b, isNumber, best, none);
 }
 
 Value KernelEmitter::maximalTap(MaxPool2dGradientOp gradient,

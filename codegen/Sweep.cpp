@@ -26,6 +26,14 @@ bool sinter::isSweepReduction(Operation *op) {
   return isa<ReduceSumOp, ReduceMaxOp, ArgMaxOp>(op) && !isRowSum(op);
 }
 
+/// For an element.
+static int64_t operationsOf(Operation *op) {
+  if (!isa<MaxPool2dOp, AvgPool2dOp>(op))
+    return 1;
+  Window window = poolWindowOf(op);
+  return window[0].taps * window[1].taps;
+}
+
 SweepDomain::SweepDomain(KernelOp kernel) {
   std::optional<SmallVector<int64_t>> shortest;
   auto see = [&](RankedTensorType type) {
@@ -41,7 +49,7 @@ SweepDomain::SweepDomain(KernelOp kernel) {
   for (Operation &op : kernel.getBody().front()) {
     if (isLeaf(&op) || isa<YieldOp>(op))
       continue;
-    ++operations;
+    operations += operationsOf(&op);
     if (isSweepReduction(&op)) {
       reductions.push_back(&op);
       see(tensorTypeOf(op.getResult(0)));
