@@ -55,7 +55,6 @@ public:
       llvm::deallocate_buffer(memory, bytes, alignment);
   }
   void *data() const { return memory; }
-  size_t size() const { return bytes; }
 
 private:
   static constexpr size_t alignment = 4096;
@@ -221,11 +220,15 @@ static void runKernel(const sinter_kernel_info &kernel,
 std::vector<Times> Tuner::measure(ArrayRef<Build *> builds) {
   const sinter_model &first = *builds.front()->model;
   const size_t functions = functionsOf(first).size();
-  // Memory that all builds use: they have the same states and signatures.
-  Memory state(static_cast<size_t>(first.state_bytes)),
-      start(static_cast<size_t>(first.state_bytes));
-  builds.front()->initState(&first, start.data(), /*seed=*/0);
-  std::memcpy(state.data(), start.data(), start.size());
+  // What an algorithm derives from a model's states is a state, too.
+  std::vector<Memory> states;
+  auto initStates = [&] {
+    for (auto [build, state] : llvm::zip_equal(builds, states))
+      build->initState(build->model, state.data(), /*seed=*/0);
+  };
+  for (Build *build : builds)
+    states.emplace_back(static_cast<size_t>(build->model->state_bytes));
+  // Memory that all builds use: they have the same signatures.
   int64_t arenaBytes = 0;
   for (Build *build : builds)
     for (const sinter_function_info *function : functionsOf(*build->model))
@@ -270,8 +273,8 @@ std::vector<Times> Tuner::measure(ArrayRef<Build *> builds) {
         secondsBetween(begin, Clock::now()) > options.seconds / 6)
       break;
     // Long training on noise may end in infinities.
-    if (round % 16 == 0)
-      std::memcpy(state.data(), start.data(), start.size());
+    if (round == -1 || round % 16 == 0)
+      initStates();
     for (size_t f = 0; f < functions; ++f)
       // Another build comes first each time, and one that does not count
       // before it: the first finds what the last function left in the caches.
@@ -280,7 +283,7 @@ std::vector<Times> Tuner::measure(ArrayRef<Build *> builds) {
         const sinter_model &model = *builds[number]->model;
         const sinter_function_info &function = *functionsOf(model)[f];
         const sinter_call call{
-            state.data(),
+            states[number].data(),
             arena.data(),
             signatures[f].inputs.data(),
             signatures[f].outputs.data(),

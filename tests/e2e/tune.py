@@ -27,6 +27,22 @@ data: {train: {npz: data.npz, x: x, y: y}}
 train: {batch_size: 32}
 """
 
+# With the algorithms that come first, its convolutions have no states of their
+# own; in tiles of 2 x 2 these are larger than all others together.
+LARGE = """
+model: large
+input: {shape: [7, 7, 256]}
+layers:
+  - conv2d: {filters: 512, kernel_size: 3, padding: same, activation: relu}
+  - conv2d: {filters: 256, kernel_size: 3, padding: same}
+  - flatten
+  - dense: {units: 3, activation: softmax}
+loss: sparse_categorical_crossentropy
+optimizer: sgd
+data: {train: {synthetic: 8}}
+train: {batch_size: 8}
+"""
+
 
 def contents(path):
     with open(path, "rb") as file:
@@ -53,6 +69,15 @@ class Tune(unittest.TestCase):
             [e2e.tool("sinter"), "compile", self.spec, "-o", output, *flags],
             text=True, stderr=subprocess.PIPE, check=True)
         return done.stderr
+
+    def test_states_of_algorithms(self):
+        spec = e2e.scratch("large.yaml")
+        with open(spec, "w", encoding="utf-8") as file:
+            file.write(LARGE)
+        table = e2e.run(e2e.tool("sinter"), "compile", spec, "--tune",
+                        "--tune-seconds", 2, "-o", e2e.scratch("large"))
+        self.assertIn("convolution 7x7x256 to 7x7x512", table)
+        self.assertIn("convolution 7x7x512 to 7x7x256", table)
 
     def test_table(self):
         rows = re.findall(r"^(.+?) +([\d.]+|-) +([\d.]+)[* ] (\w+ .*)$",
