@@ -13,9 +13,7 @@
 //
 // V stays in the L2 cache (ir/Winograd.h says how many tiles that are). u is
 // read once a unit, from front to back, if it lies in blocks of filters. That
-// the filter has to be transformed costs nothing here, see PrepareWeights; but
-// where u would leave the caches, it is made here, and summed, some channels at
-// a time.
+// the filter has to be transformed costs nothing here, see PrepareWeights.
 //
 // Channels and filters that do not fill vectors have a last, masked one; that
 // of filters is no wider than it has to be.
@@ -23,7 +21,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradFilters.h"
+#include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -50,7 +48,6 @@ private:
   void transformTile(Value tile);
   /// Vectors of filters next to each other.
   using Pieces = ArrayRef<VectorPiece>;
-  void makeFilters(Value firstFilter, Pieces pieces);
   void buildProducts(Value firstFilter, Pieces pieces, int64_t tiles);
   void buildProduct(Value tap, ArrayRef<Value> taps, Pieces pieces,
                     Value firstTile, int64_t tiles);
@@ -91,10 +88,6 @@ private:
                        e.mul(tile, tiling.mostFilters)),
                  tiling.allTaps() * tiling.inputFloats());
   }
-  /// Where filters that are made here begin.
-  int64_t filtersAt() const {
-    return tiling.allTaps() * (tiling.inputFloats() + tiling.productFloats());
-  }
 
   KernelEmitter &e;
   WinogradConv2dOp op;
@@ -107,8 +100,6 @@ private:
   Tile tile{1, 1};
   // The current unit.
   Value firstTile, unitFilter;
-  Value firstChannel;                  // of those whose products are summed
-  std::optional<WinogradTaps> filters; // if they are made here
 };
 } // namespace
 
@@ -147,19 +138,6 @@ void SampleWinograd::transformTile(Value tile) {
 }
 
 //===----------------------------------------------------------------------===//
-// u = G w G', where no other kernel does that
-//===----------------------------------------------------------------------===//
-
-void SampleWinograd::makeFilters(Value firstFilter, Pieces pieces) {
-  e.loop(e.index(0), e.index(tiling.channels), 1, [&](Value c) {
-    Value row = e.mul(e.sum(firstChannel, c), conv.filters);
-    for (const VectorPiece &piece : pieces)
-      filters->transform(e.sum(row, e.add(firstFilter, piece.start)),
-                         e.add(e.mul(c, block), filtersAt() + piece.start));
-  });
-}
-
-//===----------------------------------------------------------------------===//
 // M = sum(c) V u
 //===----------------------------------------------------------------------===//
 
@@ -169,37 +147,19 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
                                   Pieces pieces, Value firstTile,
                                   int64_t tiles) {
   size_t vectors = pieces.size();
-  Value from = e.sum(inputAt(tap, firstTile), firstChannel);
-  Value to = productAt(tap, firstTile);
-  auto placeOf = [&](int64_t t, const VectorPiece &piece) {
-    return e.add(to, t * tiling.mostFilters + piece.start);
-  };
-  Value isLater;
-  if (tiling.channels < conv.channels)
-    isLater = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, firstChannel,
-                                    e.index(0));
+  Value from = inputAt(tap, firstTile);
   SmallVector<Value> acc;
   for (int64_t t = 0; t < tiles; ++t)
-    for (const VectorPiece &piece : pieces) {
+    for (const VectorPiece &piece : pieces)
       acc.push_back(e.zeroPiece(piece));
-      if (!isLater)
-        continue;
-      Value mask = vector::BroadcastOp::create(
-          e.b, VectorType::get({piece.lanes}, e.b.getI1Type()), isLater);
-      acc.back() = vector::MaskedLoadOp::create(
-          e.b, cast<VectorType>(acc.back().getType()), scratch,
-          ValueRange{e.task, placeOf(t, piece)}, mask, acc.back());
-    }
   auto widest = VectorType::get({pieces.front().lanes}, e.b.getF32Type());
   acc = e.loop(
-      e.index(0), e.index(tiling.channels), 1, acc,
+      e.index(0), e.index(conv.channels), 1, acc,
       [&](Value c, ValueRange before) {
         SmallVector<Value> next(before), weights;
-        for (auto [first, piece] : llvm::zip_equal(taps, pieces)) {
-          Value at = e.sum(first, e.mul(c, block));
-          weights.push_back(filters ? loadScratch(at, piece.lanes)
-                                    : e.loadPiece(u, at, piece));
-        }
+        for (auto [first, piece] : llvm::zip_equal(taps, pieces))
+          weights.push_back(
+              e.loadPiece(u, e.sum(first, e.mul(c, block)), piece));
         Value at = e.sum(from, c);
         for (int64_t t = 0; t < tiles; ++t) {
           Value scalar = memref::LoadOp::create(
@@ -214,21 +174,21 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
         }
         return next;
       });
+  Value to = productAt(tap, firstTile);
   for (int64_t t = 0; t < tiles; ++t)
     for (size_t v = 0; v < vectors; ++v)
-      storeScratch(acc[t * vectors + v], placeOf(t, pieces[v]));
+      storeScratch(acc[t * vectors + v],
+                   e.add(to, t * tiling.mostFilters + pieces[v].start));
 }
 
 /// All taps of some filters, for the unit's `tiles` tiles.
 void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
                                    int64_t tiles) {
-  int64_t ofTap = filters ? tiling.filterFloats : conv.channels * block;
+  int64_t ofTap = conv.channels * block; // floats
   SmallVector<Value> starts;
   for (const VectorPiece &piece : pieces) {
     Value filter = e.add(firstFilter, piece.start);
-    if (filters)
-      filter = e.index(filtersAt() + piece.start);
-    else if (block < conv.filters)
+    if (block < conv.filters)
       filter = e.sum(e.mul(divide(filter, block), tiling.allTaps() * ofTap),
                      remainder(filter, block));
     starts.push_back(filter);
@@ -349,13 +309,7 @@ void SampleWinograd::buildUnit(int64_t tiles) {
   e.loop(e.index(0), e.index(tiles), 1,
          [&](Value each) { transformTile(each); });
   overFilters(tile.vectors, [&](Value filter, Pieces pieces) {
-    e.loop(e.index(0), e.index(conv.channels), tiling.channels,
-           [&](Value channel) {
-             firstChannel = channel;
-             if (filters)
-               makeFilters(filter, pieces);
-             buildProducts(filter, pieces, tiles);
-           });
+    buildProducts(filter, pieces, tiles);
     e.loop(e.index(0), e.index(tiles), 1,
            [&](Value each) { buildResults(each, filter, pieces); });
   });
@@ -365,20 +319,10 @@ int64_t SampleWinograd::build() {
   e.setLanes(Lanes::Columns);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   x = e.memory(conv.image, /*flat=*/true);
+  u = e.weights(op.getU());
+  block =
+      isInFilterBlocks(tensorTypeOf(op.getU())) ? kFilterBlock : conv.filters;
   scratch = e.memory(e.kernel.getResults().back());
-  if (WinogradFilterOp filter = filterMadeBy(op, /*samples=*/1)) {
-    block = tiling.mostFilters;
-    auto store = [this](Value value, Value at, Value) {
-      storeScratch(value, at);
-    };
-    filters.emplace(
-        e, filter, e.weights(filter.getFilter()),
-        WinogradTaps::Destination{tiling.filterFloats, block, store});
-  } else {
-    u = e.weights(op.getU());
-    block =
-        isInFilterBlocks(tensorTypeOf(op.getU())) ? kFilterBlock : conv.filters;
-  }
   int64_t most = tiling.mostFilters / e.lanes();
   tile = chooseTile(
       e, op,

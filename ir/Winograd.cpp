@@ -110,11 +110,10 @@ WinogradFilterOp sinter::filterMadeBy(WinogradConv2dOp op, int64_t samples) {
   auto filter = op.getU().getDefiningOp<WinogradFilterOp>();
   if (filter && isa<KernelOp>(op->getParentOp()))
     return filter; // so it was decided
-  if (!filter || !filter.getBlocked() || !filter->hasOneUse())
+  if (!filter || !filter.getBlocked() || !filter->hasOneUse() || samples == 1)
     return {};
-  // Each unit makes all filters. For one sample that is half of the work.
-  const int64_t near = (samples == 1 ? 16 : 4) << 20;
-  constexpr int64_t mostColumns = 128;
+  // Each unit makes all filters.
+  constexpr int64_t near = 4 << 20, mostColumns = 128;
   Convolution conv = convolutionOf(op);
   int64_t tile = winogradTile(tensorTypeOf(op.getU()));
   int64_t columns = tilesOf(conv.window[0], tile) *
@@ -253,10 +252,6 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
       break;
   }
   tiling.filters = conv.filters / tiling.parts;
-  bool makesFilters = filterMadeBy(op, /*samples=*/1) != nullptr;
-  tiling.channels = makesFilters ? kChannelsOfMade : conv.channels;
-  tiling.filterFloats =
-      makesFilters ? spread(tiling.channels * tiling.mostFilters) : 0;
   // Scratch grows with tasks, and leaves the cache.
   constexpr int64_t mostTasks = 4;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,

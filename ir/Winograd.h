@@ -80,7 +80,8 @@ WinogradTiling tilingOf(WinogradConv2dOp op, int64_t batchBound);
 
 /// The winograd_filter that `op`'s kernel does itself, some filters at a time,
 /// or null. Where u leaves the caches, to write it and to read it again takes
-/// longer than its arithmetic. There are at most `samples`.
+/// longer than its arithmetic, unless there is but one sample. There are at
+/// most `samples`.
 WinogradFilterOp filterMadeBy(WinogradConv2dOp op, int64_t samples);
 /// Is it one of those?
 bool isMadeByReader(WinogradFilterOp op, int64_t samples);
@@ -94,11 +95,7 @@ struct WinogradSampleTiling {
   int64_t tilesDown, tilesAcross;
   int64_t chunks;         // of the tiles
   int64_t filters, parts; // at a time; how often
-  int64_t channels;       // whose products are summed at a time
   int64_t tasks;
-  /// Of a tap's transformed filters, if the kernel makes them, (channel,
-  /// filter).
-  int64_t filterFloats;
   /// Floats of a transformed tile's channels.
   int64_t tileFloats;
   /// Filters whose products are kept at a time, at most.
@@ -114,12 +111,12 @@ struct WinogradSampleTiling {
   }
   int64_t units() const { return chunks * parts; }
   /// A task's scratch: for each tap transformed tiles, (tile, channel); behind
-  /// them for each tap products, (tile, filter); behind them filters.
+  /// them for each tap products, (tile, filter).
   int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
   int64_t inputFloats() const { return mostTiles() * tileFloats; }
   int64_t productFloats() const { return mostTiles() * mostFilters; }
   int64_t taskFloats() const {
-    return allTaps() * (inputFloats() + productFloats() + filterFloats);
+    return allTaps() * (inputFloats() + productFloats());
   }
 };
 WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);

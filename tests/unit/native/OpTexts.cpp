@@ -545,11 +545,8 @@ std::vector<OpText> sinter::test::streamedFilterTexts() {
 }
 
 std::vector<OpText> sinter::test::madeFilterTexts() {
-  // Transformed filters of 4.4 MB, for one sample of 17 MB.
-  std::vector<OpText> texts = {{"made_filters_of_one", "", fillIn(R"(func.func @predict(%x: tensor<?x8x7x@1xf32>, %w: tensor<3x3x@1x@2xf32>) -> tensor<?x8x7x@2xf32> {
-      %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x8x7x@1xf32>, tensor<3x3x@1x@2xf32>) -> tensor<?x8x7x@2xf32>
-      %y = sinter.neg %c : tensor<?x8x7x@2xf32>
-      return %y : tensor<?x8x7x@2xf32> })", {320, 368})}};
+  // Transformed filters of 4.4 MB.
+  std::vector<OpText> texts;
   for (const Form &form : forms)
     if (form.name == std::string("winograd_blocks"))
       texts.push_back(textOf(form, {192, 160, 4, 6}));
