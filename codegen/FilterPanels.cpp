@@ -79,6 +79,29 @@ void FilterPanels::step(MutableArrayRef<Value> sums, Value at,
   }
 }
 
+SmallVector<Value> FilterPanels::overColumns(ArrayRef<Value> sums, Value count,
+                                             Value panel,
+                                             ArrayRef<VectorPiece> pieces,
+                                             Value floats, int64_t rows,
+                                             int64_t rowFloats) const {
+  int64_t steps = std::min<int64_t>(e.lanes(), 4);
+  return e.loop(
+      e.index(0), count, steps, sums, [&](Value n, ValueRange before) {
+        SmallVector<Value> next(before);
+        Value fromPanel = e.sum(panel, e.mul(n, stride(pieces)));
+        Value from = e.sum(floats, n);
+        for (int64_t i = 0; i < steps; ++i) {
+          SmallVector<Value> ofRows;
+          for (int64_t r = 0; r < rows; ++r)
+            ofRows.push_back(memref::LoadOp::create(
+                e.b, scratch,
+                ValueRange{e.task, e.add(from, r * rowFloats + i)}));
+          step(next, e.add(fromPanel, i * stride(pieces)), pieces, ofRows);
+        }
+        return next;
+      });
+}
+
 void FilterPanels::end(ArrayRef<Value> places, ArrayRef<VectorPiece> pieces,
                        ArrayRef<Value> sums, bool isStreamed) const {
   for (size_t row = 0; row < places.size(); ++row)

@@ -55,6 +55,13 @@ public:
   void step(llvm::MutableArrayRef<mlir::Value> sums, mlir::Value at,
             llvm::ArrayRef<VectorPiece> pieces,
             llvm::ArrayRef<mlir::Value> floats) const;
+  /// The same for `count` columns of the panel, which begins at `panel`; row
+  /// r's floats for them begin at `floats` + r `rowFloats` in scratch. In
+  /// memory, columns are a multiple of the lanes.
+  llvm::SmallVector<mlir::Value>
+  overColumns(llvm::ArrayRef<mlir::Value> sums, mlir::Value count,
+              mlir::Value panel, llvm::ArrayRef<VectorPiece> pieces,
+              mlir::Value floats, int64_t rows, int64_t rowFloats) const;
   /// `isStreamed`: whole vectors pass by the caches, and are aligned.
   void end(llvm::ArrayRef<mlir::Value> places,
            llvm::ArrayRef<VectorPiece> pieces, llvm::ArrayRef<mlir::Value> sums,

@@ -131,7 +131,7 @@ private:
   VectorType wideType;
   int64_t tilesTogether;    // in such a vector
   int64_t channelsTogether; // in a vector of pixels
-  Value x, u, scratch;      // flat, flat, (tasks, floats)
+  Value x, u, scratch;      // flat, flat (or its filter), (tasks, floats)
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
@@ -162,8 +162,8 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   x = e.row(conv.image);
   uType = tensorTypeOf(op.getU());
   scratch = e.memory(e.kernel.getResults().back());
+  block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
   if (WinogradFilterOp filter = filterMadeBy(op, e.layout.batchBound)) {
-    block = tiling.filters;
     auto store = [this](Value value, Value at, Value) {
       vector::StoreOp::create(this->e.b, value, scratch,
                               ValueRange{this->e.task, at});
@@ -174,7 +174,6 @@ WinogradNest::WinogradNest(KernelEmitter &e)
                                               std::move(store)});
   } else {
     u = e.weights(op.getU());
-    block = isInFilterBlocks(uType) ? kFilterBlock : uType.getDimSize(3);
   }
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();

@@ -297,22 +297,8 @@ void AllTapsNest::buildProduct(Value tap, const Part &part) {
   for (int64_t c = 0; c < part.channels; ++c)
     for (const VectorPiece &piece : part.pieces)
       acc.push_back(e.zeroPiece(piece));
-  int64_t steps = std::min<int64_t>(e.lanes(), 4);
-  acc = e.loop(
-      e.index(0), e.mul(columns, tiling.tiles()), steps, acc,
-      [&](Value n, ValueRange before) {
-        SmallVector<Value> next(before);
-        Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
-        for (int64_t step = 0; step < steps; ++step) {
-          SmallVector<Value> floats;
-          for (int64_t c = 0; c < part.channels; ++c)
-            floats.push_back(memref::LoadOp::create(
-                e.b, scratch,
-                ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
-          panels->step(next, e.add(fromD, step * stride), part.pieces, floats);
-        }
-        return next;
-      });
+  acc = panels->overColumns(acc, e.mul(columns, tiling.tiles()), firstD,
+                            part.pieces, firstV, part.channels, tiling.columns);
   Value to = productOf(tap);
   for (int64_t c = 0; c < part.channels; ++c)
     for (auto [v, piece] : llvm::enumerate(part.pieces))

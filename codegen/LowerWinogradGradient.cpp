@@ -509,22 +509,8 @@ void WinogradGradientNest::buildPanel(const Part &part,
     places.push_back(placeOf(part, c));
   SmallVector<Value> sums =
       panels->begin(places, pieces, tiling.chunks > 1 ? isFirst : Value());
-  int64_t steps = std::min<int64_t>(e.lanes(), 4);
-  int64_t stride = panels->stride(pieces);
-  sums = e.loop(
-      e.index(0), chunkColumns(), steps, sums, [&](Value n, ValueRange before) {
-        SmallVector<Value> next(before);
-        Value fromD = sum(firstD, e.mul(n, stride)), fromV = sum(firstV, n);
-        for (int64_t step = 0; step < steps; ++step) {
-          SmallVector<Value> floats;
-          for (int64_t c = 0; c < part.channels; ++c)
-            floats.push_back(memref::LoadOp::create(
-                e.b, scratch,
-                ValueRange{e.task, e.add(fromV, c * tiling.columns + step)}));
-          panels->step(next, e.add(fromD, step * stride), pieces, floats);
-        }
-        return next;
-      });
+  sums = panels->overColumns(sums, chunkColumns(), firstD, pieces, firstV,
+                             part.channels, tiling.columns);
   panels->end(places, pieces, sums, isStreamed);
 }
 

@@ -19,7 +19,8 @@ static int64_t tileOf(Operation *op) {
 
 WinogradTaps::WinogradTaps(KernelEmitter &e, Operation *op, Value source,
                            Destination to)
-    : lanes(e.layout.widest), e(e), sums(e, tileOf(op)), source(source),
+    : lanes(e.layout.widest), e(e), sums(e, tileOf(op)),
+      isAdjoint(isa<WinogradFilterAdjointOp>(op)), source(source),
       destination(std::move(to)),
       type(VectorType::get({lanes}, e.b.getF32Type())) {
   RankedTensorType result = tensorTypeOf(op->getResult(0));
@@ -28,10 +29,6 @@ WinogradTaps::WinogradTaps(KernelEmitter &e, Operation *op, Value source,
   channels = result.getDimSize(2);
   filters = result.getDimSize(3);
   auto filter = dyn_cast<WinogradFilterOp>(op);
-  bool isForward = filter != nullptr;
-  apply = [this, isForward](ArrayRef<Value> v) {
-    return isForward ? sums.filter(v) : sums.filterAdjoint(v);
-  };
   if (filter && filter.getFlipped())
     square = memref::AllocaOp::create(
         e.b,
@@ -53,7 +50,9 @@ void WinogradTaps::transform(Value memory, Value at, int64_t tapFloats,
   auto taps = makeSquare(fromTaps, [&](int64_t i, int64_t j) {
     return load(memory, e.add(at, (i * fromTaps + j) * tapFloats), mask);
   });
-  WinogradSquare result = bothWays(taps, apply);
+  WinogradSquare result = bothWays(taps, [&](ArrayRef<Value> v) {
+    return isAdjoint ? sums.filterAdjoint(v) : sums.filter(v);
+  });
   for (int64_t i = 0; i < toTaps; ++i)
     for (int64_t j = 0; j < toTaps; ++j)
       destination.store(result[i][j],

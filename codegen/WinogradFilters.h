@@ -18,7 +18,6 @@ namespace sinter {
 
 class WinogradTaps {
 public:
-  using Apply = std::function<WinogradRow(llvm::ArrayRef<mlir::Value>)>;
   /// Where results go: taps, and channels of a tap, are so many floats apart.
   struct Destination {
     int64_t tapFloats, channelFloats;
@@ -58,7 +57,7 @@ private:
 
   KernelEmitter &e;
   WinogradSums sums;
-  Apply apply;
+  bool isAdjoint;
   mlir::Value source;
   Destination destination;
   int64_t fromTaps, toTaps;  // of a row

@@ -7,7 +7,7 @@
 // these are stale: generated code of functions that read them asks, that of
 // functions that write other states tells (sinter_runtime.h has the rules).
 // Known weakness: a derived filter takes the memory of a second copy, or of
-// four in Winograd's form; the largest of those are left to their kernels.
+// four in Winograd's form; a batch leaves the largest of those to its kernels.
 //
 //===----------------------------------------------------------------------===//
 

@@ -27,8 +27,8 @@ data: {train: {npz: data.npz, x: x, y: y}}
 train: {batch_size: 32}
 """
 
-# With the algorithms that come first, its convolutions have no states of their
-# own; in tiles of 2 x 2 these are larger than all others together.
+# States that its convolutions derive are of other sizes with other algorithms,
+# some larger than all others together.
 LARGE = """
 model: large
 input: {shape: [7, 7, 256]}
