@@ -485,11 +485,10 @@ void KernelEmitter::overSamples(llvm::function_ref<void()> body) {
   });
 }
 
-Value KernelEmitter::setChannels(Value group, int64_t count) {
+void KernelEmitter::setChannels(Value first, int64_t count) {
   channels = count;
-  channel = mul(group, count);
+  channel = first;
   setWidth(count * lanes(), count * lanes());
-  return channel;
 }
 
 Indices KernelEmitter::ofChannel(ValueRange features, int64_t i) {

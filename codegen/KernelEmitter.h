@@ -116,11 +116,10 @@ public:
   mlir::Value currentSample() const { return sample; }
   /// Samples: body() for each vector of the batch.
   void overSamples(llvm::function_ref<void()> body);
-  /// Samples: from here on, points are those of `count` channels, of which the
-  /// first is number `group` * `count`. Their vectors are side by side: there
-  /// is one for the batch. Gives the first channel, which stands for all of
-  /// them in a point.
-  mlir::Value setChannels(mlir::Value group, int64_t count);
+  /// Samples: from here on, points are those of `count` channels, of which
+  /// `first` stands for all in a point. Their vectors are side by side: there
+  /// is one for the batch.
+  void setChannels(mlir::Value first, int64_t count);
   /// Columns: null, or which lanes exist.
   void setMask(mlir::Value vector) { mask = vector; }
   /// Columns: lanes of a vector, at most those of the target, and a mask where

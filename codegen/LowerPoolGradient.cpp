@@ -32,9 +32,8 @@ std::optional<int64_t> sinter::lowerPoolGradient(KernelEmitter &e,
 
   int64_t together = channelsSideBySide(e, domain.full[2]);
   auto overChannels = [&](llvm::function_ref<void(Value channel)> body) {
-    Value groups = e.index(domain.full[2] / together);
-    e.loop(e.index(0), groups, 1, [&](Value group) {
-      Value channel = e.setChannels(group, together);
+    e.loop(e.index(0), e.index(domain.full[2]), together, [&](Value channel) {
+      e.setChannels(channel, together);
       e.overSamples([&] { body(channel); });
     });
   };

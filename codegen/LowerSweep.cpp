@@ -154,7 +154,8 @@ int64_t SweepNest::buildBatched() {
       e.loops(ArrayRef(shape).drop_front(), [&](ValueRange others) {
         Indices at = {first};
         at.append(others.begin(), others.end());
-        at.back() = e.setChannels(at.back(), together);
+        at.back() = e.mul(at.back(), together);
+        e.setChannels(at.back(), together);
         e.overSamples([&] { buildPoint(at); });
       });
     });
@@ -176,17 +177,19 @@ int64_t SweepNest::buildImage(double work) {
   SmallVector<int64_t> shape(full);
   shape.resize(3, 1);
   int64_t together = channelsSideBySide(e, shape[2]);
-  shape[2] /= together;
   int64_t tasks = chooseTasks(shape[0], work);
   auto [low, high] = e.taskRange(shape[0], tasks);
-  e.loop(low, high, 1, [&](Value row) {
-    e.loop(e.index(0), e.index(shape[2]), 1, [&](Value group) {
-      Value channel = e.setChannels(group, together);
-      e.overSamples([&] { e.clearRowSums(row, channel); });
+  auto overChannels = [&](llvm::function_ref<void(Value channel)> body) {
+    e.loop(e.index(0), e.index(shape[2]), together, [&](Value channel) {
+      e.setChannels(channel, together);
+      e.overSamples([&] { body(channel); });
     });
-    e.loops(ArrayRef(shape).drop_front(), [&](ValueRange rest) {
-      Indices at = {row, rest[0], e.setChannels(rest[1], together)};
-      e.overSamples([&] {
+  };
+  e.loop(low, high, 1, [&](Value row) {
+    overChannels([&](Value channel) { e.clearRowSums(row, channel); });
+    e.loop(e.index(0), e.index(shape[1]), 1, [&](Value column) {
+      overChannels([&](Value channel) {
+        Indices at = {row, column, channel};
         e.storeAll(at, [](RankedTensorType) { return true; });
         e.addRowSums(at);
       });

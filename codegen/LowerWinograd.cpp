@@ -32,6 +32,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/EpilogueMemory.h"
 #include "codegen/TileChoice.h"
 #include "codegen/WinogradFilters.h"
 #include "ir/Winograd.h"
@@ -56,7 +57,8 @@ private:
   void transformTile(Value tile, Value column, Value firstChannel);
   void transformPixels(const TilePixels &tile, Value c, Value s, Value column);
   void makeFilters();
-  void buildProducts(Value count);
+  void fetchResults(Value firstTile, Value tap);
+  void buildProducts(Value firstTile, Value count);
   void buildProduct(Value tap, Value taps, Value made, int64_t rows,
                     Value column, int64_t vectors);
   void overMade(int64_t size,
@@ -130,8 +132,10 @@ private:
   int64_t width;
   VectorType wideType;
   int64_t tilesTogether;    // in such a vector
-  int64_t channelsTogether; // in a vector of pixels
+  // In a vector of pixels, and of results.
+  int64_t channelsTogether, filtersTogether;
   Value x, u, scratch;      // flat, flat (or its filter), (tasks, floats)
+  SmallVector<Value> ofEpilogue;
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
@@ -159,6 +163,7 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   wideType = VectorType::get({width}, e.b.getF32Type());
   tilesTogether = std::max<int64_t>(width / tiling.samples, 1);
   channelsTogether = channelsSideBySide(e, conv.channels);
+  filtersTogether = channelsSideBySide(e, tiling.filters);
   x = e.row(conv.image);
   uType = tensorTypeOf(op.getU());
   scratch = e.memory(e.kernel.getResults().back());
@@ -175,6 +180,7 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   } else {
     u = e.weights(op.getU());
   }
+  ofEpilogue = epilogueMemory(e, op.getResult());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();
 }
@@ -298,11 +304,15 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
 }
 
 /// The vectors of `count` tiles, `tile.vectors` at a time, then one by one.
+/// Lanes of the last one may be of no tile.
 void WinogradNest::inVectors(Value count,
                              llvm::function_ref<void(Value, int64_t)> body) {
   int64_t step = tile.vectors * width;
   Value all = e.mul(count, tiling.samples);
-  Value whole = e.mul(arith::DivUIOp::create(e.b, all, e.index(step)), step);
+  Value vectors =
+      arith::DivUIOp::create(e.b, e.add(all, width - 1), e.index(width));
+  Value whole = e.mul(
+      arith::DivUIOp::create(e.b, vectors, e.index(tile.vectors)), step);
   e.loop(e.index(0), whole, step,
          [&](Value column) { body(column, tile.vectors); });
   if (tile.vectors > 1)
@@ -318,7 +328,38 @@ void WinogradNest::overMade(
   });
 }
 
-void WinogradNest::buildProducts(Value count) {
+/// Part `tap` of what the run's pixels of M's filters are stored to, and of what
+/// their epilogue reads: these are short pieces far apart, which no processor
+/// guesses, and during the products memory is idle. Past the end this is
+/// harmless.
+void WinogradNest::fetchResults(Value firstTile, Value tap) {
+  constexpr int64_t line = 64 / sizeof(float);
+  constexpr unsigned toSecondCache = 2;
+  int64_t ofTile = tiling.tile * tiling.tile;
+  int64_t step = llvm::divideCeil(tiling.run * ofTile, tiling.allTaps());
+  Value first = e.mul(tap, step);
+  e.loop(first, e.add(first, step), 1, [&](Value number) {
+    Value tile = arith::DivUIOp::create(e.b, number, e.index(ofTile));
+    Value pixel = arith::RemUIOp::create(e.b, number, e.index(ofTile));
+    auto [tileRow, tileColumn] = placeOf(sum(firstTile, tile));
+    Value size = e.index(tiling.tile);
+    Value row = sum(e.mul(tileRow, tiling.tile),
+                    arith::DivUIOp::create(e.b, pixel, size));
+    Value column = sum(e.mul(tileColumn, tiling.tile),
+                       arith::RemUIOp::create(e.b, pixel, size));
+    e.loop(madeFrom, e.add(madeFrom, tiling.filters), filtersTogether,
+           [&](Value filter) {
+             for (int64_t s = 0; s < tiling.samples; s += line)
+               for (Value memory : ofEpilogue)
+                 memref::PrefetchOp::create(
+                     e.b, memory,
+                     ValueRange{row, column, filter, e.add(sample, s)},
+                     /*isWrite=*/false, toSecondCache, /*isDataCache=*/true);
+           });
+  });
+}
+
+void WinogradNest::buildProducts(Value firstTile, Value count) {
   // From filter to filter, or from block to block.
   int64_t filterStep = isBlocked() ? blockFloats() / block : 1;
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
@@ -326,6 +367,7 @@ void WinogradNest::buildProducts(Value count) {
       filters->fetchNext({madeFrom, tiling.filters},
                          {firstChannel, tiling.channels}, tap,
                          tiling.allTaps());
+    fetchResults(firstTile, tap);
     Value firstTaps = filters
                           ? e.add(e.mul(tap, tiling.filterFloats), filtersAt())
                           : sum(e.mul(tap, blockFloats() / tiling.allTaps()),
@@ -377,12 +419,18 @@ void WinogradNest::transformProducts(Value column) {
 /// One of the tile's pixels, of M's filters.
 void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
   // Random numbers come in blocks of four filters.
-  overMade(hasRandom ? 4 : 1, [&](Value filter, Value made, int64_t count) {
-    for (int64_t i = 0; i < count; ++i)
+  int64_t step = std::max<int64_t>(hasRandom ? 4 : 1, filtersTogether);
+  overMade(step, [&](Value first, Value made, int64_t count) {
+    for (int64_t i = 0; i < count; i += filtersTogether)
       e.point([&] {
-        Value at = sum(pixels, e.mul(e.add(made, i), tiling.columns()));
-        e.seed(op.getResult(), loadScratch(at));
-        Indices to = {row, pixelColumn, e.add(filter, i)};
+        Value filter = e.add(first, i);
+        Indices to = {row, pixelColumn, filter};
+        SmallVector<Value> results;
+        for (int64_t j = i; j < i + filtersTogether; ++j)
+          results.push_back(loadScratch(
+              sum(pixels, e.mul(e.add(made, j), tiling.columns()))));
+        e.setChannels(filter, filtersTogether);
+        e.seed(op.getResult(), sideBySide(e, results));
         e.storeAll(to, [](RankedTensorType) { return true; });
         e.addRowSums(to);
       });
@@ -440,7 +488,8 @@ void WinogradNest::clearRowSums() {
   Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.rows * tiling.tile),
                                     e.index(conv.window[0].windows()));
   e.loop(from, to, 1, [&](Value row) {
-    e.loop(filtersFrom, filtersTo, 1, [&](Value filter) {
+    e.loop(filtersFrom, filtersTo, filtersTogether, [&](Value filter) {
+      e.setChannels(filter, filtersTogether);
       e.loop(e.index(0), e.index(tiling.samples), e.lanes(), [&](Value s) {
         e.setSample(sum(sample, s));
         e.clearRowSums(row, filter);
@@ -472,7 +521,7 @@ void WinogradNest::buildUnit() {
                firstChannel = channel;
                if (filters)
                  makeFilters();
-               buildProducts(count);
+               buildProducts(firstTile, count);
              });
       buildResults(firstTile, count);
     };
