@@ -90,6 +90,28 @@ private:
     return vector::LoadOp::create(e.b, wideType, scratch,
                                   ValueRange{e.task, at});
   }
+  /// Where a vector has as many channels of a tile as it has tiles, V has it as
+  /// it is: for some tiles, those channels of the first, of the second, ...
+  /// Half of a line would wait for it twice. But each of many filters would
+  /// sort them.
+  bool isInterleaved() const {
+    constexpr int64_t many = 256;
+    return tilesTogether > 1 && channelsTogether == tilesTogether &&
+           conv.filters < many;
+  }
+  /// In V, of a channel's tiles (for the first of the channels together).
+  Value placeInV(Value column) {
+    return isInterleaved() ? e.mul(column, channelsTogether) : column;
+  }
+  /// The vectors of some tiles, channel by channel.
+  SmallVector<Value> loadChannels(Value at) {
+    if (!isInterleaved())
+      return {loadWide(at)};
+    SmallVector<Value> tiles;
+    for (int64_t i = 0; i < tilesTogether; ++i)
+      tiles.push_back(loadWide(e.add(at, i * width)));
+    return transposed(e, tiles);
+  }
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
@@ -131,10 +153,10 @@ private:
   /// Of what is transformed: floats of a vector, which may be of several tiles.
   int64_t width;
   VectorType wideType;
-  int64_t tilesTogether;    // in such a vector
+  int64_t tilesTogether; // in such a vector
   // In a vector of pixels, and of results.
   int64_t channelsTogether, filtersTogether;
-  Value x, u, scratch;      // flat, flat (or its filter), (tasks, floats)
+  Value x, u, scratch; // flat, flat (or its filter), (tasks, floats)
   SmallVector<Value> ofEpilogue;
   RankedTensorType uType;
   int64_t block; // u's filters that lie together
@@ -180,7 +202,9 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   } else {
     u = e.weights(op.getU());
   }
-  ofEpilogue = epilogueMemory(e, op.getResult());
+  constexpr int64_t large = 2 << 20; // it comes from beyond the second cache
+  if (storedBytes(tensorTypeOf(op.getResult()), e.layout.batchBound) >= large)
+    ofEpilogue = epilogueMemory(e, op.getResult());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();
 }
@@ -215,14 +239,17 @@ void WinogradNest::transformPixels(const TilePixels &tile, Value c, Value s,
   });
   WinogradSquare transformed =
       bothWays(pixels, [&](ArrayRef<Value> v) { return sums.image(v); });
-  Value to = sum(sum(e.mul(c, tiling.columns()), column), s);
+  Value to = sum(e.mul(c, tiling.columns()), placeInV(sum(column, s)));
   int64_t tap = 0;
   for (const WinogradRow &row : transformed)
     for (Value value : row) {
       Value place = e.add(to, inputAt(tap++));
-      for (int64_t i = 0; i < channelsTogether; ++i)
-        storeScratch(partOf(e, value, i, channelsTogether),
-                     e.add(place, i * tiling.columns()));
+      if (isInterleaved())
+        storeScratch(value, place);
+      else
+        for (int64_t i = 0; i < channelsTogether; ++i)
+          storeScratch(partOf(e, value, i, channelsTogether),
+                       e.add(place, i * tiling.columns()));
     }
 }
 
@@ -258,8 +285,10 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
   // The processor does not guess what comes next beyond a page.
   constexpr int64_t farApart = 1024 / 4, prefetchDistance = 12;
   bool isFarApart = !filters && block >= farApart;
-  Value from = sum(e.mul(tap, tiling.inputFloats),
-                   sum(e.mul(firstChannel, tiling.columns()), column));
+  int64_t together = isInterleaved() ? channelsTogether : 1;
+  Value from =
+      sum(e.mul(tap, tiling.inputFloats),
+          sum(e.mul(firstChannel, tiling.columns()), placeInV(column)));
   Value to = sum(productAt(tap), sum(e.mul(made, tiling.columns()), column));
   auto placeOf = [&](int64_t row, int64_t vector) {
     return e.add(to, row * tiling.columns() + vector * width);
@@ -278,23 +307,26 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
             zero);
   }
   acc = e.loop(
-      e.index(0), e.index(tiling.channels), 1, acc,
+      e.index(0), e.index(tiling.channels), together, acc,
       [&](Value c, ValueRange before) {
-        SmallVector<Value> next(before), vs;
+        SmallVector<Value> next(before);
         Value at = sum(from, e.mul(c, tiling.columns()));
+        SmallVector<SmallVector<Value>> vs; // channels of each
         for (int64_t v = 0; v < vectors; ++v)
-          vs.push_back(loadWide(e.add(at, v * width)));
-        Value weight = sum(taps, e.mul(c, block));
-        if (isFarApart)
-          memref::PrefetchOp::create(
-              e.b, u, e.add(weight, prefetchDistance * block),
-              /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
-        for (int64_t r = 0; r < rows; ++r) {
-          Value scalar = loadWeight(e.add(weight, r));
-          Value spread = vector::BroadcastOp::create(e.b, wideType, scalar);
-          for (int64_t v = 0; v < vectors; ++v)
-            next[r * vectors + v] = vector::FMAOp::create(
-                e.b, spread, vs[v], next[r * vectors + v]);
+          vs.push_back(loadChannels(e.add(at, v * width * together)));
+        for (int64_t i = 0; i < together; ++i) {
+          Value weight = sum(taps, e.mul(e.add(c, i), block));
+          if (isFarApart)
+            memref::PrefetchOp::create(
+                e.b, u, e.add(weight, prefetchDistance * block),
+                /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+          for (int64_t r = 0; r < rows; ++r) {
+            Value scalar = loadWeight(e.add(weight, r));
+            Value spread = vector::BroadcastOp::create(e.b, wideType, scalar);
+            for (int64_t v = 0; v < vectors; ++v)
+              next[r * vectors + v] = vector::FMAOp::create(
+                  e.b, spread, vs[v][i], next[r * vectors + v]);
+          }
         }
         return next;
       });
@@ -311,8 +343,8 @@ void WinogradNest::inVectors(Value count,
   Value all = e.mul(count, tiling.samples);
   Value vectors =
       arith::DivUIOp::create(e.b, e.add(all, width - 1), e.index(width));
-  Value whole = e.mul(
-      arith::DivUIOp::create(e.b, vectors, e.index(tile.vectors)), step);
+  Value whole =
+      e.mul(arith::DivUIOp::create(e.b, vectors, e.index(tile.vectors)), step);
   e.loop(e.index(0), whole, step,
          [&](Value column) { body(column, tile.vectors); });
   if (tile.vectors > 1)
@@ -328,10 +360,10 @@ void WinogradNest::overMade(
   });
 }
 
-/// Part `tap` of what the run's pixels of M's filters are stored to, and of what
-/// their epilogue reads: these are short pieces far apart, which no processor
-/// guesses, and during the products memory is idle. Past the end this is
-/// harmless.
+/// Part `tap` of what the run's pixels of M's filters are stored to, and of
+/// what their epilogue reads: these are short pieces far apart, which no
+/// processor guesses, and during the products memory is idle. Past the end this
+/// is harmless.
 void WinogradNest::fetchResults(Value firstTile, Value tap) {
   constexpr int64_t line = 64 / sizeof(float);
   constexpr unsigned toSecondCache = 2;
@@ -367,7 +399,8 @@ void WinogradNest::buildProducts(Value firstTile, Value count) {
       filters->fetchNext({madeFrom, tiling.filters},
                          {firstChannel, tiling.channels}, tap,
                          tiling.allTaps());
-    fetchResults(firstTile, tap);
+    if (!ofEpilogue.empty())
+      fetchResults(firstTile, tap);
     Value firstTaps = filters
                           ? e.add(e.mul(tap, tiling.filterFloats), filtersAt())
                           : sum(e.mul(tap, blockFloats() / tiling.allTaps()),

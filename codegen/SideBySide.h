@@ -49,6 +49,31 @@ inline mlir::Value partOf(KernelEmitter &e, mlir::Value vector, int64_t number,
       e.b, vector, number * lanes, lanes, /*strides=*/1);
 }
 
+/// Of vectors of as many parts, those of their first parts, second parts, ...
+inline llvm::SmallVector<mlir::Value>
+transposed(KernelEmitter &e, llvm::ArrayRef<mlir::Value> vectors) {
+  llvm::SmallVector<mlir::Value> result(vectors);
+  int64_t count = result.size();
+  auto type = mlir::cast<mlir::VectorType>(result.front().getType());
+  int64_t all = type.getNumElements(), lanes = all / count;
+  // Bit by bit of a part's number, (vector, part) changes with (part, vector).
+  for (int64_t bit = count / 2; bit > 0; bit /= 2)
+    for (int64_t i = 0; i < count; ++i) {
+      if (i & bit)
+        continue;
+      mlir::Value x = result[i], y = result[i | bit];
+      llvm::SmallVector<int64_t> low, high;
+      for (int64_t lane = 0; lane < all; ++lane) {
+        bool isSet = lane / lanes & bit;
+        low.push_back(isSet ? all + lane - bit * lanes : lane);
+        high.push_back(isSet ? all + lane : lane + bit * lanes);
+      }
+      result[i] = mlir::vector::ShuffleOp::create(e.b, x, y, low);
+      result[i | bit] = mlir::vector::ShuffleOp::create(e.b, x, y, high);
+    }
+  return result;
+}
+
 } // namespace sinter
 
 #endif // SINTER_CODEGEN_SIDEBYSIDE_H
