@@ -180,8 +180,6 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   e.setLanes(Lanes::Samples);
   vectorType = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   width = e.layout.widest;
-  while (tiling.columns() % width)
-    width /= 2;
   wideType = VectorType::get({width}, e.b.getF32Type());
   tilesTogether = std::max<int64_t>(width / tiling.samples, 1);
   channelsTogether = channelsSideBySide(e, conv.channels);

@@ -71,7 +71,10 @@ struct WinogradTiling {
   int64_t tiles() const { return rows * tilesAcross; } // of a unit
   /// Has the last run as many tiles as the others?
   bool isEven() const { return tiles() % run == 0; }
-  int64_t columns() const { return run * samples; }
+  /// Of a run, in whole vectors.
+  int64_t columns() const {
+    return llvm::alignTo(run * samples, kLaneMultiple);
+  }
   int64_t taskFloats() const {
     return allTaps() * (inputFloats + productFloats + filterFloats);
   }
