@@ -14,7 +14,7 @@ SmallVector<Value> sinter::epilogueMemory(KernelEmitter &e, Value sums) {
     if (auto read = dyn_cast<ReadOp>(op);
         read && read.getResult().getType() == sums.getType())
       memory.insert(e.stateMemory(read.getState()));
-    if (isa<MatmulOp>(op))
+    if (isa<MatmulOp, WinogradConv2dOp>(op))
       continue;
     for (Value operand : op.getOperands())
       if (operand.getParentBlock() != &body &&
