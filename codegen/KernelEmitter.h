@@ -277,7 +277,8 @@ private:
   llvm::SmallVector<Covering> windowsOver(const WindowAxis &axis,
                                           mlir::Value pixel);
   mlir::Value emitMaxPool(mlir::Value x, const Window &window,
-                          mlir::ValueRange features, mlir::Value *position);
+                          mlir::ValueRange features, mlir::Value *position,
+                          mlir::Value y = {}, mlir::Value *found = nullptr);
   mlir::Value emitAvgPool(AvgPool2dOp op, mlir::ValueRange features);
   mlir::Value emitPoolGradient(mlir::Operation *op, mlir::Value dy,
                                mlir::Value x, mlir::ValueRange features);

@@ -343,8 +343,8 @@ Value KernelEmitter::emitOp(Operation *op, ValueRange features) {
       .Case<ConcatenateOp>([&](ConcatenateOp concatenate) {
         return emitConcatenate(concatenate, features);
       })
-      .Case<TransposeOp, UpsampleOp, MaxPool2dOp, AvgPool2dOp,
-            MaxPool2dGradientOp, AvgPool2dGradientOp>(
+      .Case<TransposeOp, UpsampleOp, MaxPool2dOp, MaxPool2dGatherOp,
+            AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp>(
           [&](Operation *op) { return emitGathering(op, features); })
       .Case<ConstantOp>([&](ConstantOp constant) -> Value {
         auto elements = cast<DenseElementsAttr>(constant.getValue());

@@ -102,9 +102,10 @@ KernelEmitter::windowsOver(const WindowAxis &axis, Value pixel) {
 }
 
 /// The maximum of a window, of equal ones the first, NaN if a tap is; or, in
-/// `position`, the number of its first maximal tap.
+/// `position`, the number of its first maximal tap; or, in `found`, `y` there.
 Value KernelEmitter::emitMaxPool(Value x, const Window &window,
-                                 ValueRange features, Value *position) {
+                                 ValueRange features, Value *position, Value y,
+                                 Value *found) {
   Value best;
   // Of comparisons, a maximum costs one instruction a tap. They pass over NaN:
   // whether there was one is asked for two taps at a time.
@@ -122,12 +123,18 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
     Tap down = tapAt(window[0], features[0], i);
     for (int64_t j = 0; j < window[1].taps; ++j, ++number) {
       Tap across = tapAt(window[1], features[1], j);
-      Value value = emit(x, ValueRange{down.pixel, across.pixel, features[2]});
-      value = whereExists(b, both(b, down.exists, across.exists), value, least);
+      Indices at = {down.pixel, across.pixel, features[2]};
+      Value exists = both(b, down.exists, across.exists);
+      Value value = whereExists(b, exists, emit(x, at), least);
+      Value other;
+      if (found)
+        other = whereExists(b, exists, emit(y, at), vectorConstant(0));
       if (!best) {
         best = value;
         if (position)
           *position = numberOf(0);
+        if (found)
+          *found = other;
         continue;
       }
       Value wins =
@@ -136,6 +143,8 @@ Value KernelEmitter::emitMaxPool(Value x, const Window &window,
       if (position) {
         *position =
             arith::SelectOp::create(b, wins, numberOf(number), *position);
+      } else if (found) {
+        *found = arith::SelectOp::create(b, wins, other, *found);
       } else if (unasked) {
         ask(unasked, value);
         unasked = {};
@@ -245,6 +254,12 @@ Value KernelEmitter::emitGathering(Operation *op, ValueRange features) {
   }
   if (auto pool = dyn_cast<MaxPool2dOp>(op))
     return emitMaxPool(pool.getX(), poolWindowOf(pool), features, nullptr);
+  if (auto gather = dyn_cast<MaxPool2dGatherOp>(op)) {
+    Value found;
+    emitMaxPool(gather.getX(), poolWindowOf(op), features, nullptr,
+                gather.getY(), &found);
+    return found;
+  }
   if (auto pool = dyn_cast<AvgPool2dOp>(op))
     return emitAvgPool(pool, features);
   if (auto gradient = dyn_cast<MaxPool2dGradientOp>(op))

@@ -200,7 +200,7 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   } else {
     u = e.weights(op.getU());
   }
-  constexpr int64_t large = 2 << 20; // it comes from beyond the second cache
+  constexpr int64_t large = 3 << 19; // it comes from beyond the second cache
   if (storedBytes(tensorTypeOf(op.getResult()), e.layout.batchBound) >= large)
     ofEpilogue = epilogueMemory(e, op.getResult());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();

@@ -91,9 +91,10 @@ static bool hasLowering(Operation *op) {
              MatmulOp, BatchMatmulOp, Conv2dOp, Conv2dTransposeOp,
              Conv2dFilterGradientOp, WinogradFilterOp, WinogradFilterAdjointOp,
              WinogradConv2dOp, WinogradFilterGradientOp, ScratchOp, MaxPool2dOp,
-             AvgPool2dOp, MaxPool2dGradientOp, AvgPool2dGradientOp, TransposeOp,
-             UpsampleOp, ReduceSumOp, ReduceMaxOp, ArgMaxOp, EmbeddingOp,
-             EmbeddingGradientOp, RelayoutOp, ReadOp, WriteOp, YieldOp>(op);
+             MaxPool2dGatherOp, AvgPool2dOp, MaxPool2dGradientOp,
+             AvgPool2dGradientOp, TransposeOp, UpsampleOp, ReduceSumOp,
+             ReduceMaxOp, ArgMaxOp, EmbeddingOp, EmbeddingGradientOp,
+             RelayoutOp, ReadOp, WriteOp, YieldOp>(op);
 }
 
 bool sinter::isPrimitive(Operation *op) {

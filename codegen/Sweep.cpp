@@ -28,7 +28,7 @@ bool sinter::isSweepReduction(Operation *op) {
 
 /// For an element.
 static int64_t operationsOf(Operation *op) {
-  if (!isa<MaxPool2dOp, AvgPool2dOp>(op))
+  if (!isa<MaxPool2dOp, MaxPool2dGatherOp, AvgPool2dOp>(op))
     return 1;
   Window window = poolWindowOf(op);
   return window[0].taps * window[1].taps;

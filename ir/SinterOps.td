@@ -736,6 +736,22 @@ def Sinter_MaxPool2dGradientOp
   }];
 }
 
+def Sinter_MaxPool2dGatherOp
+    : Sinter_ValueOp<"max_pool2d_gather", [Sinter_Gathering, Sinter_NoGradient]> {
+  let summary = "y where max_pool2d finds x's maxima";
+  let description = [{
+    Of each window, y's pixel at x's maximum, the first one in row-major order
+    where several are equal: `sum(max_pool2d_gradient(x, dy) * y) =
+    sum(dy * max_pool2d_gather(x, y))`. Made after autodiff, by sum-windows.
+  }];
+  let arguments = (ins Sinter_F32Image:$x, Sinter_F32Image:$y, DenseI64ArrayAttr:$window,
+                       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$padding);
+  let assemblyFormat = [{
+    $x `,` $y `window` $window `strides` $strides `padding` $padding
+    attr-dict `:` functional-type(operands, $result)
+  }];
+}
+
 def Sinter_AvgPool2dGradientOp
     : Sinter_ValueOp<"avg_pool2d_gradient", [Sinter_Gathering, Differentiable]> {
   let summary = "avg_pool2d's gradient with respect to its image, which has `size`";

@@ -82,6 +82,8 @@ Window sinter::poolWindowOf(Operation *op) {
     return make(pool.getX(), pool);
   if (auto pool = dyn_cast<MaxPool2dGradientOp>(op))
     return make(pool.getX(), pool);
+  if (auto pool = dyn_cast<MaxPool2dGatherOp>(op))
+    return make(pool.getX(), pool);
   auto pool = cast<AvgPool2dGradientOp>(op);
   return make(pool.getResult(), pool);
 }
@@ -407,6 +409,16 @@ LogicalResult AvgPool2dOp::inferReturnTypes(MLIRContext *,
                                             Adaptor a,
                                             SmallVectorImpl<Type> &types) {
   return inferPool(Checker{loc, getOperationName()}, a, types);
+}
+
+LogicalResult
+MaxPool2dGatherOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc,
+                                    Adaptor a, SmallVectorImpl<Type> &types) {
+  Checker check{loc, getOperationName()};
+  RankedTensorType x = tensorTypeOf(a.getX()), y = tensorTypeOf(a.getY());
+  if (x.getShape() != y.getShape())
+    return check.fail("images of one shape, got ", x, " and ", y);
+  return inferPool(check, a, types);
 }
 
 /// dy has a pixel for each window of an image of `pixels`.

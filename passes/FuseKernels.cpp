@@ -760,6 +760,11 @@ void Fuser::place(Operation *op) {
   for (Value operand : op->getOperands())
     if (Group *group = groupOf(operand); group && !group->isView)
       producers.insert(group);
+  // The pooling beside it compares the same pixels.
+  if (auto gather = dyn_cast<MaxPool2dGatherOp>(op))
+    for (Operation *user : gather.getX().getUsers())
+      if (Group *group = groups.lookup(user); group && isa<MaxPool2dOp>(user))
+        producers.insert(group);
   SmallVector<Group *> candidates = producers.takeVector();
   llvm::stable_sort(candidates, [&](Group *a, Group *b) {
     auto rank = [](Group *g) { return g->kind == KernelKind::Sweep; };

@@ -73,6 +73,23 @@ def ExpandComposites : Sinter_Pass<"expand-composites"> {
   let description = [{See `Expandable`; softmax, gelu, cross-entropies, ...}];
 }
 
+def SumWindows : Sinter_Pass<"sum-windows"> {
+  let summary = "Sum max_pool2d's gradient over windows instead of pixels";
+  let description = [{
+    ```
+    %g = sinter.max_pool2d_gradient %x, %dy
+    %a = sinter.reduce_sum %g          ->    %a = sinter.reduce_sum %dy
+    %p = sinter.mul %g, %y                   %m = sinter.max_pool2d_gather %x, %y
+    %b = sinter.reduce_sum %p                %p = sinter.mul %dy, %m
+                                             %b = sinter.reduce_sum %p
+    ```
+    %m is made beside the max_pool2d of %x, which compares the pixels anyway.
+    Left alone: sums over a part of an image; windows that overlap; a %y that is
+    not there yet when %x is pooled, a product with a second reader.
+  }];
+  let statistics = [Statistic<"numSums", "num-sums", "sums replaced">];
+}
+
 def SpecializeSample : Sinter_Pass<"specialize-sample"> {
   let summary = "Add @predict_one, inference on one sample";
   let description = [{

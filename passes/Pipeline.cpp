@@ -46,6 +46,8 @@ void sinter::buildPipeline(OpPassManager &manager, Stage last, bool fuse) {
   // parts: softmax's maximum and sum may share a sweep with a loss.
   model.addPass(createExpandComposites());
   simplify(model);
+  // After expansion, which makes the sums.
+  model.addPass(createSumWindows());
   // When all ops are primitives, and before anything that is different for
   // one sample.
   model.addPass(createSpecializeSample());

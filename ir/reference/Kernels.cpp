@@ -556,6 +556,7 @@ Table::Table() {
   kernel<MaxPool2dOp>(maxPool2d);
   kernel<AvgPool2dOp>(avgPool2d);
   kernel<MaxPool2dGradientOp>(maxPool2dGradient);
+  kernel<MaxPool2dGatherOp>(maxPool2dGather);
   kernel<AvgPool2dGradientOp>(avgPool2dGradient);
 
   // Composites.

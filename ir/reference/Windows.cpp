@@ -259,22 +259,38 @@ FailureOr<Array> reference::maxPool2d(const KernelCall &call) {
   return maxOf(poolWindowOf(call.op), call[0], call.shape);
 }
 
-FailureOr<Array> reference::maxPool2dGradient(const KernelCall &call) {
-  const Array &x = call[0], &dy = call[1];
-  Window window = poolWindowOf(call.op);
-  std::vector<size_t> windows(dy.shape().begin(), dy.shape().end());
+/// `visit(n, r, q, h, w, c)` for the first maximal pixel of each of `windows`.
+template <typename Visit>
+static void forEachMaximum(const Window &window, const Array &x,
+                           const std::vector<size_t> &windows, Visit visit) {
   Array largest = maxOf(window, x, windows);
-  Array given = xt::zeros<double>(windows);
-  Array result = xt::zeros<double>(call.shape);
+  Array visited = xt::zeros<double>(windows);
   forEachPooled(
-      window, call.shape[0], call.shape[3],
+      window, windows[0], windows[3],
       [&](size_t n, size_t r, size_t q, size_t h, size_t w, size_t c) {
-        if (given(n, r, q, c) != 0 ||
+        if (visited(n, r, q, c) != 0 ||
             exceeds(largest(n, r, q, c), x(n, h, w, c)))
           return;
-        given(n, r, q, c) = 1;
-        result(n, h, w, c) += dy(n, r, q, c);
+        visited(n, r, q, c) = 1;
+        visit(n, r, q, h, w, c);
       });
+}
+
+FailureOr<Array> reference::maxPool2dGradient(const KernelCall &call) {
+  const Array &x = call[0], &dy = call[1];
+  std::vector<size_t> windows(dy.shape().begin(), dy.shape().end());
+  Array result = xt::zeros<double>(call.shape);
+  forEachMaximum(poolWindowOf(call.op), x, windows,
+                 [&](size_t n, size_t r, size_t q, size_t h, size_t w,
+                     size_t c) { result(n, h, w, c) += dy(n, r, q, c); });
+  return result;
+}
+
+FailureOr<Array> reference::maxPool2dGather(const KernelCall &call) {
+  Array result = Array::from_shape(call.shape);
+  forEachMaximum(poolWindowOf(call.op), call[0], call.shape,
+                 [&](size_t n, size_t r, size_t q, size_t h, size_t w,
+                     size_t c) { result(n, r, q, c) = call[1](n, h, w, c); });
   return result;
 }
 

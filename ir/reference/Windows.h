@@ -20,6 +20,7 @@ mlir::FailureOr<Array> winogradConv2d(const KernelCall &call);
 mlir::FailureOr<Array> winogradFilterGradient(const KernelCall &call);
 mlir::FailureOr<Array> maxPool2d(const KernelCall &call);
 mlir::FailureOr<Array> maxPool2dGradient(const KernelCall &call);
+mlir::FailureOr<Array> maxPool2dGather(const KernelCall &call);
 mlir::FailureOr<Array> avgPool2d(const KernelCall &call);
 mlir::FailureOr<Array> avgPool2dGradient(const KernelCall &call);
 

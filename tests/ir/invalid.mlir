@@ -845,6 +845,15 @@ func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x2x2x3xf32>) {
 
 // -----
 
+func.func @f(%x: tensor<?x5x5x4xf32>, %y: tensor<?x5x5x3xf32>) {
+  // expected-error@+2 {{'sinter.max_pool2d_gather' op expected images of one shape, got 'tensor<?x5x5x4xf32>' and 'tensor<?x5x5x3xf32>'}}
+  // expected-error@+1 {{'sinter.max_pool2d_gather' op failed to infer returned types}}
+  %z = sinter.max_pool2d_gather %x, %y window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x5x5x4xf32>, tensor<?x5x5x3xf32>) -> tensor<?x2x2x4xf32>
+  return
+}
+
+// -----
+
 func.func @f(%x: tensor<?x5x5x4xf32>, %d: tensor<?x3x2x4xf32>) {
   // expected-error@+2 {{'sinter.max_pool2d_gradient' op expected results of 2 x 2 pixels, got 3 x 2}}
   // expected-error@+1 {{'sinter.max_pool2d_gradient' op failed to infer returned types}}

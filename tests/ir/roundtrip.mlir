@@ -269,6 +269,10 @@ func.func @windows(%x: tensor<?x4x4x2xf32>, %w: tensor<3x3x1x6xf32>) {
   %dmax = sinter.max_pool2d_gradient %x, %max window [3, 3] strides [2, 2]
       padding [0, 1, 0, 1]
       : (tensor<?x4x4x2xf32>, tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
+  // CHECK: sinter.max_pool2d_gather %{{.*}}, %{{.*}} window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x4x4x2xf32>, tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
+  %xmax = sinter.max_pool2d_gather %x, %dmax window [3, 3] strides [2, 2]
+      padding [0, 1, 0, 1]
+      : (tensor<?x4x4x2xf32>, tensor<?x4x4x2xf32>) -> tensor<?x2x2x2xf32>
   // CHECK: sinter.avg_pool2d_gradient %{{.*}} size [4, 4] window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x2x2x2xf32>) -> tensor<?x4x4x2xf32>
   %davg = sinter.avg_pool2d_gradient %avg size [4, 4] window [3, 3] strides [2, 2]
       padding [0, 1, 0, 1]

@@ -63,6 +63,22 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// What a backward pass needs of the image at the maxima is found on the way.
+// CHECK-LABEL: func.func @gathered(
+// CHECK: sinter.kernel sweep "max_pool2d+max_pool2d_gather" -> tensor<?x3x3x4xf32>, tensor<?x3x3x4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @gathered(%x: tensor<?x6x6x4xf32>) -> (tensor<?x3x3x4xf32>, tensor<?x3x3x4xf32>) {
+    %n = sinter.neg %x : tensor<?x6x6x4xf32>
+    %y = sinter.max_pool2d %n window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x6x6x4xf32>) -> tensor<?x3x3x4xf32>
+    %z = sinter.max_pool2d_gather %n, %x window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x6x6x4xf32>, tensor<?x6x6x4xf32>) -> tensor<?x3x3x4xf32>
+    return %y, %z : tensor<?x3x3x4xf32>, tensor<?x3x3x4xf32>
+  }
+}
+
+// -----
+
 // Backward, too: pooling, the sums of its gradient, and what needs these sums
 // each make the image and the gradient again.
 // CHECK-LABEL: func.func @backward(

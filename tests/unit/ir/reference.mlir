@@ -886,6 +886,23 @@ func.func @max_pool2d_gradient(%x: tensor<?x3x3x1xf32>, %d: tensor<?x2x2x1xf32>)
   return %y : tensor<?x3x3x1xf32>
 }
 
+// The first of equals counts.
+func.func @max_pool2d_gather(%x: tensor<?x3x3x1xf32>, %v: tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32> attributes {
+  inputs = [dense<[[[[1.0], [5.0], [2.0]],
+                    [[9.0], [3.0], [2.0]],
+                    [[6.0], [7.0], [-8.0]]]]> : tensor<1x3x3x1xf32>,
+            dense<[[[[1.0], [2.0], [3.0]],
+                    [[4.0], [5.0], [6.0]],
+                    [[7.0], [8.0], [9.0]]]]> : tensor<1x3x3x1xf32>],
+  result = dense<[[[[4.0], [3.0]],
+                   [[8.0], [9.0]]]]> : tensor<1x2x2x1xf32>
+} {
+  %y = sinter.max_pool2d_gather %x, %v
+      window [2, 2] strides [2, 2] padding [0, 1, 0, 1]
+      : (tensor<?x3x3x1xf32>, tensor<?x3x3x1xf32>) -> tensor<?x2x2x1xf32>
+  return %y : tensor<?x2x2x1xf32>
+}
+
 // Windows (1, 3), (3, 3) and (3, 2): the first of equals takes all.
 func.func @max_pool2d_gradient_of_ties(%x: tensor<?x1x4x1xf32>, %d: tensor<?x1x3x1xf32>) -> tensor<?x1x4x1xf32> attributes {
   inputs = [dense<[[[[1.0], [3.0], [3.0], [2.0]]]]> : tensor<1x1x4x1xf32>,

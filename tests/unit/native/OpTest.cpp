@@ -74,7 +74,10 @@ static std::vector<Tensor> awkwardInputs(func::FuncOp function, size_t batch) {
                                  -1e-3, 30,   -30, 2.5, -2.5, 88};
   std::vector<Operation *> ops = computingOps(function);
   // One op has nothing to cancel.
-  if (ops.size() == 1 && !isa<ArgMaxOp, MaxPool2dGradientOp>(ops[0])) {
+  auto asksWhere = [](Operation *op) {
+    return isa<ArgMaxOp, MaxPool2dGradientOp, MaxPool2dGatherOp>(op);
+  };
+  if (ops.size() == 1 && !asksWhere(ops[0])) {
     if (ops[0]->hasTrait<Elementwise>() && !isa<Expandable>(ops[0]))
       numbers.insert(numbers.end(),
                      {INFINITY, -INFINITY, 1e7, -1e7, 1e-40, -1e-40, 0x1p-149});
@@ -82,9 +85,7 @@ static std::vector<Tensor> awkwardInputs(func::FuncOp function, size_t batch) {
       numbers.insert(numbers.end(), {3e38, -3e38});
   }
   // An index of NaN is nobody's.
-  if (llvm::any_of(ops, [](Operation *op) {
-        return isa<ArgMaxOp, MaxPool2dGradientOp>(op);
-      }))
+  if (llvm::any_of(ops, asksWhere))
     numbers[4] = 4;
   const double integers[] = {0, 1, 2, -1, 7, 16777217, -2147483648.0, 3};
   std::vector<Tensor> inputs;

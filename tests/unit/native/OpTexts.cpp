@@ -386,6 +386,12 @@ static const Form forms[] = {
       %a = sinter.avg_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
       %o = sinter.max_pool2d %x window [3, 2] strides [2, 1] padding [0, 0, 0, 0] : (tensor<?x7x5x@1xf32>) -> tensor<?x3x4x@1xf32>
       return %m, %a, %o : tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32> })"},
+    {"max_gathers", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>, %v: tensor<?x7x5x@1xf32>) -> (tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32>) {
+      %e = sinter.neg %x : tensor<?x7x5x@1xf32>
+      %m = sinter.max_pool2d %e window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
+      %g = sinter.max_pool2d_gather %e, %v window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>) -> tensor<?x4x3x@1xf32>
+      %o = sinter.max_pool2d_gather %v, %x window [3, 2] strides [2, 1] padding [0, 0, 0, 0] : (tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>) -> tensor<?x3x4x@1xf32>
+      return %m, %g, %o : tensor<?x4x3x@1xf32>, tensor<?x4x3x@1xf32>, tensor<?x3x4x@1xf32> })"},
     {"pool_gradients", widths, R"(func.func @predict(%x: tensor<?x7x5x@1xf32>, %d: tensor<?x4x3x@1xf32>, %o: tensor<?x5x4x@1xf32>) -> (tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>, tensor<?x7x5x@1xf32>) {
       %m = sinter.max_pool2d_gradient %x, %d window [2, 2] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x7x5x@1xf32>, tensor<?x4x3x@1xf32>) -> tensor<?x7x5x@1xf32>
       %y = sinter.relu %m : tensor<?x7x5x@1xf32>
