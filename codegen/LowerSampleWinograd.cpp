@@ -16,10 +16,16 @@
 // the filter has to be transformed costs nothing here, see PrepareWeights.
 //
 // Channels and filters that do not fill vectors have a last, masked one; that
-// of filters is no wider than it has to be.
+// of filters is no wider than it has to be. Where it is a quarter of a vector,
+// products of four channels lie side by side in a whole one:
+//
+//   acc[R] = sum(c, in fours) V[tap][t + r][c..c + 3], each for all f
+//                             * u[tap][c..c + 3][f..]
+//   scratch M[tap][tile][f..] = sum of acc's quarters
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/SideBySide.h"
 #include "codegen/TileChoice.h"
 #include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
@@ -51,6 +57,10 @@ private:
   void buildProducts(Value firstFilter, Pieces pieces, int64_t tiles);
   void buildProduct(Value tap, ArrayRef<Value> taps, Pieces pieces,
                     Value firstTile, int64_t tiles);
+  /// Channels whose products lie side by side in a vector; 1: none.
+  int64_t channelsTogether(const VectorPiece &piece) const;
+  void buildNarrowProduct(Value tap, Value weights, const VectorPiece &piece,
+                          Value firstTile, int64_t tiles);
   void buildResults(Value tile, Value firstFilter, Pieces pieces);
   void buildPixel(Value row, Value column, Value products, Value firstFilter,
                   Pieces pieces);
@@ -93,6 +103,8 @@ private:
   WinogradConv2dOp op;
   const Convolution conv;
   const WinogradSampleTiling tiling;
+  /// Of filters that are kept at a time: their code is written out.
+  static constexpr int64_t mostVectors = 4;
   WinogradSums sums;
   VectorType vectorType;
   Value x, u, scratch; // flat, flat, (tasks, floats)
@@ -181,6 +193,63 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
                    e.add(to, t * tiling.mostFilters + pieces[v].start));
 }
 
+int64_t SampleWinograd::channelsTogether(const VectorPiece &piece) const {
+  // Two at a time save no instructions.
+  constexpr int64_t worthwhile = 4;
+  int64_t count = e.lanes() / piece.lanes;
+  return count >= worthwhile ? count : 1;
+}
+
+/// `tiles` tiles times the few filters of `piece`, which begin at `weights`.
+void SampleWinograd::buildNarrowProduct(Value tap, Value weights,
+                                        const VectorPiece &piece,
+                                        Value firstTile, int64_t tiles) {
+  int64_t together = channelsTogether(piece);
+  // Lanes are (filter, channel), so that channels as they lie need no turning.
+  SmallVector<int64_t> repeated, turned, turnedBack;
+  for (int64_t lane = 0; lane < e.lanes(); ++lane) {
+    repeated.push_back(lane % together);
+    turned.push_back(lane % together * piece.lanes + lane / together);
+    turnedBack.push_back(lane % piece.lanes * together + lane / piece.lanes);
+  }
+  auto shuffle = [&](Value x, ArrayRef<int64_t> order) -> Value {
+    return vector::ShuffleOp::create(e.b, x, x, order);
+  };
+  Value from = inputAt(tap, firstTile);
+  auto step = [&](Value c, int64_t channels, ValueRange before) {
+    SmallVector<Value> next(before), rows;
+    for (int64_t i = 0; i < together; ++i)
+      rows.push_back(
+          i < channels
+              ? e.loadPiece(u, e.sum(weights, e.mul(e.add(c, i), block)), piece)
+              : e.zeroPiece(piece));
+    Value w = shuffle(sideBySide(e, rows), turned);
+    Value at = e.sum(from, c);
+    for (int64_t t = 0; t < tiles; ++t) {
+      Value few = e.loadPiece(
+          scratch, ValueRange{e.task, e.add(at, t * tiling.tileFloats)},
+          {0, together, channels});
+      next[t] = vector::FMAOp::create(e.b, shuffle(few, repeated), w, next[t]);
+    }
+    return next;
+  };
+  SmallVector<Value> acc(tiles, e.zeroPiece({0, e.lanes(), e.lanes()}));
+  int64_t whole = conv.channels / together * together;
+  acc =
+      e.loop(e.index(0), e.index(whole), together, acc,
+             [&](Value c, ValueRange sums) { return step(c, together, sums); });
+  if (whole < conv.channels)
+    acc = step(e.index(whole), conv.channels - whole, acc);
+  Value to = productAt(tap, firstTile);
+  for (int64_t t = 0; t < tiles; ++t) {
+    Value sum = shuffle(acc[t], turnedBack);
+    for (int64_t parts = together; parts > 1; parts /= 2)
+      sum = arith::AddFOp::create(e.b, partOf(e, sum, 0, 2),
+                                  partOf(e, sum, 1, 2));
+    storeScratch(sum, e.add(to, t * tiling.mostFilters + piece.start));
+  }
+}
+
 /// All taps of some filters, for the unit's `tiles` tiles.
 void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
                                    int64_t tiles) {
@@ -193,12 +262,20 @@ void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
                      remainder(filter, block));
     starts.push_back(filter);
   }
+  bool isNarrow = channelsTogether(pieces.back()) > 1;
   e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
     SmallVector<Value> taps;
     for (Value start : starts)
       taps.push_back(e.sum(start, e.mul(tap, ofTap)));
     inParts(e, tiles, tile.rows, [&](Value firstTile, int64_t count) {
-      buildProduct(tap, taps, pieces, firstTile, count);
+      size_t wide = pieces.size() - isNarrow, size;
+      for (size_t v = 0; v < wide; v += size) {
+        size = std::min<size_t>(tile.vectors, wide - v);
+        buildProduct(tap, ArrayRef(taps).slice(v, size), pieces.slice(v, size),
+                     firstTile, count);
+      }
+      if (isNarrow)
+        buildNarrowProduct(tap, taps.back(), pieces.back(), firstTile, count);
     });
   });
 }
@@ -273,7 +350,8 @@ void SampleWinograd::overFilters(int64_t most,
   llvm::SmallVector<VectorPiece> pieces =
       splitInVectors(tiling.filters, e.layout.target);
   auto count = static_cast<int64_t>(pieces.size());
-  int64_t whole = (tiling.filters / e.lanes() / most) * most; // vectors
+  int64_t whole = // vectors
+      count > most ? (tiling.filters / e.lanes() / most) * most : 0;
   if (whole > 0)
     e.loop(e.index(0), e.index(whole * e.lanes()), most * e.lanes(),
            [&](Value first) {
@@ -308,11 +386,14 @@ void SampleWinograd::buildUnit(int64_t tiles) {
   clearRowSums(tiles);
   e.loop(e.index(0), e.index(tiles), 1,
          [&](Value each) { transformTile(each); });
-  overFilters(tile.vectors, [&](Value filter, Pieces pieces) {
-    buildProducts(filter, pieces, tiles);
-    e.loop(e.index(0), e.index(tiles), 1,
-           [&](Value each) { buildResults(each, filter, pieces); });
-  });
+  bool isOnce =
+      tiling.filters <= std::min(tiling.mostFilters, mostVectors * e.lanes());
+  overFilters(isOnce ? mostVectors : tile.vectors,
+              [&](Value filter, Pieces pieces) {
+                buildProducts(filter, pieces, tiles);
+                e.loop(e.index(0), e.index(tiles), 1,
+                       [&](Value each) { buildResults(each, filter, pieces); });
+              });
 }
 
 int64_t SampleWinograd::build() {
@@ -323,7 +404,7 @@ int64_t SampleWinograd::build() {
   block =
       isInFilterBlocks(tensorTypeOf(op.getU())) ? kFilterBlock : conv.filters;
   scratch = e.memory(e.kernel.getResults().back());
-  int64_t most = tiling.mostFilters / e.lanes();
+  int64_t most = std::min(tiling.mostFilters / e.lanes(), mostVectors);
   tile = chooseTile(
       e, op,
       rankTiles(tiling.tiles(),

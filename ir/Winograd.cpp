@@ -212,6 +212,10 @@ bool sinter::fitsSampleWinograd(const Convolution &conv) {
   return isFit(conv.channels) && isFit(conv.filters);
 }
 
+int64_t WinogradSampleTiling::productFloats() const {
+  return spread(mostTiles() * mostFilters);
+}
+
 WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   Convolution conv = convolutionOf(op);
   WinogradSampleTiling tiling;
@@ -252,6 +256,12 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
       break;
   }
   tiling.filters = conv.filters / tiling.parts;
+  // So few are kept together: what is left of whole vectors is then read along
+  // with these.
+  constexpr int64_t few = 4 * kFilterBlock;
+  tiling.mostFilters = tiling.filters < few
+                           ? llvm::alignTo(tiling.filters, kFilterBlock)
+                           : 2 * kFilterBlock;
   // Scratch grows with tasks, and leaves the cache.
   constexpr int64_t mostTasks = 4;
   tiling.tasks = std::clamp<int64_t>(products / worthwhile, 1,

@@ -102,7 +102,7 @@ struct WinogradSampleTiling {
   /// Floats of a transformed tile's channels.
   int64_t tileFloats;
   /// Filters whose products are kept at a time, at most.
-  static constexpr int64_t mostFilters = 32;
+  int64_t mostFilters;
 
   int64_t allTaps() const { return taps * taps; }
   int64_t allTiles() const { return tilesDown * tilesAcross; }
@@ -117,7 +117,7 @@ struct WinogradSampleTiling {
   /// them for each tap products, (tile, filter).
   int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
   int64_t inputFloats() const { return mostTiles() * tileFloats; }
-  int64_t productFloats() const { return mostTiles() * mostFilters; }
+  int64_t productFloats() const;
   int64_t taskFloats() const {
     return allTaps() * (inputFloats() + productFloats());
   }

@@ -264,6 +264,7 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
                                {75, 50},
                                {37, 59},
                                {16, 45},
+                               {37, 35},
                                {75, 50, "13x13", "reduce_sum", 13 * 13},
                                {75, 50, "13x13", "reduce_max", 13 * 13}};
     for (const Form &form : forms) {
