@@ -12,8 +12,10 @@
 //       for tiles, pixels: A' M A, epilogue, store, row sums
 //
 // V stays in the L2 cache (ir/Winograd.h says how many tiles that are). u is
-// read once a unit, from front to back, if it lies in blocks of filters. That
-// the filter has to be transformed costs nothing here, see PrepareWeights.
+// read once a unit, from front to back, if it lies in blocks of filters: the
+// first R tiles of a tap would wait for it, and memory would be idle for the
+// others, so each fetches a share of the next tap's. That the filter has to be
+// transformed costs nothing here, see PrepareWeights.
 //
 // Channels and filters that do not fill vectors have a last, masked one; that
 // of filters is no wider than it has to be. Where it is a quarter of a vector,
@@ -56,7 +58,9 @@ private:
   using Pieces = ArrayRef<VectorPiece>;
   void buildProducts(Value firstFilter, Pieces pieces, int64_t tiles);
   void buildProduct(Value tap, ArrayRef<Value> taps, Pieces pieces,
-                    Value firstTile, int64_t tiles);
+                    Value firstTile, int64_t tiles, ArrayRef<Value> fetched);
+  SmallVector<Value> shareOfNext(ArrayRef<Value> taps, Value firstTile,
+                                 int64_t passes);
   /// Channels whose products lie side by side in a vector; 1: none.
   int64_t channelsTogether(const VectorPiece &piece) const;
   void buildNarrowProduct(Value tap, Value weights, const VectorPiece &piece,
@@ -154,10 +158,10 @@ void SampleWinograd::transformTile(Value tile) {
 //===----------------------------------------------------------------------===//
 
 /// `tiles` tiles times vectors of filters, for each of which `taps` says where
-/// it begins in u for the tap.
+/// it begins in u for the tap. `fetched`: where those begin that are fetched.
 void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
-                                  Pieces pieces, Value firstTile,
-                                  int64_t tiles) {
+                                  Pieces pieces, Value firstTile, int64_t tiles,
+                                  ArrayRef<Value> fetched) {
   size_t vectors = pieces.size();
   Value from = inputAt(tap, firstTile);
   SmallVector<Value> acc;
@@ -169,6 +173,10 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
       e.index(0), e.index(conv.channels), 1, acc,
       [&](Value c, ValueRange before) {
         SmallVector<Value> next(before), weights;
+        for (Value start : fetched)
+          memref::PrefetchOp::create(e.b, u, e.sum(start, e.mul(c, block)),
+                                     /*isWrite=*/false, /*localityHint=*/2,
+                                     /*isDataCache=*/true);
         for (auto [first, piece] : llvm::zip_equal(taps, pieces))
           weights.push_back(
               e.loadPiece(u, e.sum(first, e.mul(c, block)), piece));
@@ -191,6 +199,27 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
     for (size_t v = 0; v < vectors; ++v)
       storeScratch(acc[t * vectors + v],
                    e.add(to, t * tiling.mostFilters + pieces[v].start));
+}
+
+/// Of the next tap's vectors: each pass through the tiles fetches some. Passes
+/// beyond fetch the first again, and the last tap what is behind u, harmlessly.
+SmallVector<Value> SampleWinograd::shareOfNext(ArrayRef<Value> taps,
+                                               Value firstTile,
+                                               int64_t passes) {
+  auto vectors = static_cast<int64_t>(taps.size());
+  int64_t share = llvm::divideCeil(vectors, passes);
+  Value first = e.mul(divide(firstTile, tile.rows), share);
+  SmallVector<Value> starts;
+  for (int64_t i = 0; i < share; ++i) {
+    Value number = e.add(first, i), start = taps.front();
+    for (int64_t v = 1; v < vectors; ++v) {
+      Value isIt = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, number,
+                                         e.index(v));
+      start = arith::SelectOp::create(e.b, isIt, taps[v], start);
+    }
+    starts.push_back(e.add(start, conv.channels * block));
+  }
+  return starts;
 }
 
 int64_t SampleWinograd::channelsTogether(const VectorPiece &piece) const {
@@ -271,8 +300,13 @@ void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
       size_t wide = pieces.size() - isNarrow, size;
       for (size_t v = 0; v < wide; v += size) {
         size = std::min<size_t>(tile.vectors, wide - v);
-        buildProduct(tap, ArrayRef(taps).slice(v, size), pieces.slice(v, size),
-                     firstTile, count);
+        auto some = ArrayRef(taps).slice(v, size);
+        SmallVector<Value> fetched;
+        if (tiles > tile.rows)
+          fetched =
+              shareOfNext(some, firstTile, llvm::divideCeil(tiles, tile.rows));
+        buildProduct(tap, some, pieces.slice(v, size), firstTile, count,
+                     fetched);
       }
       if (isNarrow)
         buildNarrowProduct(tap, taps.back(), pieces.back(), firstTile, count);
