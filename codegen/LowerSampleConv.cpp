@@ -11,6 +11,9 @@
 //         acc[p][r] += broadcast x(r + i, q + j + p, c) * w[r]
 //       epilogue on acc at (r, q + p, f..): bias, activation, ...
 //
+// A block's filters lie a row of all filters apart, too far for a processor to
+// follow: where they come from far, each step fetches those of a later one.
+//
 // The last vector of filters is no wider than it has to be, and masked: 50
 // filters are three vectors of 16 and one of 4 lanes.
 //
@@ -96,7 +99,7 @@ private:
   const WindowAxis &down, &across;
   Value source, filter; // flat
   int64_t allChannels = 0, allFilters = 0;
-  bool isDepthwise = false, wholeImage = false;
+  bool isDepthwise = false, wholeImage = false, fetchesFilters = false;
   SmallVector<VectorPiece> pieces; // of a group
   SampleTile tile{1, 1};
   // The current unit.
@@ -115,6 +118,8 @@ void SampleConv::chooseTile(double cycles) {
   int64_t width = across.windows(), height = down.windows();
   int64_t filterBytes = 4 * featureCount(tensorTypeOf(conv.filter));
   bool isStreamed = filterBytes > (1 << 19);
+  constexpr int64_t farApart = 1024 / 4;
+  fetchesFilters = isStreamed && allFilters >= farApart;
   int64_t steps = down.taps * across.taps * (isDepthwise ? 1 : conv.channels);
   struct Candidate {
     double cost;
@@ -199,9 +204,16 @@ Value SampleConv::clampTaps(bool high) {
 SmallVector<Value> SampleConv::step(ArrayRef<int64_t> pixels, Value from,
                                     Value weights, ArrayRef<VectorPiece> pieces,
                                     ValueRange acc) {
+  constexpr int64_t fetchDistance = 32; // steps
   SmallVector<Value> next(acc), ws;
-  for (auto [v, piece] : llvm::enumerate(pieces))
-    ws.push_back(e.loadPiece(filter, e.add(weights, v * e.lanes()), piece));
+  for (auto [v, piece] : llvm::enumerate(pieces)) {
+    int64_t first = v * e.lanes();
+    if (fetchesFilters && first % kFilterBlock == 0)
+      memref::PrefetchOp::create(
+          e.b, filter, e.add(weights, first + fetchDistance * allFilters),
+          /*isWrite=*/false, /*localityHint=*/2, /*isDataCache=*/true);
+    ws.push_back(e.loadPiece(filter, e.add(weights, first), piece));
+  }
   for (int64_t p : pixels) {
     Value at = e.add(from, sourceOffset(p));
     Value scalar;

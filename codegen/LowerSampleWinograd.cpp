@@ -206,16 +206,18 @@ void SampleWinograd::buildProduct(Value tap, ArrayRef<Value> taps,
 SmallVector<Value> SampleWinograd::shareOfNext(ArrayRef<Value> taps,
                                                Value firstTile,
                                                int64_t passes) {
-  auto vectors = static_cast<int64_t>(taps.size());
-  int64_t share = llvm::divideCeil(vectors, passes);
+  // Narrow vectors share cache lines.
+  int64_t ofLine = std::max<int64_t>(kFilterBlock / e.lanes(), 1);
+  int64_t lines = llvm::divideCeil(taps.size(), ofLine);
+  int64_t share = llvm::divideCeil(lines, passes);
   Value first = e.mul(divide(firstTile, tile.rows), share);
   SmallVector<Value> starts;
   for (int64_t i = 0; i < share; ++i) {
     Value number = e.add(first, i), start = taps.front();
-    for (int64_t v = 1; v < vectors; ++v) {
+    for (int64_t l = 1; l < lines; ++l) {
       Value isIt = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, number,
-                                         e.index(v));
-      start = arith::SelectOp::create(e.b, isIt, taps[v], start);
+                                         e.index(l));
+      start = arith::SelectOp::create(e.b, isIt, taps[l * ofLine], start);
     }
     starts.push_back(e.add(start, conv.channels * block));
   }
