@@ -9,6 +9,10 @@
 //     for k, S at a time: acc[s][v] += broadcast x(k + s) * w(k + s, m + v..)
 //     acc[0] + acc[1] + ...; epilogue at m + v..; store what is wanted
 //
+// A block's rows lie a whole row of weights apart, too far for a processor to
+// follow: where many weights come from far, each step fetches those of a later
+// one.
+//
 // S partial sums hide the latency of multiply-adds where V alone is small. The
 // last vector is masked, and no wider than it has to be. Memory is the limit:
 // 4 bytes for two operations.
@@ -111,6 +115,10 @@ SmallVector<Value> SampleMatmul::accumulate(Value first,
   auto vectors = static_cast<int64_t>(pieces.size());
   int64_t partial = std::clamp<int64_t>((inFlight + vectors - 1) / vectors, 1,
                                         std::max<int64_t>(inner, 1));
+  constexpr int64_t large = 512 * 1024, ahead = 16 * 1024; // bytes
+  bool isFetched = storedBytes(tensorTypeOf(matmul.getB()), 1) > large;
+  int64_t rowsAhead =
+      ahead / (vectors * e.lanes() * static_cast<int64_t>(sizeof(float)));
   auto step = [&](Value k, int64_t sums, ValueRange acc) {
     SmallVector<Value> next(acc);
     for (int64_t s = 0; s < sums; ++s) {
@@ -118,7 +126,12 @@ SmallVector<Value> SampleMatmul::accumulate(Value first,
       Value scalar = memref::LoadOp::create(e.b, x, at);
       Value row = e.sum(e.mul(at, units), first);
       for (auto [v, piece] : llvm::enumerate(pieces)) {
-        Value w = e.loadPiece(weights, e.add(row, v * e.lanes()), piece);
+        int64_t unit = v * e.lanes();
+        if (isFetched && unit % kFilterBlock == 0)
+          memref::PrefetchOp::create(
+              e.b, weights, e.add(row, unit + rowsAhead * units),
+              /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+        Value w = e.loadPiece(weights, e.add(row, unit), piece);
         Value spread = vector::BroadcastOp::create(e.b, w.getType(), scalar);
         Value &sum = next[s * vectors + v];
         sum = vector::FMAOp::create(e.b, spread, w, sum);
