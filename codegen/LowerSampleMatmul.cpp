@@ -9,9 +9,9 @@
 //     for k, S at a time: acc[s][v] += broadcast x(k + s) * w(k + s, m + v..)
 //     acc[0] + acc[1] + ...; epilogue at m + v..; store what is wanted
 //
-// A block's rows lie a whole row of weights apart, too far for a processor to
-// follow: where many weights come from far, each step fetches those of a later
-// one.
+// Weights that an L2 cache could hold, were it not for those of other layers,
+// come partly from further away: each step fetches some of a later one. A
+// stream of more than that the processor follows better by itself.
 //
 // S partial sums hide the latency of multiply-adds where V alone is small. The
 // last vector is masked, and no wider than it has to be. Memory is the limit:
@@ -115,8 +115,10 @@ SmallVector<Value> SampleMatmul::accumulate(Value first,
   auto vectors = static_cast<int64_t>(pieces.size());
   int64_t partial = std::clamp<int64_t>((inFlight + vectors - 1) / vectors, 1,
                                         std::max<int64_t>(inner, 1));
-  constexpr int64_t large = 512 * 1024, ahead = 16 * 1024; // bytes
-  bool isFetched = storedBytes(tensorTypeOf(matmul.getB()), 1) > large;
+  constexpr int64_t large = 512 * 1024, cache = 1024 * 1024; // bytes
+  constexpr int64_t ahead = 16 * 1024;
+  int64_t bytes = storedBytes(tensorTypeOf(matmul.getB()), 1);
+  bool isFetched = bytes > large && bytes <= cache;
   int64_t rowsAhead =
       ahead / (vectors * e.lanes() * static_cast<int64_t>(sizeof(float)));
   auto step = [&](Value k, int64_t sums, ValueRange acc) {
