@@ -22,6 +22,10 @@
 // pixels of a row skip the same taps; horizontally the row has a border, pixel
 // by pixel with its own bounds, and an inside where all taps hit.
 //
+// Of a large filter (ir/PackedFilter.h) a unit is a few tiles of R filters and
+// a block of rows x sample tiles: the tiles' weights are copied first, step by
+// step of the sum, and all pixels of the block are computed with the copies.
+//
 // The transpose (the gradient of the image) has the same form with taps
 // reversed and filters summed: y(h, w, c) = sum(i, j, f) w(i, j, c, f) x((h -
 // i) / s, (w - j) / s, f) over the taps that divide.
@@ -41,6 +45,7 @@
 #include "codegen/KernelEmitter.h"
 #include "codegen/SideBySide.h"
 #include "codegen/TileChoice.h"
+#include "ir/PackedFilter.h"
 #include "ir/Window.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -124,6 +129,18 @@ private:
   void fillEnds(MutableArrayRef<Value> sources, int64_t first);
   Value maskOf(ArrayRef<Value> sources);
   void prefetch(Value first);
+  int64_t fromStepToStep() const;
+  void copyTiles(Value low, Value high);
+  /// The first filter of a tile's copy, and where that begins.
+  Value firstCopied(Value tile) {
+    return arith::MinUIOp::create(e.b, e.mul(tile, tileRows),
+                                  e.index(conv.filters - PackedFilter::width));
+  }
+  Value copyOf(Value tile) {
+    return e.mul(sub(tile, firstTile), packed->tileFloats());
+  }
+  void buildPacked();
+  void atPlace(Value place, llvm::function_ref<void()> body);
   void fetchResults(Value column);
   int64_t mostRows() const;
   /// The channel of the result that `ofGroup` is.
@@ -139,14 +156,18 @@ private:
   Convolution conv;
   bool transposed = false;
   Value source, filter; // (features, lanes) and flat
-  int64_t inner = 0;    // channels summed, of a group
+  std::optional<PackedFilter> packed;
+  Value copied;      // (tasks, floats): weights of some tiles
+  int64_t inner = 0; // channels summed, of a group
   int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
   int64_t together = 1; // pixels in a vector of sums
-  int64_t tilesOfGroup = 1, lastRows = 1;
+  int64_t tilesOfGroup = 1, lastRows = 1, sampleTiles = 1;
   // The current unit, and tile of filters in it.
   Value row, sample, lowTile, highTile;
   Taps rowTaps;
   Value group, firstRow;
+  Value firstTile,
+      inCopy; // the first that is copied; in the current one's copy
   int64_t rows = 0;
 };
 } // namespace
@@ -339,7 +360,9 @@ SmallVector<Value> ConvNest::step(ArrayRef<Value> sources,
   }
   SmallVector<Value> next(acc);
   for (auto [r, at] : llvm::enumerate(weights)) {
-    Value scalar = memref::LoadOp::create(e.b, filter, at);
+    Value scalar =
+        packed ? memref::LoadOp::create(e.b, copied, ValueRange{e.task, at})
+               : memref::LoadOp::create(e.b, filter, at);
     Value spread = vector::BroadcastOp::create(e.b, sums, scalar);
     for (auto [p, mask] : llvm::enumerate(masks))
       for (int64_t v = 0; v < tileVectors; ++v) {
@@ -380,12 +403,17 @@ Value ConvNest::maskOf(ArrayRef<Value> sources) {
 void ConvNest::prefetch(Value first) {
   constexpr int64_t farApart = 1024 / 4, distance = 12, line = 64 / 4;
   int64_t filters = conv.filters * conv.groups;
-  if (transposed || filters < farApart)
+  if (transposed || packed || filters < farApart)
     return;
   Value next = e.add(first, distance * filters);
   for (int64_t r = 0; r < rows; r += line)
     memref::PrefetchOp::create(e.b, filter, e.add(next, r), /*isWrite=*/false,
                                /*localityHint=*/3, /*isDataCache=*/true);
+}
+
+/// From the weights of one step of a sum to those of the next.
+int64_t ConvNest::fromStepToStep() const {
+  return packed ? PackedFilter::width : conv.filters * conv.groups;
 }
 
 /// The lines that will be written some tiles from now: where a sum is short and
@@ -428,7 +456,7 @@ int64_t ConvNest::mostRows() const {
 /// group, `weights` to the tap's first row and channel.
 SmallVector<Value> ConvNest::overInner(ArrayRef<Value> sources, Value weights,
                                        ValueRange acc) {
-  int64_t filters = conv.filters * conv.groups;
+  int64_t filters = fromStepToStep();
   auto body = [&](Value k, ValueRange inside) {
     SmallVector<Value> from, scalars;
     for (Value at : sources)
@@ -460,11 +488,13 @@ void ConvNest::buildTile(const PixelTile &tile, const Taps &taps) {
   const WindowAxis &across = conv.window[1];
   int64_t width = transposed ? across.windows() : across.pixels;
   int64_t channels = inner * conv.groups;
-  int64_t filters = conv.filters * conv.groups;
+  int64_t filters = fromStepToStep();
   Value groupStart = e.mul(group, inner);
   // Where a tap's weights for this tile begin.
   Value rowsStart = transposed ? sum(e.mul(firstRow, filters), groupStart)
                                : sum(e.mul(group, conv.filters), firstRow);
+  if (packed)
+    rowsStart = inCopy;
   auto weightsOf = [&](Value i, Value j) {
     Value tap = sum(e.mul(i, across.taps), j);
     return sum(e.mul(tap, conv.channels * filters), rowsStart);
@@ -578,6 +608,8 @@ void ConvNest::buildPixels(const PixelTile &pixels) {
     auto [theGroup, tile] = groupAndTile(number);
     group = theGroup;
     firstRow = e.mul(tile, tileRows);
+    if (packed)
+      inCopy = sum(copyOf(tile), sub(firstRow, firstCopied(tile)));
     auto build = [&](int64_t size) {
       rows = size;
       e.scope([&] { buildTile(pixels, taps); });
@@ -685,6 +717,70 @@ void ConvNest::buildRow(Value low, Value high) {
   border(whole + rest, width);
 }
 
+/// The weights of some tiles, and of the filters behind each that fill its
+/// line: at the filter's end, of those before it.
+void ConvNest::copyTiles(Value low, Value high) {
+  constexpr int64_t width = PackedFilter::width, distance = 24;
+  auto vector = VectorType::get({e.layout.widest}, e.b.getF32Type());
+  e.loop(low, high, 1, [&](Value tile) {
+    Value filters = firstCopied(tile);
+    Value to = copyOf(tile);
+    e.loop(e.index(0), e.index(packed->steps), 1, [&](Value step) {
+      Value from = sum(e.mul(step, conv.filters), filters);
+      // It may be in two lines.
+      for (int64_t end : {int64_t(0), width - 1})
+        memref::PrefetchOp::create(e.b, filter,
+                                   e.add(from, distance * conv.filters + end),
+                                   /*isWrite=*/false, /*localityHint=*/3,
+                                   /*isDataCache=*/true);
+      for (int64_t i = 0; i < width; i += e.layout.widest) {
+        Value weights =
+            vector::LoadOp::create(e.b, vector, filter, e.add(from, i));
+        vector::StoreOp::create(
+            e.b, weights, copied,
+            ValueRange{e.task, sum(to, e.add(e.mul(step, width), i))});
+      }
+    });
+  });
+}
+
+/// A row of one tile of samples, if there are any.
+void ConvNest::atPlace(Value place, llvm::function_ref<void()> body) {
+  Value tiles = e.index(sampleTiles);
+  row = arith::DivUIOp::create(e.b, place, tiles);
+  sample =
+      e.mul(arith::RemUIOp::create(e.b, place, tiles), tileVectors * e.lanes());
+  Value hasSamples =
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
+  auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
+  OpBuilder::InsertionGuard insertion(e.b);
+  e.b.setInsertionPointToStart(guard.thenBlock());
+  body();
+}
+
+/// Units are a few tiles of filters for blocks of rows x sample tiles.
+void ConvNest::buildPacked() {
+  copied = e.memory(e.kernel.getResults().back());
+  int64_t places = conv.window[0].windows() * sampleTiles;
+  int64_t groups = (tilesOfGroup + packed->tiles - 1) / packed->tiles;
+  auto [low, high] = e.taskRange(packed->blocks * groups, packed->tasks);
+  e.loop(low, high, 1, [&](Value unit) {
+    auto bound = [&](Value number, int64_t count, int64_t parts) {
+      return arith::DivUIOp::create(e.b, e.mul(number, count), e.index(parts))
+          .getResult();
+    };
+    Value block = arith::DivUIOp::create(e.b, unit, e.index(groups));
+    Value group = arith::RemUIOp::create(e.b, unit, e.index(groups));
+    firstTile = bound(group, tilesOfGroup, groups);
+    Value endTile = bound(e.add(group, 1), tilesOfGroup, groups);
+    copyTiles(firstTile, endTile);
+    e.loop(bound(block, places, packed->blocks),
+           bound(e.add(block, 1), places, packed->blocks), 1, [&](Value place) {
+             atPlace(place, [&] { buildRow(firstTile, endTile); });
+           });
+  });
+}
+
 int64_t ConvNest::build() {
   if (isDepthwise(e, conv, transposed))
     return lowerDepthwise(e, op, conv, source, filter, transposed);
@@ -703,11 +799,16 @@ int64_t ConvNest::build() {
   if (together > 1)
     pixelsOfTile = llvm::alignTo(runFrom(0).count, together);
   std::vector<KernelEmitter::Numbers> tiles;
-  std::vector<ConvTile> ranked =
-      rankConvTiles(rowsOfGroup, vectors, pixelsOfTile, together,
-                    inner * conv.window[0].taps * across.taps, target);
+  if (hasScratch(e.kernel))
+    packed = packedFilterOf(cast<Conv2dOp>(op), e.layout.batchBound);
+  std::vector<ConvTile> ranked = rankConvTiles(
+      rowsOfGroup, vectors, pixelsOfTile, together,
+      inner * conv.window[0].taps * across.taps, packed.has_value(), target);
   std::stable_partition(ranked.begin(), ranked.end(),
                         [&](ConvTile tile) { return tile.rows <= mostRows(); });
+  if (packed)
+    llvm::erase_if(
+        ranked, [](ConvTile tile) { return tile.rows > PackedFilter::width; });
   for (ConvTile tile : ranked)
     tiles.push_back({tile.rows, tile.vectors, tile.pixels});
   KernelEmitter::Numbers tile = e.choose(op, "tile", tiles);
@@ -721,10 +822,14 @@ int64_t ConvNest::build() {
 
   tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
   lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
-  int64_t samplesPerTile = tileVectors * e.lanes();
-  int64_t sampleTiles = e.layout.padded() / samplesPerTile;
+  sampleTiles = e.layout.padded() / (tileVectors * e.lanes());
   int64_t rowTiles = tilesOfGroup * conv.groups;
   int64_t height = pixels(conv.window[0]);
+  e.setLanes(Lanes::Samples);
+  if (packed) {
+    buildPacked();
+    return packed->tasks;
+  }
   // Enough units for many threads.
   constexpr int64_t enough = 16;
   int64_t parts =
@@ -735,7 +840,6 @@ int64_t ConvNest::build() {
                   across.taps;
   int64_t tasks = chooseTasks(units, cycles);
 
-  e.setLanes(Lanes::Samples);
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
     auto divide = [&](Value x, int64_t y) {
@@ -744,23 +848,15 @@ int64_t ConvNest::build() {
                                      arith::RemUIOp::create(e.b, x, by));
     };
     auto [place, part] = divide(unit, parts);
-    auto [theRow, sampleTile] = divide(place, sampleTiles);
-    row = theRow;
-    sample = e.mul(sampleTile, samplesPerTile);
-    Value hasSamples =
-        arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
-    auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
-    OpBuilder::InsertionGuard insertion(e.b);
-    e.b.setInsertionPointToStart(guard.thenBlock());
-    if (parts == 1) {
-      buildRow(e.index(0), e.index(rowTiles));
-      return;
-    }
-    auto bound = [&](Value p) {
-      return arith::DivUIOp::create(e.b, e.mul(p, rowTiles), e.index(parts))
-          .getResult();
-    };
-    buildRow(bound(part), bound(e.add(part, 1)));
+    atPlace(place, [&] {
+      if (parts == 1)
+        return buildRow(e.index(0), e.index(rowTiles));
+      auto bound = [&](Value p) {
+        return arith::DivUIOp::create(e.b, e.mul(p, rowTiles), e.index(parts))
+            .getResult();
+      };
+      buildRow(bound(part), bound(e.add(part, 1)));
+    });
   });
   return tasks;
 }

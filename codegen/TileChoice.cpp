@@ -190,12 +190,11 @@ FilterTile sinter::chooseFilterTile(
 
 /// A step of P pixels, or of P vectors of pixels that lie `together`, issues P
 /// R V multiply-adds, R broadcasts and P V loads, times the pixels of each.
-/// Those come from further away than the filter's few lines.
+/// Those cost `further` each, as they come from behind the filter's few lines.
 static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels,
-                           int64_t together, double ofLoad) {
+                           int64_t together, double ofLoad, double further) {
   constexpr int64_t latency = 8;
   int64_t ofPixels = vectors * pixels * together;
-  const double further = together > 1 ? 0.2 : 0;
   return static_cast<double>(
              std::max({rows * vectors * pixels, rows + ofPixels, latency})) +
          0.5 + ofLoad * static_cast<double>(rows) +
@@ -204,8 +203,9 @@ static double convTileCost(int64_t rows, int64_t vectors, int64_t pixels,
 
 std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
                                             int64_t pixels, int64_t together,
-                                            int64_t steps,
+                                            int64_t steps, bool isPacked,
                                             const TargetShape &target) {
+  const double further = together == 1 ? 0 : isPacked ? 0.7 : 0.2;
   pixels /= together; // from here on: vectors of them
   // A core does two loads in a cycle, and two multiply-adds of narrower vectors
   // or one of the widest: beside that one, loads are hidden.
@@ -229,7 +229,8 @@ std::vector<ConvTile> sinter::rankConvTiles(int64_t rows, int64_t vectors,
     int64_t restPixels = pixels % tile.pixels;
     auto row = [&](int64_t count) {
       auto costOf = [&](int64_t some) {
-        return convTileCost(count, tile.vectors, some, together, ofLoad);
+        return convTileCost(count, tile.vectors, some, together, ofLoad,
+                            further);
       };
       double sum = wholePixels * costOf(tile.pixels);
       if (restPixels)

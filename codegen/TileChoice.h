@@ -80,10 +80,12 @@ struct ConvTile {
 
 /// The tiles for `rows` filters, `vectors` of samples (a tile's divide them)
 /// and `pixels` in a row that see all taps; the best first. Where `together`
-/// pixels share a vector, a tile has a multiple of that.
+/// pixels share a vector, a tile has a multiple of that. With `isPacked` the
+/// filter is close to the core, and the image is not.
 std::vector<ConvTile> rankConvTiles(int64_t rows, int64_t vectors,
                                     int64_t pixels, int64_t together,
-                                    int64_t steps, const TargetShape &target);
+                                    int64_t steps, bool isPacked,
+                                    const TargetShape &target);
 
 /// Tasks for a kernel of `units` independent units of work that costs about
 /// `cycles` in all: one if it is not worth a hand-over to other threads.

@@ -3,6 +3,7 @@
 #include "ir/Winograd.h"
 #include "ir/FilterPanels.h"
 #include "ir/MatmulBlocks.h"
+#include "ir/PackedFilter.h"
 #include "ir/SweptGradient.h"
 
 #include <algorithm>
@@ -411,6 +412,9 @@ RankedTensorType sinter::scratchOf(Operation *op, int64_t batchBound,
   if (gradient)
     if (auto tiling = panelTilingOf(gradient, batchBound))
       return make(*tiling);
+  if (auto direct = dyn_cast<Conv2dOp>(op))
+    if (auto packed = packedFilterOf(direct, batchBound))
+      return make(*packed);
   if (auto matmul = dyn_cast<MatmulOp>(op))
     if (auto blocks = blocksOf(matmul, batchBound))
       return RankedTensorType::get({blocks->tasks(), blocks->taskFloats()},

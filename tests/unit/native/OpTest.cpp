@@ -296,6 +296,11 @@ TEST_CASE("large results pass by the caches") {
   checkTexts("native", 8, streamedFilterTexts());
 }
 
+TEST_CASE("convolutions copy large filters") {
+  checkTexts("native", 8, packedFilterTexts());
+  checkTexts("x86-64-v3", 8, {packedFilterTexts().front()});
+}
+
 TEST_CASE("convolutions transform large filters themselves") {
   for (int64_t bound : {8, 19})
     checkTexts("native", bound, madeFilterTexts());

@@ -550,6 +550,21 @@ std::vector<OpText> sinter::test::streamedFilterTexts() {
            {264, 288})}};
 }
 
+std::vector<OpText> sinter::test::packedFilterTexts() {
+  // Filters of 1.1 MB.
+  struct {
+    const char *name;
+    std::vector<int64_t> sizes;
+  } cases[] = {{"convolution", {120, 257}},
+               {"convolution_borders", {180, 260}}};
+  std::vector<OpText> texts;
+  for (const auto &[name, sizes] : cases)
+    for (const Form &form : forms)
+      if (form.name == std::string(name))
+        texts.push_back(textOf(form, sizes));
+  return texts;
+}
+
 std::vector<OpText> sinter::test::madeFilterTexts() {
   // Transformed filters of 4.4 MB.
   std::vector<OpText> texts;
