@@ -28,7 +28,8 @@
 //
 // The transpose (the gradient of the image) has the same form with taps
 // reversed and filters summed: y(h, w, c) = sum(i, j, f) w(i, j, c, f) x((h -
-// i) / s, (w - j) / s, f) over the taps that divide.
+// i) / s, (w - j) / s, f) over the taps that divide. Where a stride is larger
+// than the window, rows or columns without any product are all epilogue.
 //
 // One channel to a group, or very few filters, leave R small; then P pixels
 // share each broadcast. Pixels of a tile see the same taps: of a transpose they
@@ -37,10 +38,12 @@
 // Where a small batch fills a part of a vector only, sums are of two or four
 // pixels side by side, gathered when they are loaded. There tiles cover the
 // border, too: which pixels a tap hits is known here, and the others' lanes are
-// masked, as are those behind the end of a row.
+// masked, as are those behind the end of a row. The epilogue's vectors are of
+// channels side by side, as they lie in memory.
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/EpilogueMemory.h"
 #include "codegen/FilterGradient.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/SideBySide.h"
@@ -109,7 +112,10 @@ private:
 
   // ---- Loops
   void buildRow(Value lowTile, Value highTile);
+  void buildPixelsOfRow();
   void buildWholeRow();
+  void finishPixels(Value first, int64_t step);
+  bool isHit(const WindowAxis &axis, int64_t start) const;
   void buildPixels(const PixelTile &pixels);
   void buildTile(const PixelTile &pixels, const Taps &taps);
   std::pair<Value, Value> groupAndTile(Value number);
@@ -142,6 +148,7 @@ private:
   void buildPacked();
   void atPlace(Value place, llvm::function_ref<void()> body);
   void fetchResults(Value column);
+  void fetchEpilogue(Value column, int64_t count);
   int64_t mostRows() const;
   /// The channel of the result that `ofGroup` is.
   Value featureOf(Value ofGroup) {
@@ -160,14 +167,15 @@ private:
   Value copied;      // (tasks, floats): weights of some tiles
   int64_t inner = 0; // channels summed, of a group
   int64_t tileRows = 1, tilePixels = 1, tileVectors = 1;
-  int64_t together = 1; // pixels in a vector of sums
+  int64_t together = 1;         // pixels in a vector of sums
+  int64_t channelsTogether = 1; // in a vector behind them
   int64_t tilesOfGroup = 1, lastRows = 1, sampleTiles = 1;
   // The current unit, and tile of filters in it.
   Value row, sample, lowTile, highTile;
   Taps rowTaps;
   Value group, firstRow;
-  Value firstTile,
-      inCopy; // the first that is copied; in the current one's copy
+  Value firstTile; // that is copied
+  Value inCopy;    // where the current tile's weights are
   int64_t rows = 0;
 };
 } // namespace
@@ -442,6 +450,24 @@ void ConvNest::fetchResults(Value column) {
   }
 }
 
+/// What the epilogue will read while products are summed, where these are few:
+/// a tile has a line or two of each of its pixels, which are pages apart.
+void ConvNest::fetchEpilogue(Value column, int64_t count) {
+  constexpr int64_t fewProducts = 512, line = 64 / 4;
+  int64_t steps = conv.window[0].taps * conv.window[1].taps * inner;
+  if (together == 1 || steps > fewProducts)
+    return;
+  int64_t ofLine = std::max<int64_t>(line / e.layout.padded(), 1);
+  for (Value memory : epilogueMemory(e, op->getResult(0)))
+    for (int64_t p = 0; p < count; ++p)
+      for (int64_t r = 0; r < rows; r += ofLine)
+        memref::PrefetchOp::create(
+            e.b, memory,
+            ValueRange{row, e.add(column, p * apart()),
+                       e.add(featureOf(firstRow), r), sample},
+            /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+}
+
 /// A transpose reads its rows of weights side by side. So many of them stay in
 /// the L1 cache, where rows a power of two apart share sets.
 int64_t ConvNest::mostRows() const {
@@ -505,6 +531,7 @@ void ConvNest::buildTile(const PixelTile &tile, const Taps &taps) {
   };
 
   fetchResults(column);
+  fetchEpilogue(column, count);
   int64_t held = kind == PixelTile::OneOfBorder ? 1 : together;
   auto sums = VectorType::get({held * e.lanes()}, e.b.getF32Type());
   Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(sums));
@@ -573,16 +600,22 @@ void ConvNest::buildTile(const PixelTile &tile, const Taps &taps) {
     Value pixelColumn = e.add(column, p * apart());
     for (int64_t v = 0; v < tileVectors; ++v) {
       e.setSample(e.add(sample, v * e.lanes()));
-      for (int64_t r = 0; r < rows; ++r)
+      for (int64_t r = 0; r < rows; r += channelsTogether)
         e.point([&] {
-          Value made = acc[(p / held * rows + r) * tileVectors + v];
-          e.seed(op->getResult(0), partOf(e, made, p % held, held));
+          SmallVector<Value> made;
+          for (int64_t c = r; c < r + channelsTogether; ++c)
+            made.push_back(partOf(e,
+                                  acc[(p / held * rows + c) * tileVectors + v],
+                                  p % held, held));
+          e.seed(op->getResult(0), sideBySide(e, made));
           Indices at = {row, pixelColumn, e.add(firstFeature, r)};
+          e.setChannels(at.back(), channelsTogether);
           e.storeAll(at, [](RankedTensorType) { return true; });
           e.addRowSums(at);
         });
     }
   }
+  e.setChannels(e.index(0), 1);
 }
 
 /// A tile's group, and its number in it.
@@ -627,11 +660,50 @@ void ConvNest::buildPixels(const PixelTile &pixels) {
   });
 }
 
+/// Does a tap hit any pixel that is a multiple of the stride behind `start`? Of
+/// a transpose, whose window may be smaller than its stride.
+bool ConvNest::isHit(const WindowAxis &axis, int64_t start) const {
+  for (int64_t tap = 0; tap < axis.taps; ++tap)
+    if ((start + axis.low - tap * axis.dilation) % axis.stride == 0)
+      return true;
+  return !transposed;
+}
+
+/// The row's pixels from `first` on, of which no tap hits one, for the unit's
+/// filters: from one end of memory to the other.
+void ConvNest::finishPixels(Value first, int64_t step) {
+  auto sums = VectorType::get({channelsTogether * e.lanes()}, e.b.getF32Type());
+  Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(sums));
+  int64_t features = transposed ? conv.channels : conv.filters;
+  Value end =
+      arith::MinUIOp::create(e.b, e.mul(highTile, tileRows), e.index(features));
+  Value begin = e.mul(lowTile, tileRows);
+  e.loop(first, e.index(pixels(conv.window[1])), step, [&](Value column) {
+    e.loop(begin, end, channelsTogether, [&](Value feature) {
+      Indices at = {row, column, feature};
+      e.setChannels(feature, channelsTogether);
+      for (int64_t v = 0; v < tileVectors; ++v) {
+        e.setSample(e.add(sample, v * e.lanes()));
+        e.point([&] {
+          e.seed(op->getResult(0), none);
+          e.storeAll(at, [](RankedTensorType) { return true; });
+          e.addRowSums(at);
+        });
+      }
+    });
+  });
+  e.setChannels(e.index(0), 1);
+}
+
 /// All pixels of a row in tiles that begin at multiples of their size: those
 /// that see all taps in a loop, the others one by one.
 void ConvNest::buildWholeRow() {
   int64_t step = tilePixels * apart();
   for (int64_t start = 0; start < apart(); ++start) {
+    if (!isHit(conv.window[1], start)) {
+      finishPixels(e.index(start), apart());
+      continue;
+    }
     Run run = runFrom(start);
     int64_t before = ahead(run), count = run.count + before;
     int64_t tiles = (count + tilePixels - 1) / tilePixels;
@@ -682,6 +754,23 @@ void ConvNest::buildRow(Value low, Value high) {
     });
   }
 
+  const WindowAxis &down = conv.window[0];
+  auto isMissed = [&](int64_t start) { return !isHit(down, start); };
+  if (conv.groups == 1 && !rowTaps.guarded &&
+      llvm::any_of(llvm::seq(down.stride), isMissed)) {
+    Value hits = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                       rowTaps.low, rowTaps.high);
+    auto branch = scf::IfOp::create(e.b, hits, /*withElse=*/true);
+    OpBuilder::InsertionGuard insertion(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildPixelsOfRow(); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    return e.scope([&] { finishPixels(e.index(0), 1); });
+  }
+  buildPixelsOfRow();
+}
+
+void ConvNest::buildPixelsOfRow() {
   if (together > 1)
     return buildWholeRow();
   const WindowAxis &across = conv.window[1];
@@ -819,6 +908,9 @@ int64_t ConvNest::build() {
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   if (!random.empty() && tileRows > 4)
     tileRows -= tileRows % 4;
+
+  if (random.empty() && conv.groups == 1)
+    channelsTogether = channelsSideBySide(e, std::gcd(rowsOfGroup, tileRows));
 
   tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
   lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
