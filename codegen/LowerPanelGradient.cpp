@@ -54,6 +54,7 @@ private:
   void turn(int64_t filters);
   void fetch(Value feature, int64_t channels, Value sample);
   void fetchNextRows(const Visit &visit, Value row, Value column);
+  void fetchSums(ArrayRef<Value> places, ArrayRef<VectorPiece> pieces);
   void buildVisit(const Visit &visit);
   SmallVector<Value> alongRow(const Visit &visit, Value row, ValueRange sums);
   SmallVector<Value> overSamples(const Visit &visit, const WindowRun &run,
@@ -229,6 +230,17 @@ SmallVector<Value> PanelGradientNest::alongRow(const Visit &visit, Value row,
   return sums;
 }
 
+/// Lines that the visit will write, rows of dw far apart, and has not read.
+void PanelGradientNest::fetchSums(ArrayRef<Value> places,
+                                  ArrayRef<VectorPiece> pieces) {
+  Value dw = e.memory(e.kernel.getResult(0), /*flat=*/true);
+  for (Value place : places)
+    for (const VectorPiece &piece : pieces)
+      memref::PrefetchOp::create(e.b, dw, e.add(place, piece.start),
+                                 /*isWrite=*/true, /*localityHint=*/3,
+                                 /*isDataCache=*/true);
+}
+
 void PanelGradientNest::buildVisit(const Visit &visit) {
   auto [top, bottom] = windowsUnder(e, conv.window[0], visit.tapRow);
   Value low = arith::MaxSIOp::create(e.b, top, firstRow);
@@ -241,7 +253,12 @@ void PanelGradientNest::buildVisit(const Visit &visit) {
       at = sum(e.mul(at, conv.channels), e.add(visit.channel, c));
       places.push_back(sum(e.mul(at, conv.filters), visit.filter));
     }
-  SmallVector<Value> sums = panels->begin(places, visit.pieces, isFirst);
+  bool isOnly = tiling.rows >= conv.window[0].windows() &&
+                tiling.samples >= e.layout.padded();
+  if (isOnly)
+    fetchSums(places, visit.pieces);
+  SmallVector<Value> sums =
+      panels->begin(places, visit.pieces, isOnly ? Value() : isFirst);
   sums = e.loop(low, high, 1, sums, [&](Value row, ValueRange inside) {
     return alongRow(visit, row, inside);
   });

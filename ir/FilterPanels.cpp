@@ -55,6 +55,9 @@ sinter::panelTilingOf(Conv2dFilterGradientOp op, int64_t batchBound) {
   int64_t ofRow = across.windows() * tiling.samples;
   tiling.rows =
       std::clamp<int64_t>((worthwhile + ofRow - 1) / ofRow, 1, down.windows());
+  // Rather all rows than a few that are left: then no sum is loaded again.
+  if (2 * tiling.rows > down.windows() && down.windows() * ofRow <= most)
+    tiling.rows = down.windows();
   tiling.columns = tiling.rows * ofRow;
 
   // Scratch grows with tasks.
