@@ -140,7 +140,8 @@ void ImageBlocks::prefetchNext(const ImageBlock &block, Value channel) const {
           });
       int64_t below = isSearched ? reach((*window)[0]) : 0;
       int64_t beside = isSearched ? reach((*window)[1]) : 0;
-      for (int64_t i = 0; i < high + below; ++i)
+      // The rows above are those that blocks above have seen.
+      for (int64_t i = below; i < high + below; ++i)
         for (Value column : block.columns)
           prefetch(tensor, e.add(block.rows[0], i),
                    e.add(column, wide + beside));
