@@ -79,14 +79,16 @@ void FilterPanels::step(MutableArrayRef<Value> sums, Value at,
   }
 }
 
-SmallVector<Value> FilterPanels::overColumns(ArrayRef<Value> sums, Value count,
-                                             Value panel,
-                                             ArrayRef<VectorPiece> pieces,
-                                             Value floats, int64_t rows,
-                                             int64_t rowFloats) const {
-  int64_t steps = std::min<int64_t>(e.lanes(), 4);
+SmallVector<Value>
+FilterPanels::overColumns(ArrayRef<Value> sums, Value count, Value panel,
+                          ArrayRef<VectorPiece> pieces, Value floats,
+                          int64_t rows, int64_t rowFloats,
+                          llvm::function_ref<void(Value)> fetch) const {
+  int64_t steps = columnsOfStep(e);
   return e.loop(
       e.index(0), count, steps, sums, [&](Value n, ValueRange before) {
+        if (fetch)
+          fetch(n);
         SmallVector<Value> next(before);
         Value fromPanel = e.sum(panel, e.mul(n, stride(pieces)));
         Value from = e.sum(floats, n);

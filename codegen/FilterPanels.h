@@ -57,11 +57,16 @@ public:
             llvm::ArrayRef<mlir::Value> floats) const;
   /// The same for `count` columns of the panel, which begins at `panel`; row
   /// r's floats for them begin at `floats` + r `rowFloats` in scratch. In
-  /// memory, columns are a multiple of the lanes.
+  /// memory, columns are a multiple of the lanes. `fetch` gets the first column
+  /// of each step, which has some.
   llvm::SmallVector<mlir::Value>
   overColumns(llvm::ArrayRef<mlir::Value> sums, mlir::Value count,
               mlir::Value panel, llvm::ArrayRef<VectorPiece> pieces,
-              mlir::Value floats, int64_t rows, int64_t rowFloats) const;
+              mlir::Value floats, int64_t rows, int64_t rowFloats,
+              llvm::function_ref<void(mlir::Value column)> fetch = {}) const;
+  static int64_t columnsOfStep(const KernelEmitter &e) {
+    return std::min<int64_t>(e.lanes(), 4);
+  }
   /// `isStreamed`: whole vectors pass by the caches, and are aligned.
   void end(llvm::ArrayRef<mlir::Value> places,
            llvm::ArrayRef<VectorPiece> pieces, llvm::ArrayRef<mlir::Value> sums,

@@ -4,7 +4,8 @@
 // that contracts the tiles of all images. Each tap is on its own, so a unit
 // owns what it sums: no partial results between tasks.
 //
-//   for unit in this task's part of rows of taps x parts of the filters:
+//   for unit in this task's part of groups of rows of taps x parts of the
+//       filters:
 //     for chunks of tiles, n = (tile, sample) in the chunk:
 //       scratch D[tap] = A dy A'
 //       for channels, a block at a time:
@@ -21,6 +22,10 @@
 //     for runs of tiles in the chunk:
 //       for columns of pixels: scratch T[column][c] = a row of B' x
 //       for its tiles: V[taps][c][n] = T B
+//
+// A unit reads all of x and dy, which leave the caches where images are large.
+// There a unit is two rows of taps if these have the same sums of even and odd
+// powers, and the next chunk's pixels are fetched during this one's products.
 //
 // FilterPanels.h says why filters are in the lanes: T of dy is turned for that,
 // as tiles have fewer pixels than taps. Where filters would leave lanes empty,
@@ -53,12 +58,23 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-/// The rows of pixels of a tile that have a part in a row of taps, which is a
-/// number at run time, and their factors. What has none is not read: 0 times
-/// NaN would be NaN.
+/// One row of taps, or two with opposite points: the sum of even powers, plus
+/// and minus `point` times that of odd ones. Which rows of pixels have a part
+/// in them, and their factors, are numbers at run time. What has none is not
+/// read: 0 times NaN would be NaN.
 struct Rows {
-  SmallVector<Value, 4> pixel;  // index
-  SmallVector<Value, 4> factor; // null: 1
+  struct Part {
+    Value pixel;  // index
+    Value factor; // null: 1
+  };
+  SmallVector<Part, 2> even, odd;
+  Value point; // null: each row is on its own, and there are no odd ones
+
+  SmallVector<Part, 4> parts() const {
+    SmallVector<Part, 4> all(even.begin(), even.end());
+    all.append(odd);
+    return all;
+  }
 };
 
 /// Some features of x or dy, whose tiles are transformed.
@@ -77,20 +93,23 @@ public:
   int64_t build();
 
 private:
-  void buildUnit(Value tapRow, Value firstFilter, int64_t filters);
+  void buildUnit(Value group, Value firstFilter, int64_t filters);
   void sumRows(const Operand &operand, const Rows &rows, Value tileRow,
                Value firstColumn, Value columnCount, Value firstTo);
-  void turnPixel(const Operand &operand, Value to);
-  void overTiles(const Operand &operand, const Rows &rows,
-                 llvm::function_ref<void(Value column, Value from)> body);
+  void turnPixel(const Operand &operand, Value pixel, Value to);
+  void
+  overTiles(const Operand &operand, const Rows &rows,
+            llvm::function_ref<void(Value row, Value column, Value from)> body);
   WinogradRow makeTaps(const Operand &operand, Value from, int64_t lanes);
   void transform(const Operand &operand, const Rows &rows, int64_t to,
                  int64_t tapFloats);
-  void transformImage(const Rows &rows, Value firstChannel, int64_t count);
-  void transformResult(const Rows &rows, Value firstFilter, int64_t filters);
+  Operand imageFrom(Value firstChannel, int64_t count);
+  Operand resultFrom(Value firstFilter, int64_t filters);
+  void transformResult(const Operand &result, const Rows &rows,
+                       int64_t filters);
   /// Some channels and filters at one tap: where they are in V, D and du.
   struct Part {
-    Value tapRow, tap, firstChannel, channelInBlock, firstFilter, filterInPart;
+    Value tap, firstChannel, channelInBlock, firstFilter, filterInPart;
     int64_t channels;
   };
   Value imageOf(const Part &part);
@@ -98,8 +117,10 @@ private:
   Value placeOf(const Part &part, int64_t channel);
   void buildPanel(const Part &part, ArrayRef<VectorPiece> pieces);
   void buildDots(const Part &part, int64_t filters);
-  void clear(Value tapRow, Value firstFilter, int64_t filters);
-  Rows rowsOf(Value tapRow, int64_t pixels,
+  void addStreams(const Operand &operand, const Rows &rows, Value tap);
+  void clear(Value firstFilter, int64_t filters);
+  Value entryOf(Value group, ArrayRef<int64_t> table);
+  Rows rowsOf(Value group, int64_t pixels,
               llvm::function_ref<double(int64_t row, int64_t pixel)> factor);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -137,12 +158,18 @@ private:
   void store(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
+  /// To the second row of taps. One on its own lies where it would have one,
+  /// and overwrites that.
+  Value secondRow(int64_t floats) {
+    return arith::SelectOp::create(e.b, equals(rowCount, 2), e.index(floats),
+                                   e.index(0));
+  }
   /// Of a tap in D, and in V, which is behind D.
   int64_t resultTapFloats() const {
     return tiling.paddedFilters() * tiling.columns;
   }
   int64_t imageTapFloats() const { return tiling.channels * tiling.columns; }
-  int64_t imageAt() const { return tiling.taps * resultTapFloats(); }
+  int64_t imageAt() const { return tiling.unitTaps() * resultTapFloats(); }
   KernelEmitter &e;
   WinogradFilterGradientOp op;
   Convolution conv;
@@ -152,9 +179,20 @@ private:
   int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
   bool isStreamed; // does du pass by the caches?
+  bool isFetched;  // does the next chunk come from far?
   VectorType vectorType;
   Value x, dy, du, scratch; // flat, flat, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
+  /// A row of pixels that the next chunk reads, fetched into L2 during the
+  /// products of a tap: with each of their columns `columnFloats`, with each
+  /// step `lines`.
+  struct Stream {
+    Value memory, from;
+    int64_t columnFloats, lines;
+  };
+  SmallVector<Stream, 8> streams;
+  // The current unit: its first row of taps, and how many.
+  Value firstRow, rowCount;
   // The current chunk.
   Value isFirst, firstTile, columns;
 };
@@ -185,66 +223,109 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
   isStreamed = isInArena && tiling.chunks == 1 &&
                conv.filters % kLaneMultiple == 0 &&
                e.isStreamed(tensorTypeOf(result));
+  // Rows of pixels a page apart, and many of them: more than the processor
+  // follows by itself.
+  constexpr int64_t near = 4 << 20;
+  int64_t pixels = conv.window[0].pixels * conv.window[1].pixels *
+                   (conv.channels + conv.filters) * e.layout.padded();
+  isFetched = tiling.rowsTogether == 2 && tiling.channels >= conv.channels &&
+              pixels * int64_t(sizeof(float)) > near;
 }
 
 //===----------------------------------------------------------------------===//
 // Transforms of one row of taps
 //===----------------------------------------------------------------------===//
 
+/// A group's number in a table, which is in a number, four bits each.
+Value WinogradGradientNest::entryOf(Value group, ArrayRef<int64_t> table) {
+  int64_t all = 0;
+  for (auto [number, entry] : llvm::enumerate(table))
+    all |= entry << (4 * number);
+  Value shifted = arith::ShRUIOp::create(e.b, e.index(all), e.mul(group, 4));
+  return arith::AndIOp::create(e.b, shifted, e.index(0xF));
+}
+
 /// `factor` is that of a pixel in a row of taps.
 Rows WinogradGradientNest::rowsOf(
-    Value tapRow, int64_t pixels,
+    Value group, int64_t pixels,
     llvm::function_ref<double(int64_t, int64_t)> factor) {
-  // The parts of each row, one with factor 1 first if there is one.
   struct RowPart {
     int64_t pixel;
     double factor;
   };
-  SmallVector<SmallVector<RowPart, 4>> rows(tiling.taps);
-  size_t most = 0;
-  for (auto [number, row] : llvm::enumerate(rows)) {
+  struct Sums {
+    SmallVector<RowPart, 4> even, odd;
+    double point = 0;
+  };
+  SmallVector<Sums> groups;
+  size_t mostEven = 0, mostOdd = 0;
+  for (auto [row, count] : tiling.rowGroups()) {
+    Sums &sums = groups.emplace_back();
     for (int64_t i = pixels - 1; i >= 0; --i)
-      if (double f = factor(static_cast<int64_t>(number), i); f != 0)
-        row.push_back({i, f});
-    llvm::stable_sort(row, [](const RowPart &x, const RowPart &y) {
+      if (double f = factor(row, i); f != 0) {
+        bool isOdd = count == 2 && factor(row + 1, i) != f;
+        (isOdd ? sums.odd : sums.even).push_back({i, f});
+      }
+    // One with factor 1 first if there is one.
+    llvm::stable_sort(sums.even, [](const RowPart &x, const RowPart &y) {
       return x.factor == 1 && y.factor != 1;
     });
-    most = std::max(most, row.size());
+    if (count == tiling.rowsTogether) {
+      mostEven = std::max(mostEven, sums.even.size());
+      mostOdd = std::max(mostOdd, sums.odd.size());
+    }
   }
-  // A row with fewer parts has its first again, times 0.
-  for (SmallVector<RowPart, 4> &row : rows)
-    while (row.size() < most)
-      row.push_back({row.front().pixel, 0});
-  Rows result;
-  for (size_t part = 0; part < most; ++part) {
-    // A table in a number, four bits for each row of taps, and one in a vector.
-    int64_t pixelsOfRows = 0;
+  for (Sums &sums : groups) {
+    // A row on its own has no more parts than two together.
+    if (sums.even.size() > mostEven) {
+      sums.odd.append(sums.even.begin() + mostEven, sums.even.end());
+      sums.even.truncate(mostEven);
+    }
+    if (!sums.odd.empty())
+      sums.point = sums.odd.front().factor;
+    for (RowPart &part : sums.odd)
+      part.factor /= sums.point;
+    // What has fewer parts has its first again, times 0.
+    while (sums.even.size() < mostEven)
+      sums.even.push_back({sums.even.front().pixel, 0});
+    if (sums.odd.empty() && mostOdd > 0)
+      sums.odd.push_back({sums.even.front().pixel, 1});
+    while (sums.odd.size() < mostOdd)
+      sums.odd.push_back({sums.odd.front().pixel, 0});
+  }
+  auto number = [&](llvm::function_ref<double(const Sums &)> of) -> Value {
     constexpr int64_t entries = 8;
-    SmallVector<float, entries> factors(entries, 0);
-    for (auto [number, row] : llvm::enumerate(rows)) {
-      pixelsOfRows |= row[part].pixel << (4 * number);
-      factors[number] = static_cast<float>(row[part].factor);
-    }
-    Value shifted =
-        arith::ShRUIOp::create(e.b, e.index(pixelsOfRows), e.mul(tapRow, 4));
-    result.pixel.push_back(arith::AndIOp::create(e.b, shifted, e.index(0xF)));
-    bool isOne = llvm::all_of(
-        rows, [&](const auto &row) { return row[part].factor == 1; });
-    if (isOne) {
-      result.factor.push_back(Value());
-      continue;
-    }
+    if (llvm::all_of(groups, [&](const Sums &sums) { return of(sums) == 1; }))
+      return {};
+    SmallVector<float, entries> numbers(entries, 0);
+    for (auto [i, sums] : llvm::enumerate(groups))
+      numbers[i] = static_cast<float>(of(sums));
     auto type = VectorType::get({entries}, e.b.getF32Type());
     Value all = arith::ConstantOp::create(
-        e.b, DenseElementsAttr::get(type, ArrayRef<float>(factors)));
-    result.factor.push_back(vector::ExtractOp::create(e.b, all, tapRow));
-  }
-  return result;
+        e.b, DenseElementsAttr::get(type, ArrayRef<float>(numbers)));
+    return vector::ExtractOp::create(e.b, all, group);
+  };
+  auto parts = [&](size_t count, SmallVector<RowPart, 4> Sums::*half) {
+    SmallVector<Rows::Part, 2> result;
+    for (size_t part = 0; part < count; ++part) {
+      SmallVector<int64_t> pixelOf;
+      for (const Sums &sums : groups)
+        pixelOf.push_back((sums.*half)[part].pixel);
+      result.push_back({entryOf(group, pixelOf), number([&](const Sums &sums) {
+                          return (sums.*half)[part].factor;
+                        })});
+    }
+    return result;
+  };
+  Rows rows{parts(mostEven, &Sums::even), parts(mostOdd, &Sums::odd), Value()};
+  if (mostOdd > 0)
+    rows.point = number([](const Sums &sums) { return sums.point; });
+  return rows;
 }
 
 /// T from `firstTo` on, (column, feature, sample), or (column, sample, filter)
-/// for panels: for `columnCount` columns of pixels, the sum of those in `rows`
-/// times their factors. Pixels that do not exist are 0.
+/// for panels: for `columnCount` columns of pixels, the sums of those in
+/// `rows`. Pixels that do not exist are 0.
 void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
                                    Value tileRow, Value firstColumn,
                                    Value columnCount, Value firstTo) {
@@ -267,14 +348,20 @@ void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
   Value left = firstOf(firstColumn, across.low);
   SmallVector<Value> pixelRows, rowExists, factors;
   Value allExist;
-  for (Value pixelRow : rows.pixel) {
-    pixelRows.push_back(sum(row, pixelRow));
+  for (const Rows::Part &part : rows.parts()) {
+    pixelRows.push_back(sum(row, part.pixel));
+    factors.push_back(part.factor ? spread(part.factor, lanes) : Value());
     rowExists.push_back(isBelow(pixelRows.back(), operand.height));
     allExist = allExist ? both(allExist, rowExists.back()) : rowExists.back();
   }
   Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
-  for (Value factor : rows.factor)
-    factors.push_back(factor ? spread(factor, lanes) : Value());
+  Value point, minus, second;
+  if (rows.point) {
+    point = spread(rows.point, lanes);
+    minus = arith::NegFOp::create(e.b, point);
+    second = secondRow(isTurned ? tiling.pixelFloats(operand.features)
+                                : tiling.sumFloats());
+  }
   e.loop(e.index(0), columnCount, 1, [&](Value number) {
     Value column = sum(left, number);
     Value columnExists = isBelow(column, operand.width);
@@ -291,21 +378,29 @@ void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
           sum(e.mul(pixel, operand.channels), operand.firstFeature), samples));
     }
     auto build = [&](Value offset, ArrayRef<Value> masks) {
-      Value value;
-      for (size_t k = 0; k < from.size(); ++k) {
-        Value at = sum(from[k], offset), next;
-        if (masks.empty())
-          next = vector::LoadOp::create(e.b, type, operand.memory, at);
-        else
-          next = vector::MaskedLoadOp::create(e.b, type, operand.memory, at,
-                                              masks[k], zero);
-        if (value)
-          value = vector::FMAOp::create(e.b, factors[k], next, value);
-        else
-          value =
-              factors[k] ? arith::MulFOp::create(e.b, factors[k], next) : next;
-      }
-      store(value, sum(to, offset));
+      auto sumOf = [&](size_t begin, size_t end) {
+        Value value;
+        for (size_t k = begin; k < end; ++k) {
+          Value at = sum(from[k], offset), next;
+          if (masks.empty())
+            next = vector::LoadOp::create(e.b, type, operand.memory, at);
+          else
+            next = vector::MaskedLoadOp::create(e.b, type, operand.memory, at,
+                                                masks[k], zero);
+          if (value)
+            value = vector::FMAOp::create(e.b, factors[k], next, value);
+          else
+            value = factors[k] ? arith::MulFOp::create(e.b, factors[k], next)
+                               : next;
+        }
+        return value;
+      };
+      Value at = sum(to, offset), even = sumOf(0, rows.even.size());
+      if (!rows.point)
+        return store(even, at);
+      Value odd = sumOf(rows.even.size(), from.size());
+      store(vector::FMAOp::create(e.b, minus, odd, even), sum(at, second));
+      store(vector::FMAOp::create(e.b, point, odd, even), at);
     };
     auto buildVector = [&](Value sample, ArrayRef<Value> masks) {
       e.loop(e.index(0), e.index(operand.features), operand.together,
@@ -341,18 +436,23 @@ void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
       buildVector(sample, masks);
     });
     if (isTurned)
-      turnPixel(operand, place);
+      e.loop(e.index(0), rowCount, 1, [&](Value tapRow) {
+        turnPixel(operand,
+                  e.add(e.mul(tapRow, tiling.pixelFloats(operand.features)),
+                        tiling.pixelAt()),
+                  sum(place, e.mul(tapRow, tiling.sumFloats())));
+      });
   });
 }
 
-/// One pixel of T, at `to`, is turned.
-void WinogradGradientNest::turnPixel(const Operand &operand, Value to) {
+/// One pixel of T, which lies at `pixel`, is turned and goes to `to`.
+void WinogradGradientNest::turnPixel(const Operand &operand, Value pixel,
+                                     Value to) {
   int64_t stride = tiling.inVectors(operand.features);
   e.loop(e.index(0), vectors, 1, [&](Value v) {
     Value sample = e.mul(v, e.lanes());
     inParts(e, operand.features, e.lanes(), [&](Value part, int64_t count) {
-      Value from =
-          sum(e.mul(part, e.layout.padded()), e.add(sample, tiling.pixelAt()));
+      Value from = sum(e.mul(part, e.layout.padded()), sum(sample, pixel));
       panels->turn(
           count, sum(to, sum(e.mul(sample, stride), part)), stride,
           [&](int64_t i) { return load(e.add(from, i * e.layout.padded())); });
@@ -360,11 +460,12 @@ void WinogradGradientNest::turnPixel(const Operand &operand, Value to) {
   });
 }
 
-/// For all tiles of the chunk: `body` gets where its columns begin in a row of
-/// the chunk, and where its pixels do in T.
+/// For all tiles of the chunk and the unit's rows of taps: `body` gets the row,
+/// where the tile's columns begin in a row of the chunk, and where its pixels
+/// do in T.
 void WinogradGradientNest::overTiles(
     const Operand &operand, const Rows &rows,
-    llvm::function_ref<void(Value, Value)> body) {
+    llvm::function_ref<void(Value, Value, Value)> body) {
   int64_t pixelFloats = tiling.pixelFloats(operand.features);
   e.loop(firstTile, lastTile(), 1, [&](Value tile) {
     Value acrossTiles = e.index(tiling.tilesAcross);
@@ -387,7 +488,10 @@ void WinogradGradientNest::overTiles(
               e.add(e.mul(tiles, tiling.tile), operand.pixels - tiling.tile),
               from);
     }
-    body(product(difference(tile, firstTile), columns), from);
+    Value column = product(difference(tile, firstTile), columns);
+    e.loop(e.index(0), rowCount, 1, [&](Value row) {
+      body(row, column, sum(from, e.mul(row, tiling.sumFloats())));
+    });
   });
 }
 
@@ -409,10 +513,11 @@ WinogradRow WinogradGradientNest::makeTaps(const Operand &operand, Value from,
 void WinogradGradientNest::transform(const Operand &operand, const Rows &rows,
                                      int64_t to, int64_t tapFloats) {
   int64_t together = operand.together;
-  overTiles(operand, rows, [&](Value column, Value from) {
+  overTiles(operand, rows, [&](Value row, Value column, Value from) {
     e.loop(e.index(0), vectors, 1, [&](Value v) {
       Value sample = e.mul(v, e.lanes());
-      Value firstTo = e.add(sum(column, sample), to);
+      Value firstTo = sum(e.mul(row, tiling.taps * tapFloats),
+                          e.add(sum(column, sample), to));
       Value firstFrom = sum(from, sample);
       e.loop(e.index(0), e.index(operand.features), together, [&](Value i) {
         WinogradRow taps =
@@ -429,44 +534,47 @@ void WinogradGradientNest::transform(const Operand &operand, const Rows &rows,
   });
 }
 
-/// V, `count` channels from `firstChannel` on.
-void WinogradGradientNest::transformImage(const Rows &rows, Value firstChannel,
-                                          int64_t count) {
+/// `count` channels of x from `firstChannel` on.
+Operand WinogradGradientNest::imageFrom(Value firstChannel, int64_t count) {
   const auto &[down, across] = conv.window;
-  Operand image{x,
-                down.pixels,
-                across.pixels,
-                conv.channels,
-                tiling.taps,
-                channelsTogether,
-                /*isResult=*/false,
-                firstChannel,
-                count};
-  transform(image, rows, imageAt(), imageTapFloats());
+  return {x,
+          down.pixels,
+          across.pixels,
+          conv.channels,
+          tiling.taps,
+          channelsTogether,
+          /*isResult=*/false,
+          firstChannel,
+          count};
 }
 
-/// D, `filters` from `firstFilter` on.
-void WinogradGradientNest::transformResult(const Rows &rows, Value firstFilter,
-                                           int64_t filters) {
+/// `filters` of dy from `firstFilter` on.
+Operand WinogradGradientNest::resultFrom(Value firstFilter, int64_t filters) {
   const auto &[down, across] = conv.window;
-  Operand result{dy,
-                 down.windows(),
-                 across.windows(),
-                 conv.filters,
-                 tiling.tile,
-                 filtersTogether,
-                 /*isResult=*/true,
-                 firstFilter,
-                 filters};
+  return {dy,
+          down.windows(),
+          across.windows(),
+          conv.filters,
+          tiling.tile,
+          filtersTogether,
+          /*isResult=*/true,
+          firstFilter,
+          filters};
+}
+
+/// D, `filters` of `result`.
+void WinogradGradientNest::transformResult(const Operand &result,
+                                           const Rows &rows, int64_t filters) {
   if (!tiling.inPanels)
     return transform(result, rows, /*to=*/0, resultTapFloats());
-  overTiles(result, rows, [&](Value column, Value from) {
+  overTiles(result, rows, [&](Value row, Value column, Value from) {
+    Value rowTo = e.mul(row, tiling.taps * resultTapFloats());
     e.loop(e.index(0), columns, 1, [&](Value n) {
       Value sample = sum(from, e.mul(n, tiling.inVectors(filters)));
       panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
         int64_t stride = panels->stride(pieces);
-        Value to =
-            sum(e.mul(first, tiling.columns), e.mul(sum(column, n), stride));
+        Value to = sum(rowTo, sum(e.mul(first, tiling.columns),
+                                  e.mul(sum(column, n), stride)));
         e.loop(e.index(0), e.index(stride), e.layout.widest, [&](Value f) {
           WinogradRow taps =
               makeTaps(result, sum(sample, sum(first, f)), e.layout.widest);
@@ -495,7 +603,7 @@ Value WinogradGradientNest::resultOf(const Part &part) {
 
 Value WinogradGradientNest::placeOf(const Part &part, int64_t channel) {
   Value row =
-      sum(e.mul(sum(e.mul(part.tapRow, tiling.taps), part.tap), conv.channels),
+      sum(e.mul(sum(e.mul(firstRow, tiling.taps), part.tap), conv.channels),
           sum(part.firstChannel, part.channelInBlock));
   return sum(e.mul(e.add(row, channel), conv.filters),
              sum(part.firstFilter, part.filterInPart));
@@ -509,9 +617,59 @@ void WinogradGradientNest::buildPanel(const Part &part,
     places.push_back(placeOf(part, c));
   SmallVector<Value> sums =
       panels->begin(places, pieces, tiling.chunks > 1 ? isFirst : Value());
+  auto fetch = [&](Value n) {
+    Value tile = arith::DivUIOp::create(e.b, part.channelInBlock,
+                                        e.index(channelsOfTile));
+    Value column = sum(e.mul(tile, tiling.chunk * tiling.samples), n);
+    for (const Stream &stream : streams) {
+      Value at = sum(stream.from, e.mul(column, stream.columnFloats));
+      for (int64_t i = 0; i < stream.lines; ++i)
+        memref::PrefetchOp::create(e.b, stream.memory,
+                                   e.add(at, i * kLaneMultiple),
+                                   /*isWrite=*/false, /*localityHint=*/2,
+                                   /*isDataCache=*/true);
+    }
+  };
   sums = panels->overColumns(sums, chunkColumns(), firstD, pieces, firstV,
-                             part.channels, tiling.columns);
+                             part.channels, tiling.columns, fetch);
   panels->end(places, pieces, sums, isStreamed);
+}
+
+/// What the transforms of the next chunk read of `operand`, an equal part for
+/// each tap of this chunk.
+void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
+                                      Value tap) {
+  int64_t low = operand.isResult ? 0 : conv.window[0].low;
+  int64_t across = tiling.chunk * tiling.tile;
+  Value taps = e.mul(rowCount, tiling.taps);
+  Value column = arith::DivUIOp::create(e.b, e.mul(tap, across), taps);
+  auto quotient = [&](Value x, int64_t y) -> Value {
+    return arith::DivUIOp::create(e.b, x, e.index(y));
+  };
+  auto rest = [&](Value x, int64_t y) -> Value {
+    return arith::RemUIOp::create(e.b, x, e.index(y));
+  };
+  Value tile =
+      least(e.index(tiling.tilesDown * tiling.tilesAcross - 1),
+            sum(e.add(firstTile, tiling.chunk), quotient(column, tiling.tile)));
+  Value tileRow = quotient(tile, tiling.tilesAcross);
+  Value left = sum(e.mul(rest(tile, tiling.tilesAcross), tiling.tile),
+                   rest(column, tiling.tile));
+
+  int64_t pixelFloats = operand.channels * tiling.samples;
+  int64_t steps = FilterPanels::columnsOfStep(e);
+  int64_t lines =
+      llvm::divideCeil(across * pixelFloats * channelsOfTile * steps,
+                       tiling.taps * conv.channels * tiling.chunk *
+                           tiling.samples * kLaneMultiple);
+  for (const Rows::Part &part : rows.parts()) {
+    Value row = e.add(sum(e.mul(tileRow, tiling.tile), part.pixel), -low);
+    row = arith::MaxSIOp::create(e.b, e.index(0),
+                                 least(row, e.index(operand.height - 1)));
+    Value pixel = sum(e.mul(row, operand.width), left);
+    streams.push_back({operand.memory, e.mul(pixel, pixelFloats),
+                       lines * kLaneMultiple / steps, lines});
+  }
 }
 
 void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
@@ -537,12 +695,11 @@ void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
 }
 
 /// du = 0, for sums to be added.
-void WinogradGradientNest::clear(Value tapRow, Value firstFilter,
-                                 int64_t filters) {
+void WinogradGradientNest::clear(Value firstFilter, int64_t filters) {
   Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
   int64_t rows = tiling.taps * conv.channels;
-  e.loop(e.index(0), e.index(rows), 1, [&](Value c) {
-    Value row = sum(e.mul(tapRow, rows), c);
+  e.loop(e.index(0), e.mul(rowCount, rows), 1, [&](Value c) {
+    Value row = sum(e.mul(firstRow, rows), c);
     Value from = sum(e.mul(row, conv.filters), firstFilter);
     e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
       memref::StoreOp::create(e.b, zero, du, sum(from, f));
@@ -550,29 +707,42 @@ void WinogradGradientNest::clear(Value tapRow, Value firstFilter,
   });
 }
 
-void WinogradGradientNest::buildUnit(Value tapRow, Value firstFilter,
+void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
                                      int64_t filters) {
   const WinogradMatrices &matrices = winogradMatrices(tiling.tile);
-  Rows image = rowsOf(tapRow, tiling.taps, [&](int64_t row, int64_t pixel) {
+  SmallVector<int64_t> firsts, counts;
+  for (auto [row, count] : tiling.rowGroups()) {
+    firsts.push_back(row);
+    counts.push_back(count);
+  }
+  firstRow = entryOf(group, firsts);
+  rowCount = entryOf(group, counts);
+  Rows image = rowsOf(group, tiling.taps, [&](int64_t row, int64_t pixel) {
     return matrices.image[row][pixel];
   });
-  Rows result = rowsOf(tapRow, tiling.tile, [&](int64_t row, int64_t pixel) {
+  Rows result = rowsOf(group, tiling.tile, [&](int64_t row, int64_t pixel) {
     return matrices.result[pixel][row];
   });
   if (!tiling.inPanels)
-    clear(tapRow, firstFilter, filters);
+    clear(firstFilter, filters);
   Part part;
-  part.tapRow = tapRow;
   part.firstFilter = firstFilter;
   e.loop(e.index(0), e.index(tiling.chunks), 1, [&](Value chunk) {
     isFirst = equals(chunk, 0);
     firstTile = e.mul(chunk, tiling.chunk);
-    transformResult(result, firstFilter, filters);
+    Operand ofResult = resultFrom(firstFilter, filters);
+    transformResult(ofResult, result, filters);
     inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
-      transformImage(image, first, block);
+      Operand ofImage = imageFrom(first, block);
+      transform(ofImage, image, imageAt(), imageTapFloats());
       part.firstChannel = first;
-      e.loop(e.index(0), e.index(tiling.taps), 1, [&](Value tap) {
+      e.loop(e.index(0), e.mul(rowCount, tiling.taps), 1, [&](Value tap) {
         part.tap = tap;
+        streams.clear();
+        if (isFetched) {
+          addStreams(ofImage, image, tap);
+          addStreams(ofResult, result, tap);
+        }
         auto overChannels = [&](llvm::function_ref<void()> body) {
           inParts(e, block, channelsOfTile, [&](Value c, int64_t channels) {
             part.channelInBlock = c;
@@ -625,12 +795,12 @@ int64_t WinogradGradientNest::build() {
 
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
   e.loop(low, high, 1, [&](Value unit) {
-    Value parts = e.index(tiling.filterParts);
-    Value tapRow = arith::DivUIOp::create(e.b, unit, parts);
-    Value part = arith::RemUIOp::create(e.b, unit, parts);
+    Value groups = e.index(static_cast<int64_t>(tiling.rowGroups().size()));
+    Value part = arith::DivUIOp::create(e.b, unit, groups);
+    Value group = arith::RemUIOp::create(e.b, unit, groups);
     Value firstFilter = e.mul(part, tiling.filters);
     forPart(e, part, tiling.filterParts, tiling.filters, conv.filters,
-            [&](int64_t filters) { buildUnit(tapRow, firstFilter, filters); });
+            [&](int64_t filters) { buildUnit(group, firstFilter, filters); });
   });
   return tiling.tasks;
 }

@@ -274,6 +274,19 @@ int64_t WinogradGradientTiling::pixelFloats(int64_t features) const {
   return spread(inVectors(features) * samples);
 }
 
+SmallVector<WinogradGradientTiling::RowGroup, 6>
+WinogradGradientTiling::rowGroups() const {
+  // Those of opposite points come of the same sums. Two threads get equal work.
+  if (rowsTogether == 2 && tile == 2)
+    return {{1, 2}, {0, 1}, {3, 1}};
+  if (rowsTogether == 2)
+    return {{1, 2}, {0, 1}, {3, 2}, {5, 1}};
+  SmallVector<RowGroup, 6> rows;
+  for (int64_t row = 0; row < taps; ++row)
+    rows.push_back({row, 1});
+  return rows;
+}
+
 WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
                                         int64_t batchBound) {
   Convolution conv = convolutionOf(op);
@@ -302,22 +315,25 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   tiling.channels =
       std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);
   tiling.samples = samples;
-  // Sums of rows take a sixteenth of an L2 cache.
-  constexpr int64_t sumFloats = 64 * 1024 / 4;
-  int64_t pixel = tiling.pixelFloats(std::max(tiling.filters, tiling.channels));
-  tiling.run = std::clamp<int64_t>(sumFloats / (pixel * tiling.tile), 1,
-                                   tiling.tilesAcross);
   // A chunk takes three quarters of an L2 cache, but half of that in panels
   // whose du, which each chunk goes through, stays near: pixels pass, too.
+  // There two rows of taps read them together.
   constexpr int64_t nearFloats = 1024 * 1024 / 4;
   bool isNear =
       tiling.inPanels &&
       tiling.taps * tiling.taps * conv.channels * conv.filters <= nearFloats;
+  tiling.rowsTogether = isNear ? 2 : 1;
   const int64_t cacheFloats = (isNear ? 384 : 768) * 1024 / 4;
-  int64_t rows = tiling.taps * (tiling.paddedFilters() + tiling.channels);
+  int64_t rows = tiling.unitTaps() * (tiling.paddedFilters() + tiling.channels);
   cut(all, std::max<int64_t>(cacheFloats / (rows * samples), 1), tiling.chunk,
       tiling.chunks);
   tiling.columns = spread(tiling.chunk * samples);
+  // Sums of rows take a sixteenth of an L2 cache.
+  constexpr int64_t sumFloats = 64 * 1024 / 4;
+  int64_t pixel = tiling.pixelFloats(std::max(tiling.filters, tiling.channels));
+  tiling.run = std::clamp<int64_t>(
+      sumFloats / (tiling.rowsTogether * pixel * tiling.tile), 1,
+      tiling.tilesAcross);
 
   constexpr int64_t mostTasks = 8;
   constexpr int64_t worthwhile = 1 << 15; // products of a tap

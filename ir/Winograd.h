@@ -126,7 +126,7 @@ WinogradSampleTiling sampleTilingOf(WinogradConv2dOp op);
 /// May `op` have that form?
 bool fitsSampleWinograd(const Convolution &conv);
 
-/// The gradient's units are a row of taps and some filters each, so no sum
+/// The gradient's units are some rows of taps and some filters each, so no sum
 /// crosses units. A unit goes through the tiles of all images in chunks.
 struct WinogradGradientTiling {
   int64_t tile, taps; // as above
@@ -139,11 +139,21 @@ struct WinogradGradientTiling {
   /// Do filters fill vectors? Then they lie in the lanes
   /// (codegen/FilterPanels.h), else samples do.
   bool inPanels;
+  int64_t rowsTogether; // of taps in a unit, at most: 1 or 2
   int64_t tasks;
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
 
-  int64_t units() const { return taps * filterParts; }
+  /// Rows of taps in a unit: the first, and how many.
+  struct RowGroup {
+    int64_t row, count;
+  };
+  llvm::SmallVector<RowGroup, 6> rowGroups() const;
+  /// At most.
+  int64_t unitTaps() const { return rowsTogether * taps; }
+  int64_t units() const {
+    return static_cast<int64_t>(rowGroups().size()) * filterParts;
+  }
   /// So many features, and those that fill up their last vector.
   static int64_t inVectors(int64_t features) {
     return llvm::alignTo(features, kLaneMultiple);
@@ -152,16 +162,18 @@ struct WinogradGradientTiling {
   /// Floats of a pixel with so many features in the sums of rows.
   int64_t pixelFloats(int64_t features) const;
   /// For each tap filters, in whole vectors; behind them, for each tap
-  /// channels; behind them sums of rows, and a pixel that is not turned yet.
+  /// channels; behind them for each row of taps sums of rows of pixels, and for
+  /// each a pixel that is not turned yet.
   int64_t sumsAt() const {
-    return taps * (paddedFilters() + channels) * columns;
+    return unitTaps() * (paddedFilters() + channels) * columns;
   }
-  int64_t pixelAt() const {
-    return sumsAt() + std::max(run * tile * pixelFloats(filters),
-                               (run * tile + 2) * pixelFloats(channels));
+  int64_t sumFloats() const {
+    return std::max(run * tile * pixelFloats(filters),
+                    (run * tile + 2) * pixelFloats(channels));
   }
+  int64_t pixelAt() const { return sumsAt() + rowsTogether * sumFloats(); }
   int64_t taskFloats() const {
-    return pixelAt() + (inPanels ? pixelFloats(filters) : 0);
+    return pixelAt() + (inPanels ? rowsTogether * pixelFloats(filters) : 0);
   }
 };
 WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
