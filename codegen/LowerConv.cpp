@@ -150,10 +150,14 @@ private:
   void fetchResults(Value column);
   void fetchEpilogue(Value column, int64_t count);
   int64_t mostRows() const;
-  /// The channel of the result that `ofGroup` is.
+  /// Channels of the result.
+  int64_t rowsOfGroup() const {
+    return transposed ? conv.channels : conv.filters;
+  }
+  /// The channel that `ofGroup` is.
   Value featureOf(Value ofGroup) {
-    int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
-    return conv.groups == 1 ? ofGroup : sum(e.mul(group, rowsOfGroup), ofGroup);
+    return conv.groups == 1 ? ofGroup
+                            : sum(e.mul(group, rowsOfGroup()), ofGroup);
   }
   Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
@@ -674,10 +678,13 @@ bool ConvNest::isHit(const WindowAxis &axis, int64_t start) const {
 void ConvNest::finishPixels(Value first, int64_t step) {
   auto sums = VectorType::get({channelsTogether * e.lanes()}, e.b.getF32Type());
   Value none = arith::ConstantOp::create(e.b, e.b.getZeroAttr(sums));
-  int64_t features = transposed ? conv.channels : conv.filters;
-  Value end =
-      arith::MinUIOp::create(e.b, e.mul(highTile, tileRows), e.index(features));
-  Value begin = e.mul(lowTile, tileRows);
+  auto startOf = [&](Value number) {
+    auto [theGroup, tile] = groupAndTile(number);
+    Value ofGroup = arith::MinUIOp::create(e.b, e.mul(tile, tileRows),
+                                           e.index(rowsOfGroup()));
+    return sum(e.mul(theGroup, rowsOfGroup()), ofGroup);
+  };
+  Value begin = startOf(lowTile), end = startOf(highTile);
   e.loop(first, e.index(pixels(conv.window[1])), step, [&](Value column) {
     e.loop(begin, end, channelsTogether, [&](Value feature) {
       Indices at = {row, column, feature};
@@ -873,7 +880,6 @@ void ConvNest::buildPacked() {
 int64_t ConvNest::build() {
   if (isDepthwise(e, conv, transposed))
     return lowerDepthwise(e, op, conv, source, filter, transposed);
-  int64_t rowsOfGroup = transposed ? conv.channels : conv.filters;
   int64_t vectors = e.layout.padded() / e.lanes();
   const WindowAxis &across = conv.window[1];
   auto [from, to] = inside(across);
@@ -891,7 +897,7 @@ int64_t ConvNest::build() {
   if (hasScratch(e.kernel))
     packed = packedFilterOf(cast<Conv2dOp>(op), e.layout.batchBound);
   std::vector<ConvTile> ranked = rankConvTiles(
-      rowsOfGroup, vectors, pixelsOfTile, together,
+      rowsOfGroup(), vectors, pixelsOfTile, together,
       inner * conv.window[0].taps * across.taps, packed.has_value(), target);
   std::stable_partition(ranked.begin(), ranked.end(),
                         [&](ConvTile tile) { return tile.rows <= mostRows(); });
@@ -910,10 +916,10 @@ int64_t ConvNest::build() {
     tileRows -= tileRows % 4;
 
   if (random.empty() && conv.groups == 1)
-    channelsTogether = channelsSideBySide(e, std::gcd(rowsOfGroup, tileRows));
+    channelsTogether = channelsSideBySide(e, std::gcd(rowsOfGroup(), tileRows));
 
-  tilesOfGroup = (rowsOfGroup + tileRows - 1) / tileRows;
-  lastRows = rowsOfGroup - (tilesOfGroup - 1) * tileRows;
+  tilesOfGroup = (rowsOfGroup() + tileRows - 1) / tileRows;
+  lastRows = rowsOfGroup() - (tilesOfGroup - 1) * tileRows;
   sampleTiles = e.layout.padded() / (tileVectors * e.lanes());
   int64_t rowTiles = tilesOfGroup * conv.groups;
   int64_t height = pixels(conv.window[0]);
