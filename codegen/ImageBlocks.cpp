@@ -39,8 +39,6 @@ ImageBlocks::Inside ImageBlocks::insideOf(const WindowAxis &axis) {
 ImageBlocks::ImageBlocks(KernelEmitter &e, ArrayRef<int64_t> shape,
                          const std::optional<Window> &window)
     : e(e), shape(shape), window(window) {
-  // More points at once need more code and registers than they save.
-  constexpr int64_t mostPoints = 4;
   if (!window) {
     high = wide = 2;
     down = {0, shape[0] / high};
@@ -48,7 +46,7 @@ ImageBlocks::ImageBlocks(KernelEmitter &e, ArrayRef<int64_t> shape,
     return;
   }
   int64_t points = (*window)[0].stride * (*window)[1].stride;
-  if (points == 1 || points > mostPoints)
+  if (points == 1 || points > kMostPointsOfBlock)
     return;
   high = (*window)[0].stride;
   wide = (*window)[1].stride;
@@ -158,20 +156,18 @@ KnownTaps::KnownTaps(KernelEmitter &e, const ImageBlocks &blocks,
     : e(e), down(blocks.insideDown()), across(blocks.insideAcross()),
       overDown(window[0]), overAcross(window[1]),
       slots(across.end - across.first + 1) {
-  constexpr int64_t mostBytes = 64 << 10;
   SmallVector<int64_t> shape = {slots + 1, channels, e.layout.padded()};
-  int64_t bytes = shape[0] * shape[1] * shape[2];
+  int64_t ofWindow = shape[1] * shape[2], bytes = shape[0] * ofWindow;
   auto gradients = e.kernel.getBody().front().getOps<MaxPool2dGradientOp>();
-  if (overDown.last != overDown.first + 1 ||
-      overAcross.last != overAcross.first + 1 ||
-      bytes * std::distance(gradients.begin(), gradients.end()) > mostBytes)
+  int64_t count = std::distance(gradients.begin(), gradients.end());
+  if (!remembersMaxima(window, ofWindow * count))
     return;
   auto pointer = LLVM::LLVMPointerType::get(e.b.getContext());
-  Value count = arith::ConstantOp::create(e.b, e.b.getI64IntegerAttr(bytes));
+  Value size = arith::ConstantOp::create(e.b, e.b.getI64IntegerAttr(bytes));
   for (MaxPool2dGradientOp gradient : gradients) {
     constexpr unsigned line = 64;
     Value start =
-        LLVM::AllocaOp::create(e.b, pointer, e.b.getI8Type(), count, line);
+        LLVM::AllocaOp::create(e.b, pointer, e.b.getI8Type(), size, line);
     memories.push_back(
         {gradient, createMemRef(e.b, e.b.getLoc(), start, 0,
                                 MemRefType::get(shape, e.b.getI8Type()))});

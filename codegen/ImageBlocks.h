@@ -17,6 +17,7 @@
 #define SINTER_CODEGEN_IMAGEBLOCKS_H
 
 #include "codegen/KernelEmitter.h"
+#include "ir/PoolGradient.h"
 
 namespace sinter {
 
@@ -73,20 +74,10 @@ private:
   Inside down{0, 0}, across{0, 0};
 };
 
-/// The windows over a block: those from `first` to `last`, behind that which
-/// has the block's number.
-struct WindowsOverBlock {
-  explicit WindowsOverBlock(const WindowAxis &axis)
-      : first(-((axis.taps - 1 - axis.low) / axis.stride)),
-        last((axis.stride - 1 + axis.low) / axis.stride) {}
-  int64_t first, last;
-};
-
 /// The maximal taps of windows over several blocks: each window is searched for
 /// the block that has it last, and a byte a window is kept for its neighbours,
 /// a row of windows at a time. Blocks are taken from left to right, then down.
-/// Where windows reach into more than the next block, or a row takes too much
-/// of a thread's stack, nothing is known.
+/// Nothing is known where that is not possible (remembersMaxima).
 class KnownTaps {
 public:
   KnownTaps(KernelEmitter &e, const ImageBlocks &blocks, const Window &window,

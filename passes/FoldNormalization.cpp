@@ -8,9 +8,10 @@
 //   s + beta)
 //
 // PrepareWeights scales the filter once for all calls; the result would be
-// scaled in each, for every pixel and sample. Functions that write state are training steps and stay as they are:
-// there, factors depend on the batch. Left alone: a result with a second
-// reader, and factors behind an activation; those stay an epilogue.
+// scaled in each, for every pixel and sample. Functions that write state are
+// training steps and stay as they are: there, factors depend on the batch. Left
+// alone: a result with a second reader, and factors behind an activation; those
+// stay an epilogue.
 //
 //===----------------------------------------------------------------------===//
 

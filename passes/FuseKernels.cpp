@@ -47,6 +47,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ir/Locations.h"
+#include "ir/PoolGradient.h"
 #include "ir/SweptGradient.h"
 #include "ir/Winograd.h"
 #include "passes/Passes.h"
@@ -862,15 +863,25 @@ static bool isCheap(Operation *op) {
          (isa<MaxPool2dGradientOp>(op) && gatherings(op) <= kMostGatherings);
 }
 
+/// Is each pixel of `op`'s image asked for a few times only?
+static bool searchesOnce(Operation *op, int64_t batchBound) {
+  auto gradient = dyn_cast<MaxPool2dGradientOp>(op);
+  if (!gradient)
+    return false;
+  int64_t channels = tensorTypeOf(gradient.getX()).getShape().back();
+  return remembersMaxima(poolWindowOf(op), channels * paddedBatch(batchBound));
+}
+
 /// Does `use` need its operand in memory?
-static bool needsMemory(OpOperand &use) {
+static bool needsMemory(OpOperand &use, int64_t batchBound) {
   Operation *user = use.getOwner();
   if (isView(user) || isReadInProducts(user))
     return true;
   if (auto embedding = dyn_cast<EmbeddingOp>(user))
     return &use == &embedding.getTableMutable();
   if (user->hasTrait<Gathering>())
-    return gatherings(user) > kMostGatherings;
+    return gatherings(user) > kMostGatherings &&
+           !searchesOnce(user, batchBound);
   return !isPointwise(user) && !isSweepReduce(user) && !isRowSum(user) &&
          !isBatchReduce(user);
 }
@@ -929,7 +940,10 @@ void Fuser::chooseRecomputed() {
       ++numRecomputed;
       continue;
     }
-    if (!storedBy(value, *group) || llvm::any_of(value.getUses(), needsMemory))
+    if (!storedBy(value, *group) ||
+        llvm::any_of(value.getUses(), [&](OpOperand &use) {
+          return needsMemory(use, batchBound);
+        }))
       continue;
     SmallVector<Value> chain = cheapChain(value);
     recomputed.insert(chain.begin(), chain.end());
