@@ -106,6 +106,45 @@ sinter.model @m batch_bound 8 {
 
 // -----
 
+// Windows that overlap are searched once while what was found of a row is
+// remembered; ...
+// CHECK-LABEL: func.func @overlapping(
+// CHECK: sinter.kernel sweep "max_pool2d" -> tensor<?x8x8x64xf32> {
+// CHECK: sinter.sub %arg0,
+// CHECK: sinter.kernel sweep "max_pool2d_gradient" -> tensor<?x16x16x64xf32> {
+// CHECK: sinter.sub %arg0,
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  func.func @overlapping(%x: tensor<?x16x16x64xf32>, %dp: tensor<?x8x8x64xf32>, %m: tensor<64xf32>) -> (tensor<?x8x8x64xf32>, tensor<?x16x16x64xf32>) {
+    %d = sinter.sub %x, %m : (tensor<?x16x16x64xf32>, tensor<64xf32>) -> tensor<?x16x16x64xf32>
+    %y = sinter.max_pool2d %d window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x16x16x64xf32>) -> tensor<?x8x8x64xf32>
+    %g = sinter.max_pool2d_gradient %d, %dp window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x16x16x64xf32>, tensor<?x8x8x64xf32>) -> tensor<?x16x16x64xf32>
+    return %y, %g : tensor<?x8x8x64xf32>, tensor<?x16x16x64xf32>
+  }
+}
+
+// -----
+
+// ... of many samples that is too much: then the image is stored.
+// CHECK-LABEL: func.func @many_samples(
+// CHECK: [[D:%.+]] = sinter.kernel sweep "sub" -> tensor<?x16x16x64xf32> {
+// CHECK: sinter.kernel sweep "max_pool2d" -> tensor<?x8x8x64xf32> {
+// CHECK: sinter.kernel sweep "max_pool2d_gradient" -> tensor<?x16x16x64xf32> {
+// CHECK: sinter.max_pool2d_gradient [[D]],
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 128 {
+  func.func @many_samples(%x: tensor<?x16x16x64xf32>, %dp: tensor<?x8x8x64xf32>, %m: tensor<64xf32>) -> (tensor<?x8x8x64xf32>, tensor<?x16x16x64xf32>) {
+    %d = sinter.sub %x, %m : (tensor<?x16x16x64xf32>, tensor<64xf32>) -> tensor<?x16x16x64xf32>
+    %y = sinter.max_pool2d %d window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x16x16x64xf32>) -> tensor<?x8x8x64xf32>
+    %g = sinter.max_pool2d_gradient %d, %dp window [3, 3] strides [2, 2] padding [0, 1, 0, 1] : (tensor<?x16x16x64xf32>, tensor<?x8x8x64xf32>) -> tensor<?x16x16x64xf32>
+    return %y, %g : tensor<?x8x8x64xf32>, tensor<?x16x16x64xf32>
+  }
+}
+
+// -----
+
 // A convolution reads memory, each pixel many times: what it reads is stored.
 // CHECK-LABEL: func.func @stack(
 // CHECK: [[C:%.+]]:2 = sinter.kernel conv "conv2d+reduce_sum" -> tensor<?x6x6x4xf32>, tensor<?x6x4xf32> {
