@@ -146,6 +146,13 @@ private:
     return e.mul(sub(tile, firstTile), packed->tileFloats());
   }
   void buildPacked();
+  /// Where part `number` of so many `parts` of `count` begins and ends.
+  std::pair<Value, Value> boundsOf(Value number, int64_t count, int64_t parts) {
+    auto bound = [&](Value at) -> Value {
+      return arith::DivUIOp::create(e.b, e.mul(at, count), e.index(parts));
+    };
+    return {bound(number), bound(e.add(number, 1))};
+  }
   void atPlace(Value place, llvm::function_ref<void()> body);
   void fetchResults(Value column);
   void fetchEpilogue(Value column, int64_t count);
@@ -861,19 +868,16 @@ void ConvNest::buildPacked() {
   int64_t groups = (tilesOfGroup + packed->tiles - 1) / packed->tiles;
   auto [low, high] = e.taskRange(packed->blocks * groups, packed->tasks);
   e.loop(low, high, 1, [&](Value unit) {
-    auto bound = [&](Value number, int64_t count, int64_t parts) {
-      return arith::DivUIOp::create(e.b, e.mul(number, count), e.index(parts))
-          .getResult();
-    };
     Value block = arith::DivUIOp::create(e.b, unit, e.index(groups));
-    Value group = arith::RemUIOp::create(e.b, unit, e.index(groups));
-    firstTile = bound(group, tilesOfGroup, groups);
-    Value endTile = bound(e.add(group, 1), tilesOfGroup, groups);
+    Value number = arith::RemUIOp::create(e.b, unit, e.index(groups));
+    auto [tilesFrom, tilesTo] = boundsOf(number, tilesOfGroup, groups);
+    auto [from, to] = boundsOf(block, places, packed->blocks);
+    firstTile = tilesFrom;
+    Value endTile = tilesTo;
     copyTiles(firstTile, endTile);
-    e.loop(bound(block, places, packed->blocks),
-           bound(e.add(block, 1), places, packed->blocks), 1, [&](Value place) {
-             atPlace(place, [&] { buildRow(firstTile, endTile); });
-           });
+    e.loop(from, to, 1, [&](Value place) {
+      atPlace(place, [&] { buildRow(firstTile, endTile); });
+    });
   });
 }
 
@@ -949,11 +953,8 @@ int64_t ConvNest::build() {
     atPlace(place, [&] {
       if (parts == 1)
         return buildRow(e.index(0), e.index(rowTiles));
-      auto bound = [&](Value p) {
-        return arith::DivUIOp::create(e.b, e.mul(p, rowTiles), e.index(parts))
-            .getResult();
-      };
-      buildRow(bound(part), bound(e.add(part, 1)));
+      auto [from, to] = boundsOf(part, rowTiles, parts);
+      buildRow(from, to);
     });
   });
   return tasks;

@@ -30,12 +30,8 @@ std::optional<int64_t> sinter::lowerPoolGradient(KernelEmitter &e,
   if (!blocks.hasBlocks())
     return {};
 
-  int64_t together = channelsSideBySide(e, domain.full[2]);
   auto overChannels = [&](llvm::function_ref<void(Value channel)> body) {
-    e.loop(e.index(0), e.index(domain.full[2]), together, [&](Value channel) {
-      e.setChannels(channel, together);
-      e.overSamples([&] { body(channel); });
-    });
+    sinter::overChannels(e, domain.full[2], body);
   };
   KnownTaps known(e, blocks, *window, domain.full[2]);
   int64_t units = blocks.units(), tasks = chooseTasks(units, cycles);

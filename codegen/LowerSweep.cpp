@@ -176,19 +176,13 @@ int64_t SweepNest::buildBatched() {
 int64_t SweepNest::buildImage(double work) {
   SmallVector<int64_t> shape(full);
   shape.resize(3, 1);
-  int64_t together = channelsSideBySide(e, shape[2]);
   int64_t tasks = chooseTasks(shape[0], work);
   auto [low, high] = e.taskRange(shape[0], tasks);
-  auto overChannels = [&](llvm::function_ref<void(Value channel)> body) {
-    e.loop(e.index(0), e.index(shape[2]), together, [&](Value channel) {
-      e.setChannels(channel, together);
-      e.overSamples([&] { body(channel); });
-    });
-  };
   e.loop(low, high, 1, [&](Value row) {
-    overChannels([&](Value channel) { e.clearRowSums(row, channel); });
+    overChannels(e, shape[2],
+                 [&](Value channel) { e.clearRowSums(row, channel); });
     e.loop(e.index(0), e.index(shape[1]), 1, [&](Value column) {
-      overChannels([&](Value channel) {
+      overChannels(e, shape[2], [&](Value channel) {
         Indices at = {row, column, channel};
         e.storeAll(at, [](RankedTensorType) { return true; });
         e.addRowSums(at);

@@ -200,8 +200,11 @@ WinogradNest::WinogradNest(KernelEmitter &e)
   } else {
     u = e.weights(op.getU());
   }
-  constexpr int64_t large = 3 << 19; // it comes from beyond the second cache
-  if (storedBytes(tensorTypeOf(op.getResult()), e.layout.batchBound) >= large)
+  // What comes from beyond the second cache; where filters are made, memory is
+  // not idle.
+  constexpr int64_t large = 3 << 19;
+  if (!filters &&
+      storedBytes(tensorTypeOf(op.getResult()), e.layout.batchBound) >= large)
     ofEpilogue = epilogueMemory(e, op.getResult());
   auto random = e.kernel.getBody().front().getOps<RandomUniformOp>();
   hasRandom = !random.empty();

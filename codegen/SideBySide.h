@@ -24,6 +24,17 @@ inline int64_t channelsSideBySide(const KernelEmitter &e, int64_t channels) {
   return std::gcd(e.layout.widest / e.lanes(), channels);
 }
 
+/// body(channel) for all `channels`, as many together as that; for each vector
+/// of the batch.
+inline void overChannels(KernelEmitter &e, int64_t channels,
+                         llvm::function_ref<void(mlir::Value)> body) {
+  int64_t together = channelsSideBySide(e, channels);
+  e.loop(e.index(0), e.index(channels), together, [&](mlir::Value channel) {
+    e.setChannels(channel, together);
+    e.overSamples([&] { body(channel); });
+  });
+}
+
 /// One vector of them all; there are 1, 2 or 4 of equal type.
 inline mlir::Value sideBySide(KernelEmitter &e,
                               llvm::ArrayRef<mlir::Value> vectors) {

@@ -36,8 +36,5 @@ std::optional<PackedFilter> sinter::packedFilterOf(Conv2dOp op,
   int64_t bytes = storedBytes(tensorTypeOf(op.getX()), batchBound);
   packed.blocks = std::clamp<int64_t>((bytes + blockBytes - 1) / blockBytes, 1,
                                       down.windows());
-  // Scratch grows with tasks.
-  constexpr int64_t mostTasks = 8;
-  packed.tasks = mostTasks;
   return packed;
 }

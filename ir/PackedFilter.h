@@ -21,8 +21,9 @@ struct PackedFilter {
   int64_t steps;  // of a sum
   int64_t tiles;  // of filters, copied at a time
   int64_t blocks; // of pixels, computed with one copy each
-  int64_t tasks;
 
+  /// Scratch grows with them.
+  static constexpr int64_t tasks = 8;
   /// Filters that are copied, a cache line of them; a tile has no more.
   static constexpr int64_t width = kLaneMultiple;
 

@@ -2,8 +2,9 @@
 //
 // Problem: a normalisation in front of max pooling is trained with two sums
 // over the image, of the pooling's gradient g and of g * y. But g is 0 wherever
-// no window has its maximum: to find the maxima again, all of the image is
-// read. Idea: of each window, g has dy, once:
+// no window has its maximum: all of the image is read to find the maxima again.
+//
+// Idea: of each window, g has dy, once:
 //
 //   sum(g)     = sum(dy)
 //   sum(g * y) = sum(dy * y at the windows' maxima)
