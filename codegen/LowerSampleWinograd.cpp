@@ -29,7 +29,7 @@
 
 #include "codegen/SideBySide.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
+#include "codegen/WinogradTiles.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -126,8 +126,10 @@ private:
 void SampleWinograd::transformTile(Value tile) {
   Value number = e.sum(firstTile, tile);
   TilePixels pixels = pixelsOfTile(
-      e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
-      divide(number, tiling.tilesAcross), remainder(number, tiling.tilesAcross),
+      e, conv, tiling.down, tiling.across,
+      lineOfTile(e, tiling.down, divide(number, tiling.across.tiles)).begin,
+      lineOfTile(e, tiling.across, remainder(number, tiling.across.tiles))
+          .begin,
       vectorType.getNumElements());
   auto build = [&](Value c, Value mask) {
     auto makePixel = [&](int64_t k, int64_t l) -> Value {
@@ -352,20 +354,21 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
       for (int64_t l = 0; l < tiling.tile; ++l)
         storeScratch(pixels[k][l], placeOf(k * tiling.tile + l));
   }
-  const auto &[down, across] = conv.window;
   Value tileNumber = e.sum(firstTile, tile);
-  Value tileRow = divide(tileNumber, tiling.tilesAcross);
-  Value tileColumn = remainder(tileNumber, tiling.tilesAcross);
+  TileLine rows =
+      lineOfTile(e, tiling.down, divide(tileNumber, tiling.across.tiles));
+  TileLine columns =
+      lineOfTile(e, tiling.across, remainder(tileNumber, tiling.across.tiles));
   int64_t size = tiling.tile;
   e.loop(e.index(0), e.index(size * size), 1, [&](Value number) {
-    Value row = e.sum(e.mul(tileRow, size), divide(number, size));
-    Value column = e.sum(e.mul(tileColumn, size), remainder(number, size));
-    auto isIn = [&](Value pixel, const WindowAxis &axis) -> Value {
+    Value row = e.sum(rows.begin, divide(number, size));
+    Value column = e.sum(columns.begin, remainder(number, size));
+    auto isIn = [&](Value pixel, const TileLine &line) -> Value {
       return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                   e.index(axis.windows()));
+                                   line.end);
     };
     auto exists = scf::IfOp::create(
-        e.b, arith::AndIOp::create(e.b, isIn(row, down), isIn(column, across)),
+        e.b, arith::AndIOp::create(e.b, isIn(row, rows), isIn(column, columns)),
         /*withElse=*/false);
     OpBuilder::InsertionGuard guard(e.b);
     e.b.setInsertionPointToStart(exists.thenBlock());
@@ -405,10 +408,10 @@ void SampleWinograd::overFilters(int64_t most,
 void SampleWinograd::clearRowSums(int64_t tiles) {
   if (!e.hasRowSums())
     return;
-  int64_t rows = tiles / tiling.tilesAcross;
-  Value from = e.mul(divide(firstTile, tiling.tilesAcross), tiling.tile);
-  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.tile * rows),
-                                    e.index(conv.window[0].windows()));
+  int64_t rows = tiles / tiling.across.tiles;
+  Value first = divide(firstTile, tiling.across.tiles);
+  Value from = lineOfTile(e, tiling.down, first).begin;
+  Value to = lineOfTile(e, tiling.down, e.add(first, rows - 1)).end;
   e.loop(from, to, 1, [&](Value row) {
     overFilters(1, [&](Value filter, Pieces pieces) {
       e.setWidth(pieces.front().lanes, pieces.front().existing);
@@ -449,7 +452,7 @@ int64_t SampleWinograd::build() {
                 e.layout.target));
 
   int64_t size =
-      e.hasRowSums() ? tiling.rows() * tiling.tilesAcross : tiling.tiles();
+      e.hasRowSums() ? tiling.rows() * tiling.across.tiles : tiling.tiles();
   int64_t chunks = (tiling.allTiles() + size - 1) / size;
   int64_t units = chunks * tiling.parts;
   int64_t tasks = std::min(tiling.tasks, units);

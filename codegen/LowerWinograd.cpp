@@ -28,14 +28,16 @@
 //           scratch u[tap][c][f] = G w G'
 //           for taps, filters, vectors: M[tap][f..][n..] += acc
 //
-// Pixels outside of the image are 0.
+// Pixels outside of the image are 0. Short tiles have no products at the last
+// row or column of taps; tiles are in an order (WinogradTiles.h) in which those
+// that have are side by side.
 //
 //===----------------------------------------------------------------------===//
 
 #include "codegen/EpilogueMemory.h"
 #include "codegen/TileChoice.h"
 #include "codegen/WinogradFilters.h"
-#include "ir/Winograd.h"
+#include "codegen/WinogradTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -58,22 +60,33 @@ private:
   void transformPixels(const TilePixels &tile, Value c, Value s, Value column);
   void makeFilters();
   void fetchResults(Value firstTile, Value tap);
+  std::pair<Value, Value> inRun(std::pair<Value, Value> range, Value firstTile,
+                                Value count);
+  Value firstColumn(Value from, Value to);
   void buildProducts(Value firstTile, Value count);
   void buildProduct(Value tap, Value taps, Value made, int64_t rows,
                     Value column, int64_t vectors);
   void overMade(int64_t size,
                 llvm::function_ref<void(Value, Value, int64_t)> body);
-  void inVectors(Value count, llvm::function_ref<void(Value, int64_t)> body);
+  void inVectors(Value from, Value to,
+                 llvm::function_ref<void(Value, int64_t)> body);
   void buildResults(Value firstTile, Value count);
   void transformProducts(Value column);
   void buildPixels(Value tile, Value column);
   void buildPixel(Value row, Value pixelColumn, Value pixels);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
-  Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
-  Value less(Value x, int64_t y) {
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, x, e.index(y));
+  Value difference(Value x, Value y) {
+    return arith::SubIOp::create(e.b, x, y);
   }
+  Value quotient(Value x, int64_t y) {
+    return arith::DivUIOp::create(e.b, x, e.index(y));
+  }
+  Value rest(Value x, int64_t y) {
+    return arith::RemUIOp::create(e.b, x, e.index(y));
+  }
+  Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
+  Value greatest(Value x, Value y) { return arith::MaxSIOp::create(e.b, x, y); }
   Value isTrue(Value x, Value y) { return arith::AndIOp::create(e.b, x, y); }
   void when(Value condition, llvm::function_ref<void()> body) {
     auto branch = scf::IfOp::create(e.b, condition, /*withElse=*/false);
@@ -126,14 +139,6 @@ private:
       return memref::LoadOp::create(e.b, scratch, ValueRange{e.task, at});
     return memref::LoadOp::create(e.b, u, at);
   }
-  /// A tile's row and column, by its number in the unit.
-  std::pair<Value, Value> placeOf(Value tile) {
-    if (tiling.rows == 1)
-      return {firstRow, tile};
-    Value across = e.index(tiling.tilesAcross);
-    return {sum(firstRow, arith::DivUIOp::create(e.b, tile, across)),
-            arith::RemUIOp::create(e.b, tile, across)};
-  }
   int64_t inputAt(int64_t tap) const { return tap * tiling.inputFloats; }
   Value productAt(Value tap) {
     return e.add(e.mul(tap, tiling.productFloats),
@@ -162,9 +167,12 @@ private:
   int64_t block; // u's filters that lie together
   Tile tile{1, 1};
   bool hasRandom;
-  // The unit's first row of tiles, and sample; the filters that this task has
-  // of it, and the first whose products are in M.
-  Value firstRow, sample, filtersFrom, filtersTo, madeFrom;
+  // The unit's first row of tiles, and sample; its tiles.
+  Value firstRow, sample;
+  std::optional<TileOrder> tiles;
+  // The filters that this task has of it, and the first whose products are in
+  // M.
+  Value filtersFrom, filtersTo, madeFrom;
   Value firstChannel;                  // of those whose products are summed
   std::optional<WinogradTaps> filters; // if they are made here
 };
@@ -216,10 +224,10 @@ WinogradNest::WinogradNest(KernelEmitter &e)
 
 /// Some channels of a tile; it begins at `column` of V.
 void WinogradNest::transformTile(Value tile, Value column, Value firstChannel) {
-  auto [row, tileColumn] = placeOf(tile);
+  TileOrder::Place place = tiles->placeOf(tile);
   TilePixels pixels =
-      pixelsOfTile(e, conv, tiling.tile, {tiling.tilesDown, tiling.tilesAcross},
-                   row, tileColumn, channelsTogether * e.lanes());
+      pixelsOfTile(e, conv, tiling.down, tiling.across, place.rows.begin,
+                   place.columns.begin, channelsTogether * e.lanes());
   e.loop(firstChannel, e.add(firstChannel, tiling.channels), channelsTogether,
          [&](Value c) {
            e.loop(e.index(0), e.index(tiling.samples), e.lanes(),
@@ -336,20 +344,18 @@ void WinogradNest::buildProduct(Value tap, Value taps, Value made, int64_t rows,
       storeScratch(acc[r * vectors + v], placeOf(r, v));
 }
 
-/// The vectors of `count` tiles, `tile.vectors` at a time, then one by one.
-/// Lanes of the last one may be of no tile.
-void WinogradNest::inVectors(Value count,
+/// The columns in between, `tile.vectors` vectors at a time, what is left by
+/// halves of that. Lanes of the last one may be of no tile.
+void WinogradNest::inVectors(Value from, Value to,
                              llvm::function_ref<void(Value, int64_t)> body) {
-  int64_t step = tile.vectors * width;
-  Value all = e.mul(count, tiling.samples);
-  Value vectors =
-      arith::DivUIOp::create(e.b, e.add(all, width - 1), e.index(width));
-  Value whole =
-      e.mul(arith::DivUIOp::create(e.b, vectors, e.index(tile.vectors)), step);
-  e.loop(e.index(0), whole, step,
-         [&](Value column) { body(column, tile.vectors); });
-  if (tile.vectors > 1)
-    e.loop(whole, all, width, [&](Value column) { body(column, 1); });
+  for (int64_t count = tile.vectors; count > 0; count /= 2) {
+    int64_t step = count * width;
+    Value floats = difference(to, from);
+    Value vectors = quotient(e.add(floats, width - 1), width);
+    Value end = sum(from, e.mul(quotient(vectors, count), step));
+    e.loop(from, end, step, [&](Value column) { body(column, count); });
+    from = end;
+  }
 }
 
 /// The filters whose products are in M, `size` at a time; their numbers there,
@@ -372,14 +378,11 @@ void WinogradNest::fetchResults(Value firstTile, Value tap) {
   int64_t step = llvm::divideCeil(tiling.run * ofTile, tiling.allTaps());
   Value first = e.mul(tap, step);
   e.loop(first, e.add(first, step), 1, [&](Value number) {
-    Value tile = arith::DivUIOp::create(e.b, number, e.index(ofTile));
-    Value pixel = arith::RemUIOp::create(e.b, number, e.index(ofTile));
-    auto [tileRow, tileColumn] = placeOf(sum(firstTile, tile));
-    Value size = e.index(tiling.tile);
-    Value row = sum(e.mul(tileRow, tiling.tile),
-                    arith::DivUIOp::create(e.b, pixel, size));
-    Value column = sum(e.mul(tileColumn, tiling.tile),
-                       arith::RemUIOp::create(e.b, pixel, size));
+    TileOrder::Place place =
+        tiles->placeOf(sum(firstTile, quotient(number, ofTile)));
+    Value pixel = rest(number, ofTile);
+    Value row = sum(place.rows.begin, quotient(pixel, tiling.tile));
+    Value column = sum(place.columns.begin, rest(pixel, tiling.tile));
     e.loop(madeFrom, e.add(madeFrom, tiling.filters), filtersTogether,
            [&](Value filter) {
              for (int64_t s = 0; s < tiling.samples; s += line)
@@ -390,6 +393,29 @@ void WinogradNest::fetchResults(Value firstTile, Value tap) {
                      /*isWrite=*/false, toSecondCache, /*isDataCache=*/true);
            });
   });
+}
+
+/// The part of a range of tiles that is in the run, counted from its first.
+std::pair<Value, Value> WinogradNest::inRun(std::pair<Value, Value> range,
+                                            Value firstTile, Value count) {
+  auto limit = [&](Value tile) {
+    return least(count, greatest(e.index(0), difference(tile, firstTile)));
+  };
+  return {limit(range.first), limit(range.second)};
+}
+
+/// Where vectors of columns of the run's tiles `from` to `to` begin: in front
+/// of these, where the last vector would leave V, or begin inside of what is
+/// interleaved.
+Value WinogradNest::firstColumn(Value from, Value to) {
+  Value column = e.mul(from, tiling.samples);
+  if (!tiles->hasShorts() || tilesTogether == 1)
+    return column;
+  if (isInterleaved())
+    return e.mul(quotient(column, width), width);
+  Value floats = difference(e.mul(to, tiling.samples), column);
+  Value whole = e.mul(quotient(e.add(floats, width - 1), width), width);
+  return least(column, difference(e.index(tiling.columns()), whole));
 }
 
 void WinogradNest::buildProducts(Value firstTile, Value count) {
@@ -406,20 +432,24 @@ void WinogradNest::buildProducts(Value firstTile, Value count) {
                           ? e.add(e.mul(tap, tiling.filterFloats), filtersAt())
                           : sum(e.mul(tap, blockFloats() / tiling.allTaps()),
                                 e.mul(madeFrom, filterStep));
+    Value from = e.index(0), to = count;
+    if (tiles->hasShorts())
+      std::tie(from, to) = inRun(tiles->rangeAt(tap), firstTile, count);
+    from = firstColumn(from, to);
+    to = e.mul(to, tiling.samples);
     overMade(tile.rows, [&](Value, Value made, int64_t rows) {
       Value taps = sum(firstTaps, made);
       int64_t step = tile.vectors * width;
       if (tiling.samples % step == 0)
-        e.loop(e.index(0), e.mul(count, tiling.samples), step,
-               [&](Value column) {
-                 buildProduct(tap, taps, made, rows, column, tile.vectors);
-               });
-      else if (tiling.isEven())
+        e.loop(from, to, step, [&](Value column) {
+          buildProduct(tap, taps, made, rows, column, tile.vectors);
+        });
+      else if (tiling.isEven() && !tiles->hasShorts())
         inParts(e, tiling.columns(), step, [&](Value column, int64_t floats) {
           buildProduct(tap, taps, made, rows, column, floats / width);
         });
       else
-        inVectors(count, [&](Value column, int64_t vectors) {
+        inVectors(from, to, [&](Value column, int64_t vectors) {
           buildProduct(tap, taps, made, rows, column, vectors);
         });
     });
@@ -473,23 +503,21 @@ void WinogradNest::buildPixel(Value row, Value pixelColumn, Value pixels) {
 
 /// What comes out of a tile, some samples of which begin at `column` of M.
 void WinogradNest::buildPixels(Value tile, Value column) {
-  const auto &[down, across] = conv.window;
-  auto [tileRow, tileColumn] = placeOf(tile);
-  Value firstPixelRow = e.mul(tileRow, tiling.tile);
-  Value firstPixel = e.mul(tileColumn, tiling.tile),
-        size = e.index(tiling.tile);
+  TileOrder::Place place = tiles->placeOf(tile);
   e.loop(e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
-    Value row = sum(firstPixelRow, arith::DivUIOp::create(e.b, number, size));
-    Value pixelColumn =
-        sum(firstPixel, arith::RemUIOp::create(e.b, number, size));
+    Value row = sum(place.rows.begin, quotient(number, tiling.tile));
+    Value pixelColumn = sum(place.columns.begin, rest(number, tiling.tile));
     Value pixels = sum(productAt(number), column);
     Value exists;
-    if (down.windows() % tiling.tile)
-      exists = less(row, down.windows());
-    if (across.windows() % tiling.tile) {
-      Value fits = less(pixelColumn, across.windows());
+    auto limit = [&](Value pixel, const TileLine &line) {
+      Value fits = arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, pixel,
+                                         line.end);
       exists = exists ? isTrue(exists, fits) : fits;
-    }
+    };
+    if (tiling.down.shorts)
+      limit(row, place.rows);
+    if (tiling.across.shorts)
+      limit(pixelColumn, place.columns);
     if (exists)
       when(exists, [&] { buildPixel(row, pixelColumn, pixels); });
     else
@@ -518,9 +546,8 @@ void WinogradNest::buildResults(Value firstTile, Value count) {
 void WinogradNest::clearRowSums() {
   if (!e.hasRowSums())
     return;
-  Value from = e.mul(firstRow, tiling.tile);
-  Value to = arith::MinUIOp::create(e.b, e.add(from, tiling.rows * tiling.tile),
-                                    e.index(conv.window[0].windows()));
+  Value from = lineOfTile(e, tiling.down, firstRow).begin;
+  Value to = lineOfTile(e, tiling.down, e.add(firstRow, tiling.rows - 1)).end;
   e.loop(from, to, 1, [&](Value row) {
     e.loop(filtersFrom, filtersTo, filtersTogether, [&](Value filter) {
       e.setChannels(filter, filtersTogether);
@@ -570,7 +597,7 @@ int64_t WinogradNest::build() {
                     rankTiles(partFilters(), tiling.columns() / width, work,
                               e.layout.target));
   int64_t sampleTiles =
-      tiling.units / tiling.parts / (tiling.tilesDown / tiling.rows);
+      tiling.units / tiling.parts / (tiling.down.tiles / tiling.rows);
   auto [low, high] = e.taskRange(tiling.units, tiling.tasks);
   // A unit's parts that are in one task are built together.
   int64_t parts = tiling.parts;
@@ -592,9 +619,10 @@ int64_t WinogradNest::build() {
       filtersFrom = filterOf(low);
       filtersTo = filterOf(high);
     }
-    Value tiles = e.index(sampleTiles);
-    firstRow = e.mul(arith::DivUIOp::create(e.b, unit, tiles), tiling.rows);
-    sample = e.mul(arith::RemUIOp::create(e.b, unit, tiles), tiling.samples);
+    Value block = quotient(unit, sampleTiles);
+    firstRow = e.mul(block, tiling.rows);
+    tiles.emplace(e, tiling.down, tiling.across, firstRow, tiling.rows);
+    sample = e.mul(rest(unit, sampleTiles), tiling.samples);
     Value hasSamples =
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, sample, e.batch);
     when(hasSamples, [&] { buildUnit(); });

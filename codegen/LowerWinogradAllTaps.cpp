@@ -26,7 +26,7 @@
 #include "codegen/EpilogueMemory.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
+#include "codegen/WinogradTiles.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -46,10 +46,11 @@ public:
   int64_t build();
 
 private:
-  void overTiles(llvm::function_ref<void(Value, Value, Value)> body);
+  void
+  overTiles(llvm::function_ref<void(const TileOrder::Place &, Value)> body);
   void overSamples(llvm::function_ref<void(Value)> body);
   Value existing(Value sample, int64_t together);
-  void turnTile(Value row, Value column);
+  void turnTile(const TileOrder::Place &place);
   void transformResult();
   void copyImage(int64_t channels);
   void transformImage(int64_t channels);
@@ -112,6 +113,7 @@ private:
   int64_t channelsTogether; // in a vector of pixels
   Tile tile{1, 1};
   std::optional<FilterPanels> panels;
+  std::optional<TileOrder> tiles;
   Value x, dy, scratch; // flat, flat, (tasks, floats)
   SmallVector<Value> ofEpilogue;
   Value lastTile;
@@ -139,12 +141,11 @@ AllTapsNest::AllTapsNest(KernelEmitter &e)
 // D and V
 //===----------------------------------------------------------------------===//
 
-/// body(row, column, where the tile's samples begin among the columns).
+/// body(tile, where its samples begin among the columns).
 void AllTapsNest::overTiles(
-    llvm::function_ref<void(Value, Value, Value)> body) {
+    llvm::function_ref<void(const TileOrder::Place &, Value)> body) {
   e.loop(e.index(0), e.index(tiling.tiles()), 1, [&](Value number) {
-    body(divide(number, tiling.tilesAcross),
-         remainder(number, tiling.tilesAcross), product(number, columns));
+    body(tiles->placeOf(number), product(number, columns));
   });
 }
 
@@ -164,21 +165,18 @@ Value AllTapsNest::existing(Value sample, int64_t together) {
 }
 
 /// The pixels of a tile of dy for the part's filters, (pixel, sample, filter).
-void AllTapsNest::turnTile(Value tileRow, Value tileColumn) {
-  const auto &[down, across] = conv.window;
-  auto isBelow = [&](Value pixel, int64_t size) -> Value {
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                 e.index(size));
+void AllTapsNest::turnTile(const TileOrder::Place &place) {
+  auto isBelow = [&](Value pixel, Value end) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel, end);
   };
   auto type = VectorType::get({e.lanes()}, e.b.getF32Type());
   e.loop(e.index(0), e.index(tiling.tile * tiling.tile), 1, [&](Value number) {
-    Value row = sum(e.mul(tileRow, tiling.tile), divide(number, tiling.tile));
-    Value column =
-        sum(e.mul(tileColumn, tiling.tile), remainder(number, tiling.tile));
-    Value exists = arith::AndIOp::create(e.b, isBelow(row, down.windows()),
-                                         isBelow(column, across.windows()));
+    Value row = sum(place.rows.begin, divide(number, tiling.tile));
+    Value column = sum(place.columns.begin, remainder(number, tiling.tile));
+    Value exists = arith::AndIOp::create(e.b, isBelow(row, place.rows.end),
+                                         isBelow(column, place.columns.end));
     Value pixel = arith::SelectOp::create(
-        e.b, exists, sum(e.mul(row, across.windows()), column), e.index(0));
+        e.b, exists, sum(e.mul(row, tiling.across.pixels), column), e.index(0));
     Value isInside = vector::BroadcastOp::create(
         e.b, VectorType::get({e.lanes()}, e.b.getI32Type()),
         arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists));
@@ -205,8 +203,8 @@ void AllTapsNest::turnTile(Value tileRow, Value tileColumn) {
 /// D.
 void AllTapsNest::transformResult() {
   int64_t widest = e.layout.widest;
-  overTiles([&](Value row, Value column, Value firstColumn) {
-    turnTile(row, column);
+  overTiles([&](const TileOrder::Place &place, Value firstColumn) {
+    turnTile(place);
     e.loop(e.index(0), columns, 1, [&](Value n) {
       Value pixels = e.add(e.mul(n, tiling.filters), tiling.pixelAt());
       panels->over(tiling.filters, [&](Value first,
@@ -254,10 +252,10 @@ void AllTapsNest::transformImage(int64_t channels) {
   int64_t together = channelsTogether, lanes = together * e.lanes();
   Convolution copied = conv;
   copied.channels = channels;
-  overTiles([&](Value row, Value column, Value firstColumn) {
-    TilePixels pixels = pixelsOfTile(e, copied, tiling.tile,
-                                     {tiling.tilesDown, tiling.tilesAcross},
-                                     row, column, lanes);
+  overTiles([&](const TileOrder::Place &place, Value firstColumn) {
+    TilePixels pixels =
+        pixelsOfTile(e, copied, tiling.down, tiling.across, place.rows.begin,
+                     place.columns.begin, lanes);
     overSamples([&](Value sample) {
       Value live = existing(sample, together);
       Value firstTo = e.add(sum(firstColumn, sample), tiling.imageAt());
@@ -290,20 +288,24 @@ void AllTapsNest::transformImage(int64_t channels) {
 /// M of a tile at one tap.
 void AllTapsNest::buildProduct(Value tap, const Part &part) {
   int64_t stride = panels->stride(part.pieces);
-  Value firstD = sum(e.mul(tap, tiling.resultFloats()),
-                     e.mul(part.filter, tiling.columns));
-  Value firstV = sum(imageOf(tap), e.mul(part.channel, tiling.columns));
+  auto [from, to] = tiles->rangeAt(tap);
+  Value first = product(from, columns), end = product(to, columns);
+  Value firstD =
+      sum(sum(e.mul(tap, tiling.resultFloats()), e.mul(first, stride)),
+          e.mul(part.filter, tiling.columns));
+  Value firstV =
+      sum(sum(imageOf(tap), first), e.mul(part.channel, tiling.columns));
   SmallVector<Value> acc;
   for (int64_t c = 0; c < part.channels; ++c)
     for (const VectorPiece &piece : part.pieces)
       acc.push_back(e.zeroPiece(piece));
-  acc = panels->overColumns(acc, e.mul(columns, tiling.tiles()), firstD,
+  acc = panels->overColumns(acc, arith::SubIOp::create(e.b, end, first), firstD,
                             part.pieces, firstV, part.channels, tiling.columns);
-  Value to = productOf(tap);
+  Value firstTo = productOf(tap);
   for (int64_t c = 0; c < part.channels; ++c)
     for (auto [v, piece] : llvm::enumerate(part.pieces))
       store(acc[c * part.pieces.size() + v],
-            e.add(to, c * stride + piece.start));
+            e.add(firstTo, c * stride + piece.start));
 }
 
 /// G' M G of a tile, behind M: (tap, channel, filter).
@@ -400,6 +402,7 @@ int64_t AllTapsNest::build() {
                 : divide(e.add(e.batch, e.lanes() - 1), e.lanes());
   columns = e.mul(vectors, e.lanes());
 
+  tiles.emplace(e, tiling.down, tiling.across, e.index(0), tiling.down.tiles);
   lastTile = memref::AllocaOp::create(
       e.b, MemRefType::get({LastNumbers}, e.b.getIndexType()));
   for (int64_t number = 0; number < LastNumbers; ++number)

@@ -44,7 +44,7 @@
 #include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
-#include "codegen/WinogradTransforms.h"
+#include "codegen/WinogradTiles.h"
 #include "ir/Winograd.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -94,13 +94,19 @@ public:
 
 private:
   void buildUnit(Value group, Value firstFilter, int64_t filters);
-  void sumRows(const Operand &operand, const Rows &rows, Value tileRow,
+  void sumRows(const Operand &operand, const Rows &rows, const TileLine &line,
                Value firstColumn, Value columnCount, Value firstTo);
   void turnPixel(const Operand &operand, Value pixel, Value to);
+  /// Where a tile's columns begin in a row of the chunk, and its pixels in T;
+  /// has it all of them?
+  struct TileOfChunk {
+    Value column, from, isLong;
+  };
   void
   overTiles(const Operand &operand, const Rows &rows,
-            llvm::function_ref<void(Value row, Value column, Value from)> body);
-  WinogradRow makeTaps(const Operand &operand, Value from, int64_t lanes);
+            llvm::function_ref<void(Value row, const TileOfChunk &tile)> body);
+  WinogradRow makeTaps(const Operand &operand, const TileOfChunk &tile,
+                       Value offset, int64_t lanes);
   void transform(const Operand &operand, const Rows &rows, int64_t to,
                  int64_t tapFloats);
   Operand imageFrom(Value firstChannel, int64_t count);
@@ -132,13 +138,32 @@ private:
     return arith::SubIOp::create(e.b, x, y);
   }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
-  /// That the batch's samples fill in this chunk.
-  Value chunkColumns() {
-    return product(difference(lastTile(), firstTile), columns);
+  /// Of the chunk's tiles that have products at a tap of its row, the columns
+  /// that the batch's samples fill.
+  Value chunkColumns(Value tap) {
+    Value tiles = difference(lastTile(), firstTile);
+    if (tiling.across.shorts > 0)
+      tiles = arith::SelectOp::create(
+          e.b,
+          equals(arith::RemUIOp::create(e.b, tap, e.index(tiling.taps)),
+                 tiling.taps - 1),
+          difference(longsBefore(lastTile()), longsBefore(firstTile)), tiles);
+    return product(tiles, columns);
   }
-  Value lastTile() {
-    return least(e.index(tiling.tilesDown * tiling.tilesAcross),
-                 e.add(firstTile, tiling.chunk));
+  Value lastTile() { return least(tileCount, e.add(firstTile, tiling.chunk)); }
+  /// Tiles in front of number `tile` whose rows of pixels are not short.
+  Value longsBefore(Value tile) {
+    Value across = e.index(tiling.across.tiles);
+    return sum(
+        e.mul(arith::DivUIOp::create(e.b, tile, across), tiling.across.longs()),
+        sinter::longsBefore(e, tiling.across,
+                            arith::RemUIOp::create(e.b, tile, across)));
+  }
+  /// Row `inOrder` of the tiles, of which long ones come first.
+  TileLine rowOf(Value inOrder) {
+    Value rows = e.index(tiling.down.tiles);
+    return lineOfTile(e, tiling.down,
+                      tileInOrder(e, tiling.down, e.index(0), rows, inOrder));
   }
   Value spread(Value factor, int64_t lanes) {
     return vector::BroadcastOp::create(
@@ -191,8 +216,9 @@ private:
     int64_t columnFloats, lines;
   };
   SmallVector<Stream, 8> streams;
-  // The current unit: its first row of taps, and how many.
-  Value firstRow, rowCount;
+  // The current unit: its first row of taps, and how many; the tiles that have
+  // products at these.
+  Value firstRow, rowCount, tileCount;
   // The current chunk.
   Value isFirst, firstTile, columns;
 };
@@ -327,31 +353,28 @@ Rows WinogradGradientNest::rowsOf(
 /// for panels: for `columnCount` columns of pixels, the sums of those in
 /// `rows`. Pixels that do not exist are 0.
 void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
-                                   Value tileRow, Value firstColumn,
+                                   const TileLine &line, Value firstColumn,
                                    Value columnCount, Value firstTo) {
   const auto &[down, across] = conv.window;
   bool isTurned = operand.isResult && tiling.inPanels;
   int64_t lanes = operand.together * e.lanes(), samples = e.layout.padded();
   auto type = VectorType::get({lanes}, e.b.getF32Type());
   Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(type));
-  auto isBelow = [&](Value pixel, int64_t size) -> Value {
-    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel,
-                                 e.index(size));
+  auto isBelow = [&](Value pixel, Value end) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, pixel, end);
   };
   auto both = [&](Value x, Value y) -> Value {
     return arith::AndIOp::create(e.b, x, y);
   };
-  auto firstOf = [&](Value number, int64_t low) {
-    return e.add(e.mul(number, tiling.tile), operand.isResult ? 0 : -low);
-  };
-  Value row = firstOf(tileRow, down.low);
-  Value left = firstOf(firstColumn, across.low);
+  Value row = operand.isResult ? line.begin : e.add(line.begin, -down.low);
+  Value left = operand.isResult ? firstColumn : e.add(firstColumn, -across.low);
+  Value rowEnd = operand.isResult ? line.end : e.index(operand.height);
   SmallVector<Value> pixelRows, rowExists, factors;
   Value allExist;
   for (const Rows::Part &part : rows.parts()) {
     pixelRows.push_back(sum(row, part.pixel));
     factors.push_back(part.factor ? spread(part.factor, lanes) : Value());
-    rowExists.push_back(isBelow(pixelRows.back(), operand.height));
+    rowExists.push_back(isBelow(pixelRows.back(), rowEnd));
     allExist = allExist ? both(allExist, rowExists.back()) : rowExists.back();
   }
   Value whole = arith::DivUIOp::create(e.b, e.batch, e.index(e.lanes()));
@@ -364,7 +387,7 @@ void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
   }
   e.loop(e.index(0), columnCount, 1, [&](Value number) {
     Value column = sum(left, number);
-    Value columnExists = isBelow(column, operand.width);
+    Value columnExists = isBelow(column, e.index(operand.width));
     Value place =
         sum(e.mul(number, tiling.pixelFloats(operand.features)), firstTo);
     Value to = isTurned ? e.index(tiling.pixelAt()) : place;
@@ -460,20 +483,22 @@ void WinogradGradientNest::turnPixel(const Operand &operand, Value pixel,
   });
 }
 
-/// For all tiles of the chunk and the unit's rows of taps: `body` gets the row,
-/// where the tile's columns begin in a row of the chunk, and where its pixels
-/// do in T.
+/// For all tiles of the chunk and the unit's rows of taps.
 void WinogradGradientNest::overTiles(
     const Operand &operand, const Rows &rows,
-    llvm::function_ref<void(Value, Value, Value)> body) {
+    llvm::function_ref<void(Value, const TileOfChunk &)> body) {
   int64_t pixelFloats = tiling.pixelFloats(operand.features);
   e.loop(firstTile, lastTile(), 1, [&](Value tile) {
-    Value acrossTiles = e.index(tiling.tilesAcross);
+    Value acrossTiles = e.index(tiling.across.tiles);
     Value tileRow = arith::DivUIOp::create(e.b, tile, acrossTiles);
     Value tileColumn = arith::RemUIOp::create(e.b, tile, acrossTiles);
     Value inRun = arith::RemUIOp::create(e.b, tileColumn, e.index(tiling.run));
-    Value from =
-        e.add(e.mul(inRun, tiling.tile * pixelFloats), tiling.sumsAt());
+    auto beginOf = [&](Value tile) {
+      return lineOfTile(e, tiling.across, tile).begin;
+    };
+    Value left = beginOf(tileColumn);
+    Value pixel = difference(left, beginOf(difference(tileColumn, inRun)));
+    Value from = e.add(e.mul(pixel, pixelFloats), tiling.sumsAt());
     Value isNew = arith::OrIOp::create(
         e.b, equals(inRun, 0),
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, tile, firstTile));
@@ -484,28 +509,50 @@ void WinogradGradientNest::overTiles(
       Value tiles = least(difference(e.index(tiling.run), inRun),
                           least(difference(acrossTiles, tileColumn),
                                 difference(lastTile(), tile)));
-      sumRows(operand, rows, tileRow, tileColumn,
-              e.add(e.mul(tiles, tiling.tile), operand.pixels - tiling.tile),
-              from);
+      Value pixels = difference(beginOf(sum(tileColumn, tiles)), left);
+      sumRows(operand, rows, rowOf(tileRow), left,
+              e.add(pixels, operand.pixels - tiling.tile), from);
     }
-    Value column = product(difference(tile, firstTile), columns);
+    // Those with products at all taps come first.
+    Value number = difference(tile, firstTile), isLong;
+    if (tiling.across.shorts > 0) {
+      Value longs = longsBefore(tile), longsOfChunk = longsBefore(firstTile);
+      isLong = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, longs,
+                                     longsBefore(e.add(tile, 1)));
+      Value before = difference(longs, longsOfChunk);
+      Value all = difference(longsBefore(lastTile()), longsOfChunk);
+      number = arith::SelectOp::create(e.b, isLong, before,
+                                       sum(all, difference(number, before)));
+    }
+    Value column = product(number, columns);
     e.loop(e.index(0), rowCount, 1, [&](Value row) {
-      body(row, column, sum(from, e.mul(row, tiling.sumFloats())));
+      body(row, {column, sum(from, e.mul(row, tiling.sumFloats())), isLong});
     });
   });
 }
 
-/// A row of taps of what lies at `from` in T, `lanes` side by side.
-WinogradRow WinogradGradientNest::makeTaps(const Operand &operand, Value from,
-                                           int64_t lanes) {
+/// A row of taps of the tile's pixels in T, `offset` floats behind the first,
+/// `lanes` side by side.
+WinogradRow WinogradGradientNest::makeTaps(const Operand &operand,
+                                           const TileOfChunk &tile,
+                                           Value offset, int64_t lanes) {
   auto type = VectorType::get({lanes}, e.b.getF32Type());
+  Value from = sum(tile.from, offset);
   WinogradRow row;
   for (int64_t l = 0; l < operand.pixels; ++l)
     row.push_back(vector::LoadOp::create(
         e.b, type, scratch,
         ValueRange{e.task,
                    e.add(from, l * tiling.pixelFloats(operand.features))}));
-  return operand.isResult ? sums.resultAdjoint(row) : sums.image(row);
+  if (!operand.isResult)
+    return sums.image(row);
+  if (tile.isLong) {
+    Value mask = vector::BroadcastOp::create(
+        e.b, VectorType::get({lanes}, e.b.getI32Type()),
+        arith::ExtSIOp::create(e.b, e.b.getI32Type(), tile.isLong));
+    row.back() = maskedBits(e, row.back(), mask);
+  }
+  return sums.resultAdjoint(row);
 }
 
 /// V or D with samples in the lanes, from `to` on: rows of the taps `tapFloats`
@@ -513,15 +560,14 @@ WinogradRow WinogradGradientNest::makeTaps(const Operand &operand, Value from,
 void WinogradGradientNest::transform(const Operand &operand, const Rows &rows,
                                      int64_t to, int64_t tapFloats) {
   int64_t together = operand.together;
-  overTiles(operand, rows, [&](Value row, Value column, Value from) {
+  overTiles(operand, rows, [&](Value row, const TileOfChunk &tile) {
     e.loop(e.index(0), vectors, 1, [&](Value v) {
       Value sample = e.mul(v, e.lanes());
       Value firstTo = sum(e.mul(row, tiling.taps * tapFloats),
-                          e.add(sum(column, sample), to));
-      Value firstFrom = sum(from, sample);
+                          e.add(sum(tile.column, sample), to));
       e.loop(e.index(0), e.index(operand.features), together, [&](Value i) {
         WinogradRow taps =
-            makeTaps(operand, sum(firstFrom, e.mul(i, e.layout.padded())),
+            makeTaps(operand, tile, sum(sample, e.mul(i, e.layout.padded())),
                      together * e.lanes());
         Value at = sum(firstTo, e.mul(i, tiling.columns));
         for (auto [tap, value] : llvm::enumerate(taps))
@@ -567,17 +613,17 @@ void WinogradGradientNest::transformResult(const Operand &result,
                                            const Rows &rows, int64_t filters) {
   if (!tiling.inPanels)
     return transform(result, rows, /*to=*/0, resultTapFloats());
-  overTiles(result, rows, [&](Value row, Value column, Value from) {
+  overTiles(result, rows, [&](Value row, const TileOfChunk &tile) {
     Value rowTo = e.mul(row, tiling.taps * resultTapFloats());
     e.loop(e.index(0), columns, 1, [&](Value n) {
-      Value sample = sum(from, e.mul(n, tiling.inVectors(filters)));
+      Value sample = e.mul(n, tiling.inVectors(filters));
       panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
         int64_t stride = panels->stride(pieces);
         Value to = sum(rowTo, sum(e.mul(first, tiling.columns),
-                                  e.mul(sum(column, n), stride)));
+                                  e.mul(sum(tile.column, n), stride)));
         e.loop(e.index(0), e.index(stride), e.layout.widest, [&](Value f) {
-          WinogradRow taps =
-              makeTaps(result, sum(sample, sum(first, f)), e.layout.widest);
+          WinogradRow taps = makeTaps(result, tile, sum(sample, sum(first, f)),
+                                      e.layout.widest);
           for (auto [tap, value] : llvm::enumerate(taps))
             store(value, e.add(sum(to, f),
                                static_cast<int64_t>(tap) * resultTapFloats()));
@@ -630,8 +676,8 @@ void WinogradGradientNest::buildPanel(const Part &part,
                                    /*isDataCache=*/true);
     }
   };
-  sums = panels->overColumns(sums, chunkColumns(), firstD, pieces, firstV,
-                             part.channels, tiling.columns, fetch);
+  sums = panels->overColumns(sums, chunkColumns(part.tap), firstD, pieces,
+                             firstV, part.channels, tiling.columns, fetch);
   panels->end(places, pieces, sums, isStreamed);
 }
 
@@ -650,11 +696,12 @@ void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
     return arith::RemUIOp::create(e.b, x, e.index(y));
   };
   Value tile =
-      least(e.index(tiling.tilesDown * tiling.tilesAcross - 1),
+      least(e.index(tiling.down.tiles * tiling.across.tiles - 1),
             sum(e.add(firstTile, tiling.chunk), quotient(column, tiling.tile)));
-  Value tileRow = quotient(tile, tiling.tilesAcross);
-  Value left = sum(e.mul(rest(tile, tiling.tilesAcross), tiling.tile),
-                   rest(column, tiling.tile));
+  Value tileRow = rowOf(quotient(tile, tiling.across.tiles)).begin;
+  Value left =
+      sum(lineOfTile(e, tiling.across, rest(tile, tiling.across.tiles)).begin,
+          rest(column, tiling.tile));
 
   int64_t pixelFloats = operand.channels * tiling.samples;
   int64_t steps = FilterPanels::columnsOfStep(e);
@@ -663,7 +710,7 @@ void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
                        tiling.taps * conv.channels * tiling.chunk *
                            tiling.samples * kLaneMultiple);
   for (const Rows::Part &part : rows.parts()) {
-    Value row = e.add(sum(e.mul(tileRow, tiling.tile), part.pixel), -low);
+    Value row = e.add(sum(tileRow, part.pixel), -low);
     row = arith::MaxSIOp::create(e.b, e.index(0),
                                  least(row, e.index(operand.height - 1)));
     Value pixel = sum(e.mul(row, operand.width), left);
@@ -675,7 +722,7 @@ void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
 void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
   Value firstD = resultOf(part), firstV = imageOf(part);
   SmallVector<Value> acc(part.channels * filters, e.vectorConstant(0));
-  acc = e.loop(e.index(0), chunkColumns(), e.lanes(), acc,
+  acc = e.loop(e.index(0), chunkColumns(part.tap), e.lanes(), acc,
                [&](Value n, ValueRange before) {
                  SmallVector<Value> next(before), ds;
                  Value fromD = sum(firstD, n), fromV = sum(firstV, n);
@@ -727,7 +774,17 @@ void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
     clear(firstFilter, filters);
   Part part;
   part.firstFilter = firstFilter;
-  e.loop(e.index(0), e.index(tiling.chunks), 1, [&](Value chunk) {
+  // At the last row of taps short rows of tiles have no products. Without any
+  // chunk du would not be cleared.
+  int64_t across = tiling.across.tiles;
+  tileCount = arith::SelectOp::create(e.b, equals(firstRow, tiling.taps - 1),
+                                      e.index(tiling.down.longs() * across),
+                                      e.index(tiling.down.tiles * across));
+  Value chunks = arith::MaxSIOp::create(
+      e.b, e.index(1),
+      arith::DivUIOp::create(e.b, e.add(tileCount, tiling.chunk - 1),
+                             e.index(tiling.chunk)));
+  e.loop(e.index(0), chunks, 1, [&](Value chunk) {
     isFirst = equals(chunk, 0);
     firstTile = e.mul(chunk, tiling.chunk);
     Operand ofResult = resultFrom(firstFilter, filters);

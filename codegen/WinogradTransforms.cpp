@@ -1,4 +1,5 @@
-//===- WinogradTransforms.cpp - few instructions; borders of images ------===//
+//===- WinogradTransforms.cpp - few instructions
+//---------------------------===//
 //
 // Tiles of 4: rows for the points p and -p differ in the sign of odd powers
 // only, so even and odd powers are summed once for both.
@@ -124,64 +125,4 @@ sinter::bothWays(const WinogradSquare &square,
     result.push_back(apply(row));
   }
   return result;
-}
-
-TilePixels sinter::pixelsOfTile(KernelEmitter &e, const Convolution &conv,
-                                int64_t tileSize, std::array<int64_t, 2> tiles,
-                                Value row, Value column, int64_t lanes) {
-  int64_t taps = tileSize + 2;
-  // Numbers of pixels along an axis, and whether they exist if not all do.
-  struct Line {
-    WinogradRow pixel, exists;
-  };
-  auto lineOf = [&](const WindowAxis &axis, int64_t count, Value tile) {
-    Line line;
-    Value first = e.add(e.mul(tile, tileSize), -axis.low);
-    for (int64_t k = 0; k < taps; ++k) {
-      line.pixel.push_back(e.add(first, k));
-      bool maySitOut =
-          k < axis.low || (count - 1) * tileSize - axis.low + k >= axis.pixels;
-      // As unsigned numbers, those before the first are beyond the last.
-      line.exists.push_back(
-          maySitOut ? arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                            line.pixel[k], e.index(axis.pixels))
-                    : Value());
-    }
-    return line;
-  };
-  const auto &[down, across] = conv.window;
-  Line rows = lineOf(down, tiles[0], row);
-  Line columns = lineOf(across, tiles[1], column);
-  auto existsAt = [&](int64_t k, int64_t l) -> Value {
-    Value h = rows.exists[k], w = columns.exists[l];
-    return h && w ? arith::AndIOp::create(e.b, h, w).getResult() : h ? h : w;
-  };
-  WinogradSquare exists = makeSquare(taps, existsAt);
-  auto at = makeSquare(taps, [&](int64_t k, int64_t l) {
-    Value pixel = e.sum(e.mul(rows.pixel[k], across.pixels), columns.pixel[l]);
-    if (exists[k][l])
-      pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
-    return e.mul(pixel, conv.channels);
-  });
-  auto type = VectorType::get({lanes}, e.b.getI32Type());
-  auto mask = makeSquare(taps, [&](int64_t k, int64_t l) -> Value {
-    if (!exists[k][l])
-      return nullptr;
-    return vector::BroadcastOp::create(
-        e.b, type, arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists[k][l]));
-  });
-  return {at, mask};
-}
-
-Value sinter::maskedBits(KernelEmitter &e, Value value, Value mask) {
-  Value bits = vector::BitCastOp::create(e.b, mask.getType(), value);
-  bits = arith::AndIOp::create(e.b, bits, mask);
-  return vector::BitCastOp::create(e.b, value.getType(), bits);
-}
-
-Value TilePixels::kept(KernelEmitter &e, int64_t k, int64_t l,
-                       Value pixel) const {
-  if (!mask[k][l])
-    return pixel;
-  return maskedBits(e, pixel, mask[k][l]);
 }

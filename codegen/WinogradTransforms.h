@@ -1,7 +1,7 @@
 //===- WinogradTransforms.h - the three transforms, vector by vector -----===//
 //
 // What Winograd's kernels share, whatever their lanes are: the transforms as
-// sums of vectors, and which pixels of a tile lie in the image.
+// sums of vectors.
 //
 //===----------------------------------------------------------------------===//
 
@@ -59,25 +59,6 @@ private:
 WinogradSquare
 bothWays(const WinogradSquare &square,
          llvm::function_ref<WinogradRow(llvm::ArrayRef<mlir::Value>)> apply);
-
-/// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on
-/// any processor; whatever else there was is forgotten.
-mlir::Value maskedBits(KernelEmitter &e, mlir::Value value, mlir::Value mask);
-
-/// A tile's pixels: where the channels of each begin in the image and, for
-/// those that may lie outside of it, a mask of i32: ones, or zeros.
-struct TilePixels {
-  WinogradSquare at, mask;
-
-  /// `pixel`, loaded from `at[k][l]`, or 0 if it is outside.
-  mlir::Value kept(KernelEmitter &e, int64_t k, int64_t l,
-                   mlir::Value pixel) const;
-};
-/// Of the tile in row `row` and column `column`; there are `tiles` down and
-/// across. Masks are `lanes` wide.
-TilePixels pixelsOfTile(KernelEmitter &e, const Convolution &conv,
-                        int64_t tileSize, std::array<int64_t, 2> tiles,
-                        mlir::Value row, mlir::Value column, int64_t lanes);
 
 } // namespace sinter
 

@@ -636,6 +636,10 @@ def Sinter_Conv2dFilterGradientOp : Sinter_ValueOp<"conv2d_filter_gradient", [Di
 // channels differ from exact ones by 2.7 times what those of tiles of 2 x 2 do,
 // 6e-7 of their root mean square for 64 channels.
 //
+// Tiles that do not fill the image's lines are not filled up: as many as pixels
+// are missing have m - 1 (ir/Winograd.h: WinogradCut). Only the last of m pixels
+// has a part in the last row of A, so such tiles have no products there.
+//
 // The ops split that into what depends on the filter alone and the rest. All are
 // made after autodiff, by use-winograd. Results differ from the direct sum's by
 // rounding only.

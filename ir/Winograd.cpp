@@ -136,8 +136,8 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   WinogradTiling tiling;
   tiling.tile = winogradTile(tensorTypeOf(op.getU()));
   tiling.taps = tiling.tile + 2;
-  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
-  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
+  tiling.down = WinogradCut(conv.window[0], tiling.tile);
+  tiling.across = WinogradCut(conv.window[1], tiling.tile);
   int64_t samples = paddedBatch(batchBound);
   // Two cache lines of each pixel, where there are so many samples.
   tiling.samples = samples % (2 * kLaneMultiple) == 0
@@ -150,11 +150,11 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
   int64_t enough =
       makesFilters || bytesOf(op.getU()) > near ? 2 * fewColumns : 1;
   tiling.rows = 1;
-  while (tiling.rows < tiling.tilesDown &&
-         (tiling.tilesDown % tiling.rows != 0 ||
+  while (tiling.rows < tiling.down.tiles &&
+         (tiling.down.tiles % tiling.rows != 0 ||
           tiling.tiles() * tiling.samples < enough))
     ++tiling.rows;
-  tiling.units = tiling.tilesDown / tiling.rows * samples / tiling.samples;
+  tiling.units = tiling.down.tiles / tiling.rows * samples / tiling.samples;
   // Few and odd: two threads would not get the same, and each part that is in
   // another task transforms the tiles again.
   constexpr int64_t few = 16;
@@ -222,8 +222,8 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   WinogradSampleTiling tiling;
   tiling.tile = winogradTile(tensorTypeOf(op.getU()));
   tiling.taps = tiling.tile + 2;
-  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
-  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
+  tiling.down = WinogradCut(conv.window[0], tiling.tile);
+  tiling.across = WinogradCut(conv.window[1], tiling.tile);
   tiling.tileFloats = spread(conv.channels);
 
   // Transformed tiles take half of an L2 cache.
@@ -293,9 +293,9 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   WinogradGradientTiling tiling;
   tiling.tile = static_cast<int64_t>(op.getTile());
   tiling.taps = tiling.tile + 2;
-  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
-  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
-  int64_t all = tiling.tilesDown * tiling.tilesAcross;
+  tiling.down = WinogradCut(conv.window[0], tiling.tile);
+  tiling.across = WinogradCut(conv.window[1], tiling.tile);
+  int64_t all = tiling.down.tiles * tiling.across.tiles;
   auto cut = [](int64_t count, int64_t most, int64_t &part, int64_t &parts) {
     parts = (count + most - 1) / most;
     part = (count + parts - 1) / parts;
@@ -333,7 +333,7 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   int64_t pixel = tiling.pixelFloats(std::max(tiling.filters, tiling.channels));
   tiling.run = std::clamp<int64_t>(
       sumFloats / (tiling.rowsTogether * pixel * tiling.tile), 1,
-      tiling.tilesAcross);
+      tiling.across.tiles);
 
   constexpr int64_t mostTasks = 8;
   constexpr int64_t worthwhile = 1 << 15; // products of a tap
@@ -362,8 +362,8 @@ WinogradAllTapsTiling sinter::allTapsTilingOf(WinogradFilterGradientOp op,
   WinogradAllTapsTiling tiling;
   tiling.tile = static_cast<int64_t>(op.getTile());
   tiling.taps = tiling.tile + 2;
-  tiling.tilesDown = tilesOf(conv.window[0], tiling.tile);
-  tiling.tilesAcross = tilesOf(conv.window[1], tiling.tile);
+  tiling.down = WinogradCut(conv.window[0], tiling.tile);
+  tiling.across = WinogradCut(conv.window[1], tiling.tile);
   tiling.samples = paddedBatch(batchBound);
   tiling.columns = tiling.tiles() * tiling.samples;
   tiling.pixels = conv.window[0].pixels * conv.window[1].pixels;

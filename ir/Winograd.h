@@ -38,6 +38,32 @@ inline int64_t winogradTile(mlir::RankedTensorType u) {
   return u.getDimSize(0) - 2;
 }
 
+/// How tiles cut a row of the result's pixels, or a column. Where they do not
+/// come out even, they are not filled up: as many as pixels are missing are
+/// short, by a pixel, here and there among the others. The point infinity is a
+/// part of nothing but a tile's last pixel, so short tiles have no products at
+/// it.
+struct WinogradCut {
+  int64_t pixels;
+  int64_t tile; // pixels of those that are not short
+  int64_t tiles, shorts;
+
+  WinogradCut() = default;
+  WinogradCut(const WindowAxis &axis, int64_t tile)
+      : pixels(axis.windows()), tile(tile),
+        tiles(llvm::divideCeil(pixels, tile)),
+        shorts(std::min(tiles, tiles * tile - pixels)) {}
+
+  int64_t longs() const { return tiles - shorts; }
+  int64_t begin(int64_t number) const {
+    return number * tile - number * shorts / tiles;
+  }
+  /// Of fewer than three pixels, the last tile has less than a short one.
+  int64_t end(int64_t number) const {
+    return std::min(begin(number + 1), pixels);
+  }
+};
+
 /// Is `op` a convolution that Winograd's filtering can compute: 3 x 3 taps, no
 /// stride, no dilation, one group?
 bool isWinogradForm(const Convolution &conv);
@@ -49,10 +75,10 @@ int64_t bestWinogradTile(const Convolution &conv, bool isGradient,
                          int64_t samples);
 
 /// Work is cut into units, some rows of tiles for a few samples and a part of
-/// the filters, and units into runs of tiles, row by row.
+/// the filters, and units into runs of tiles.
 struct WinogradTiling {
   int64_t tile, taps; // of a row: pixels of the result, of the image
-  int64_t tilesDown, tilesAcross;
+  WinogradCut down, across;
   int64_t rows;    // of tiles in a unit; they divide those down
   int64_t samples; // of a unit
   int64_t parts;   // of the filters
@@ -68,7 +94,7 @@ struct WinogradTiling {
   int64_t inputFloats, productFloats, filterFloats;
 
   int64_t allTaps() const { return taps * taps; }
-  int64_t tiles() const { return rows * tilesAcross; } // of a unit
+  int64_t tiles() const { return rows * across.tiles; } // of a unit
   /// Has the last run as many tiles as the others?
   bool isEven() const { return tiles() % run == 0; }
   /// Of a run, in whole vectors.
@@ -95,7 +121,7 @@ inline constexpr int64_t kChannelsOfMade = 64;
 /// filters. Where a kernel sums rows, units are whole rows of tiles.
 struct WinogradSampleTiling {
   int64_t tile, taps; // as above
-  int64_t tilesDown, tilesAcross;
+  WinogradCut down, across;
   int64_t chunks;         // of the tiles
   int64_t filters, parts; // at a time; how often
   int64_t tasks;
@@ -105,17 +131,17 @@ struct WinogradSampleTiling {
   int64_t mostFilters;
 
   int64_t allTaps() const { return taps * taps; }
-  int64_t allTiles() const { return tilesDown * tilesAcross; }
+  int64_t allTiles() const { return down.tiles * across.tiles; }
   /// Of a chunk; the last may have fewer.
   int64_t tiles() const { return llvm::divideCeil(allTiles(), chunks); }
   /// Of a chunk of whole rows; there may be fewer of them.
   int64_t rows() const {
-    return llvm::divideCeil(tilesDown, std::min(chunks, tilesDown));
+    return llvm::divideCeil(down.tiles, std::min(chunks, down.tiles));
   }
   int64_t units() const { return chunks * parts; }
   /// A task's scratch: for each tap transformed tiles, (tile, channel); behind
   /// them for each tap products, (tile, filter).
-  int64_t mostTiles() const { return std::max(tiles(), rows() * tilesAcross); }
+  int64_t mostTiles() const { return std::max(tiles(), rows() * across.tiles); }
   int64_t inputFloats() const { return mostTiles() * tileFloats; }
   int64_t productFloats() const;
   int64_t taskFloats() const {
@@ -130,7 +156,7 @@ bool fitsSampleWinograd(const Convolution &conv);
 /// crosses units. A unit goes through the tiles of all images in chunks.
 struct WinogradGradientTiling {
   int64_t tile, taps; // as above
-  int64_t tilesDown, tilesAcross;
+  WinogradCut down, across;
   int64_t chunk, chunks;        // tiles at a time; how often
   int64_t run;                  // tiles side by side whose rows are summed
   int64_t filters, filterParts; // the last part may have fewer
@@ -184,7 +210,7 @@ WinogradGradientTiling tilingOf(WinogradFilterGradientOp op,
 /// all images are one chunk.
 struct WinogradAllTapsTiling {
   int64_t tile, taps; // as above
-  int64_t tilesDown, tilesAcross;
+  WinogradCut down, across;
   int64_t filters, filterParts; // whole vectors; all parts have as many
   int64_t channels, blocks;     // the last block may have fewer
   int64_t samples;              // in memory
@@ -195,7 +221,7 @@ struct WinogradAllTapsTiling {
   static constexpr int64_t mostPanel = 4 * kLaneMultiple;
 
   int64_t allTaps() const { return taps * taps; }
-  int64_t tiles() const { return tilesDown * tilesAcross; }
+  int64_t tiles() const { return down.tiles * across.tiles; }
   int64_t units() const { return filterParts * blocks; }
   /// Of a tap in D; in V, which is behind D; in M, behind V, and in what comes
   /// of M, behind that: of the block and of a panel.

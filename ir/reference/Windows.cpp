@@ -17,6 +17,7 @@
 
 #include <cmath>
 #include <limits>
+#include <optional>
 
 using namespace mlir;
 using namespace sinter;
@@ -136,11 +137,10 @@ static Array transformedTiles(const Convolution &form,
                               const WinogradMatrices &m, const Array &x) {
   const auto &[down, across] = form.window;
   int64_t taps = m.taps();
-  auto tiles = [&](const WindowAxis &axis) {
-    return size_t((axis.windows() + m.tile - 1) / m.tile);
-  };
-  std::vector<size_t> shape = {x.shape(0), tiles(down),  tiles(across),
-                               x.shape(3), size_t(taps), size_t(taps)};
+  WinogradCut rows(down, m.tile), columns(across, m.tile);
+  std::vector<size_t> shape = {
+      x.shape(0), size_t(rows.tiles), size_t(columns.tiles),
+      x.shape(3), size_t(taps),       size_t(taps)};
   Array result = xt::zeros<double>(shape);
   for (size_t n = 0; n < shape[0]; ++n)
     for (size_t r = 0; r < shape[1]; ++r)
@@ -150,8 +150,8 @@ static Array transformedTiles(const Convolution &form,
             for (int64_t b = 0; b < taps; ++b)
               for (int64_t k = 0; k < taps; ++k)
                 for (int64_t l = 0; l < taps; ++l) {
-                  int64_t h = down.pixel(m.tile * r, k);
-                  int64_t w = across.pixel(m.tile * q, l);
+                  int64_t h = down.pixel(rows.begin(int64_t(r)), k);
+                  int64_t w = across.pixel(columns.begin(int64_t(q)), l);
                   double factor = m.image[a][k] * m.image[b][l];
                   if (factor != 0 && h >= 0 && h < down.pixels && w >= 0 &&
                       w < across.pixels)
@@ -161,35 +161,56 @@ static Array transformedTiles(const Convolution &form,
   return result;
 }
 
+/// `visit(pixel, i)` for pixel i of tile `number` of the result.
+template <typename Visit>
+static void forEachPixel(const WinogradCut &cut, size_t number, Visit visit) {
+  auto begin = size_t(cut.begin(int64_t(number)));
+  auto end = size_t(cut.end(int64_t(number)));
+  for (size_t pixel = begin; pixel < end; ++pixel)
+    visit(pixel, pixel - begin);
+}
+
 FailureOr<Array> reference::winogradConv2d(const KernelCall &call) {
   auto op = cast<WinogradConv2dOp>(call.op);
+  Convolution form = convolutionOf(op);
+  const auto &[down, across] = form.window;
   const WinogradMatrices &m =
       winogradMatrices(winogradTile(tensorTypeOf(op.getU())));
-  Array tiles = transformedTiles(convolutionOf(op), m, call[0]);
+  WinogradCut rows(down, m.tile), columns(across, m.tile);
+  Array tiles = transformedTiles(form, m, call[0]);
   const Array &u = call[1];
-  auto tile = size_t(m.tile), taps = size_t(m.taps());
-  auto rowOf = [&](size_t pixel) { return m.result[pixel % tile]; };
+  auto taps = size_t(m.taps());
   Array y = xt::zeros<double>(call.shape);
-  for (size_t n = 0; n < call.shape[0]; ++n)
-    for (size_t h = 0; h < call.shape[1]; ++h)
-      for (size_t w = 0; w < call.shape[2]; ++w)
+  auto addTile = [&](size_t n, size_t r, size_t q, size_t f, size_t h, size_t i,
+                     size_t w, size_t j) {
+    for (size_t c = 0; c < call[0].shape(3); ++c)
+      for (size_t a = 0; a < taps; ++a)
+        for (size_t b = 0; b < taps; ++b)
+          if (double factor = m.result[i][a] * m.result[j][b]; factor != 0)
+            y(n, h, w, f) += factor * u(a, b, c, f) * tiles(n, r, q, c, a, b);
+  };
+  for (size_t n = 0; n < tiles.shape(0); ++n)
+    for (size_t r = 0; r < tiles.shape(1); ++r)
+      for (size_t q = 0; q < tiles.shape(2); ++q)
         for (size_t f = 0; f < call.shape[3]; ++f)
-          for (size_t c = 0; c < call[0].shape(3); ++c)
-            for (size_t a = 0; a < taps; ++a)
-              for (size_t b = 0; b < taps; ++b)
-                if (double factor = rowOf(h)[a] * rowOf(w)[b]; factor != 0)
-                  y(n, h, w, f) += factor * u(a, b, c, f) *
-                                   tiles(n, h / tile, w / tile, c, a, b);
+          forEachPixel(rows, r, [&](size_t h, size_t i) {
+            forEachPixel(columns, q, [&](size_t w, size_t j) {
+              addTile(n, r, q, f, h, i, w, j);
+            });
+          });
   return y;
 }
 
 FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
   auto op = cast<WinogradFilterGradientOp>(call.op);
+  Convolution form = convolutionOf(op);
+  const auto &[down, across] = form.window;
   const WinogradMatrices &m =
       winogradMatrices(static_cast<int64_t>(op.getTile()));
-  Array tiles = transformedTiles(convolutionOf(op), m, call[0]);
+  WinogradCut rows(down, m.tile), columns(across, m.tile);
+  Array tiles = transformedTiles(form, m, call[0]);
   const Array &dy = call[1];
-  auto tile = size_t(m.tile), taps = size_t(m.taps());
+  auto taps = size_t(m.taps());
   Array du = xt::zeros<double>(call.shape);
   for (size_t n = 0; n < tiles.shape(0); ++n)
     for (size_t r = 0; r < tiles.shape(1); ++r)
@@ -197,16 +218,18 @@ FailureOr<Array> reference::winogradFilterGradient(const KernelCall &call) {
         for (size_t a = 0; a < taps; ++a)
           for (size_t b = 0; b < taps; ++b)
             for (size_t f = 0; f < call.shape[3]; ++f) {
-              double sum = 0; // of the tile's pixels that exist: A dy A'
-              for (size_t i = 0; i < tile; ++i)
-                for (size_t j = 0; j < tile; ++j) {
-                  size_t h = tile * r + i, w = tile * q + j;
+              std::optional<double> sum; // A dy A'
+              forEachPixel(rows, r, [&](size_t h, size_t i) {
+                forEachPixel(columns, q, [&](size_t w, size_t j) {
                   double factor = m.result[i][a] * m.result[j][b];
-                  if (factor != 0 && h < dy.shape(1) && w < dy.shape(2))
-                    sum += factor * dy(n, h, w, f);
-                }
+                  if (factor != 0)
+                    sum = sum.value_or(0) + factor * dy(n, h, w, f);
+                });
+              });
+              if (!sum)
+                continue; // a short tile
               for (size_t c = 0; c < call.shape[2]; ++c)
-                du(a, b, c, f) += sum * tiles(n, r, q, c, a, b);
+                du(a, b, c, f) += *sum * tiles(n, r, q, c, a, b);
             }
   return du;
 }
