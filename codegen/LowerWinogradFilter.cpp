@@ -90,8 +90,8 @@ int64_t FilterNest::buildVectors() {
   // Channels whose filters are read together.
   constexpr int64_t mostTogether = 32;
   int64_t together = std::gcd(channels, mostTogether);
-  auto buildVector = [&](Value at, Value mask) {
-    // Where the vector is in the source, and in the result.
+  // Where the vector is in the source, and in the result.
+  auto placesOf = [&](Value at) -> std::pair<Value, Value> {
     Value from = at, to = at;
     if (block < filters) {
       auto divide = [&](Value value, int64_t by) -> std::pair<Value, Value> {
@@ -107,9 +107,23 @@ int64_t FilterNest::buildVectors() {
       to = e.sum(e.mul(number, toTaps * toTaps * tapFloats),
                  e.sum(e.mul(channel, block), filter));
     }
-    taps.transform(from, to, mask);
+    return {from, to};
   };
   const int64_t lanes = taps.lanes;
+  if (taps.isTogether()) {
+    int64_t step = WinogradTaps::kTogether * lanes;
+    int64_t tasks = chooseTasksOf(points / step);
+    auto [low, high] = e.taskRange(points / step, tasks);
+    e.loop(low, high, 1, [&](Value number) {
+      auto [from, to] = placesOf(e.mul(number, step));
+      taps.transformSome(from, filters, to);
+    });
+    return tasks;
+  }
+  auto buildVector = [&](Value at, Value mask) {
+    auto [from, to] = placesOf(at);
+    taps.transform(from, to, mask);
+  };
   int64_t vectors = points / lanes, rest = points % lanes;
   int64_t tasks = chooseTasksOf(vectors);
   auto [low, high] = e.taskRange(vectors, tasks);

@@ -28,13 +28,23 @@ WinogradTaps::WinogradTaps(KernelEmitter &e, Operation *op, Value source,
   toTaps = result.getDimSize(0);
   channels = result.getDimSize(2);
   filters = result.getDimSize(3);
+  auto allocate = [&](int64_t floats) -> Value {
+    return memref::AllocaOp::create(e.b,
+                                    MemRefType::get({floats}, e.b.getF32Type()),
+                                    e.b.getI64IntegerAttr(64));
+  };
   auto filter = dyn_cast<WinogradFilterOp>(op);
   if (filter && filter.getFlipped())
-    square = memref::AllocaOp::create(
-        e.b,
-        MemRefType::get({fromTaps * fromTaps * lanes * lanes},
-                        e.b.getF32Type()),
-        e.b.getI64IntegerAttr(64));
+    square = allocate(fromTaps * fromTaps * lanes * lanes);
+  // A page is as far as a way of the cache reaches.
+  constexpr int64_t pageFloats = 4096 / sizeof(float), fewTaps = 16;
+  bool isCrowded = toTaps * toTaps > fewTaps &&
+                   destination.tapFloats % (pageFloats / 2) == 0;
+  bool isInLines = filter && lanes == kLaneMultiple &&
+                   destination.channelFloats == lanes &&
+                   channels % kTogether == 0 && filters % lanes == 0;
+  if (isCrowded && isInLines)
+    lines = allocate(toTaps * toTaps * kTogether * lanes);
 }
 
 Value WinogradTaps::load(Value memory, Value at, Value mask) {
@@ -45,19 +55,41 @@ Value WinogradTaps::load(Value memory, Value at, Value mask) {
 }
 
 /// One vector: its taps are at `at` in `memory`, `tapFloats` apart.
-void WinogradTaps::transform(Value memory, Value at, int64_t tapFloats,
-                             Value to, Value mask) {
+WinogradSquare WinogradTaps::transformed(Value memory, Value at,
+                                         int64_t tapFloats, Value mask) {
   auto taps = makeSquare(fromTaps, [&](int64_t i, int64_t j) {
     return load(memory, e.add(at, (i * fromTaps + j) * tapFloats), mask);
   });
-  WinogradSquare result = bothWays(taps, [&](ArrayRef<Value> v) {
+  return bothWays(taps, [&](ArrayRef<Value> v) {
     return isAdjoint ? sums.filterAdjoint(v) : sums.filter(v);
   });
-  for (int64_t i = 0; i < toTaps; ++i)
-    for (int64_t j = 0; j < toTaps; ++j)
-      destination.store(result[i][j],
-                        e.add(to, (i * toTaps + j) * destination.tapFloats),
-                        mask);
+}
+
+void WinogradTaps::transform(Value memory, Value at, int64_t tapFloats,
+                             Value to, Value mask) {
+  int64_t tap = 0;
+  for (const WinogradRow &row : transformed(memory, at, tapFloats, mask))
+    for (Value value : row)
+      destination.store(value, e.add(to, tap++ * destination.tapFloats), mask);
+}
+
+void WinogradTaps::transformSome(Value memory, Value at, int64_t step,
+                                 int64_t tapFloats, Value to) {
+  int64_t lineFloats = kTogether * lanes;
+  e.loop(e.index(0), e.index(kTogether), 1, [&](Value v) {
+    int64_t tap = 0;
+    for (const WinogradRow &row :
+         transformed(memory, e.sum(at, e.mul(v, step)), tapFloats, {}))
+      for (Value value : row)
+        vector::StoreOp::create(e.b, value, lines,
+                                e.add(e.mul(v, lanes), tap++ * lineFloats));
+  });
+  e.loop(e.index(0), e.index(toTaps * toTaps), 1, [&](Value tap) {
+    Value from = e.mul(tap, lineFloats);
+    Value firstTo = e.sum(to, e.mul(tap, destination.tapFloats));
+    for (int64_t i = 0; i < lineFloats; i += lanes)
+      destination.store(load(lines, e.add(from, i), {}), e.add(firstTo, i), {});
+  });
 }
 
 void WinogradTaps::transform(Value from, Value to, Value mask) {
@@ -107,6 +139,11 @@ void WinogradTaps::flip(Value firstChannel, Value firstFilter, Value to) {
   Value mask;
   if (filters % lanes)
     mask = vector::CreateMaskOp::create(e.b, maskType, filterCount);
+  if (isTogether()) // channels are whole multiples of that
+    return e.loop(e.index(0), channelCount, kTogether, [&](Value channel) {
+      transformSome(square, e.mul(channel, lanes), lanes, squareFloats,
+                    e.sum(to, e.mul(channel, destination.channelFloats)));
+    });
   e.loop(e.index(0), channelCount, 1, [&](Value channel) {
     transform(square, e.mul(channel, lanes), squareFloats,
               e.sum(to, e.mul(channel, destination.channelFloats)), mask);

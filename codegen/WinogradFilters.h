@@ -35,6 +35,16 @@ public:
 
   /// The vector whose first tap is at `from` in the operand goes to `to`.
   void transform(mlir::Value from, mlir::Value to, mlir::Value mask = {});
+  /// The same for `kTogether` vectors that lie side by side in the result, and
+  /// `step` floats apart in the operand: if `isTogether`.
+  void transformSome(mlir::Value from, int64_t step, mlir::Value to) {
+    transformSome(source, from, step, channels * filters, to);
+  }
+  /// Where the result's taps lie in the same sets of the first cache, and many
+  /// stores on their way there would drive each other's lines out of it, taps
+  /// of a few vectors are stored one after the other.
+  bool isTogether() const { return lines != nullptr; }
+  static constexpr int64_t kTogether = 8;
   /// If flipped: a square of the result's channels and filters, or what there
   /// is of it. Its first tap goes to `to`.
   void flip(mlir::Value firstChannel, mlir::Value firstFilter, mlir::Value to);
@@ -51,8 +61,12 @@ public:
                  int64_t shares);
 
 private:
+  WinogradSquare transformed(mlir::Value memory, mlir::Value at,
+                             int64_t tapFloats, mlir::Value mask);
   void transform(mlir::Value memory, mlir::Value at, int64_t tapFloats,
                  mlir::Value to, mlir::Value mask);
+  void transformSome(mlir::Value memory, mlir::Value at, int64_t step,
+                     int64_t tapFloats, mlir::Value to);
   mlir::Value load(mlir::Value memory, mlir::Value at, mlir::Value mask);
 
   KernelEmitter &e;
@@ -64,6 +78,7 @@ private:
   int64_t channels, filters; // of the result
   mlir::VectorType type;
   mlir::Value square; // for each tap, channels by filters
+  mlir::Value lines;  // for each tap, vectors that are not stored yet
 };
 
 } // namespace sinter

@@ -81,12 +81,18 @@ int64_t sinter::bestWinogradTile(const Convolution &conv, bool isGradient,
   double least = worthwhile * (static_cast<double>(conv.products()) + fetch(9));
   int64_t best = 0;
   for (const Cost &cost : costs) {
-    auto taps = static_cast<double>((cost.tile + 2) * (cost.tile + 2));
-    auto tiles = static_cast<double>(tilesOf(conv.window[0], cost.tile) *
-                                     tilesOf(conv.window[1], cost.tile));
-    double work = tiles * (cost.product * taps * channels * filters +
-                           cost.channel * channels + cost.filter * filters) +
-                  fetch(taps);
+    WinogradCut down(conv.window[0], cost.tile),
+        across(conv.window[1], cost.tile);
+    int64_t taps = cost.tile + 2;
+    // One sample's short tiles are not told apart.
+    auto along = [&](const WinogradCut &cut) {
+      return cut.tiles * taps - (samples == 1 ? 0 : cut.shorts);
+    };
+    auto products = static_cast<double>(along(down) * along(across));
+    auto tiles = static_cast<double>(down.tiles * across.tiles);
+    double work = cost.product * products * channels * filters +
+                  tiles * (cost.channel * channels + cost.filter * filters) +
+                  fetch(static_cast<double>(taps * taps));
     if (work < least) {
       least = work;
       best = cost.tile;

@@ -18,20 +18,30 @@ sinter.model @all batch_bound 8 {
   }
 }
 
-// Tiles of 2 x 2 where those of 4 x 4 would stick out, and where the filter's
-// transform would cost one sample more than the products.
+// Tiles of 2 x 2 where the image is no larger, and where the filter's transform
+// would cost one sample more than the products.
 // CHECK-LABEL: sinter.model @small
 // CHECK:           sinter.winograd_filter %arg1 tile 2
 // CHECK:         func.func @predict_one
 // CHECK:         sinter.winograd_filter %arg1 tile 2
 sinter.model @small batch_bound 32 {
-  func.func @train_step(%x: tensor<?x6x6x32xf32>, %w: tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32> {
-    %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x32xf32>, tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32>
-    return %y : tensor<?x6x6x32xf32>
+  func.func @train_step(%x: tensor<?x4x4x64xf32>, %w: tensor<3x3x64x64xf32>) -> tensor<?x2x2x64xf32> {
+    %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [0, 0, 0, 0] groups 1 : (tensor<?x4x4x64xf32>, tensor<3x3x64x64xf32>) -> tensor<?x2x2x64xf32>
+    return %y : tensor<?x2x2x64xf32>
   }
   func.func @predict_one(%x: tensor<?x7x7x512xf32>, %w: tensor<3x3x512x512xf32>) -> tensor<?x7x7x512xf32> attributes {sinter.one_sample} {
     %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x7x7x512xf32>, tensor<3x3x512x512xf32>) -> tensor<?x7x7x512xf32>
     return %y : tensor<?x7x7x512xf32>
+  }
+}
+
+// Tiles of 4 x 4 that the image does not fill: short ones have fewer products.
+// CHECK-LABEL: sinter.model @short
+// CHECK:         sinter.winograd_filter %arg1 tile 4
+sinter.model @short batch_bound 32 {
+  func.func @train_step(%x: tensor<?x6x6x32xf32>, %w: tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32> {
+    %y = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x6x6x32xf32>, tensor<3x3x32x32xf32>) -> tensor<?x6x6x32xf32>
+    return %y : tensor<?x6x6x32xf32>
   }
 }
 
