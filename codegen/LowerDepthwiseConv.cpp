@@ -22,10 +22,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/FilterGradient.h"
-#include "codegen/KernelEmitter.h"
+#include "codegen/DepthwiseColumns.h"
 #include "codegen/TileChoice.h"
-#include "ir/Window.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -37,11 +35,8 @@ using namespace sinter;
 namespace {
 class DepthwiseNest {
 public:
-  DepthwiseNest(KernelEmitter &e, Operation *op, const Convolution &conv,
-                Value source, Value filter, bool transposed)
-      : e(e), op(op), channels(conv.groups), source(source), filter(filter),
-        transposed(transposed),
-        window({axisOf(conv.window[0]), axisOf(conv.window[1])}) {}
+  DepthwiseNest(KernelEmitter &e, Operation *op, const DepthwiseImage &image)
+      : e(e), op(op), image(image) {}
 
   int64_t build();
 
@@ -51,15 +46,6 @@ private:
     Value row, column;
   };
 
-  /// The axis on which the transpose is a convolution.
-  WindowAxis axisOf(const WindowAxis &axis) const {
-    if (!transposed)
-      return axis;
-    int64_t low = axis.reach() - 1 - axis.low;
-    int64_t high = axis.pixels - 1 - axis.windows() - low + axis.reach();
-    return {axis.windows(), axis.taps, 1, axis.dilation, low, high};
-  }
-  int64_t taps() const { return window[0].taps * window[1].taps; }
   void buildVisit(const Block &block, Value channel);
   void buildVector(const Block &block, Value channel, Value sample,
                    ArrayRef<Value> weights);
@@ -67,22 +53,19 @@ private:
 
   KernelEmitter &e;
   Operation *op;
-  int64_t channels;
-  Value source, filter; // (features, lanes) and flat
-  bool transposed;
-  Window window;
+  const DepthwiseImage &image;
 };
 } // namespace
 
 /// A block's pixels of one channel, for one vector of samples.
 void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
                                 ArrayRef<Value> weights) {
-  const auto &[down, across] = window;
+  const auto &[down, across] = image.window;
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value firstRow = e.add(e.mul(block.row, down.stride), -down.low);
   Value firstColumn = e.add(e.mul(block.column, across.stride), -across.low);
   Value pixel = sum(e.mul(firstRow, across.pixels), firstColumn);
-  Value first = sum(e.mul(pixel, channels), channel);
+  Value first = sum(e.mul(pixel, image.channels), channel);
 
   SmallVector<Value> acc(block.rows.size * block.columns.size,
                          e.vectorConstant(0));
@@ -92,13 +75,13 @@ void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
   Meetings vertical = meetingsOf(down, block.rows);
   for (const auto &[w, horizontal] : meetingsOf(across, block.columns))
     for (const auto &[h, above] : vertical) {
-      Value at = e.add(first, (h * across.pixels + w) * channels);
-      memref::PrefetchOp::create(e.b, source,
+      Value at = e.add(first, (h * across.pixels + w) * image.channels);
+      memref::PrefetchOp::create(e.b, image.source,
                                  ValueRange{e.add(at, ahead), sample},
                                  /*isWrite=*/false, toSecondCache,
                                  /*isDataCache=*/true);
-      Value x =
-          vector::LoadOp::create(e.b, vector, source, ValueRange{at, sample});
+      Value x = vector::LoadOp::create(e.b, vector, image.source,
+                                       ValueRange{at, sample});
       for (Meeting v : above)
         for (Meeting u : horizontal) {
           Value &total = acc[v.window * block.columns.size + u.window];
@@ -121,10 +104,9 @@ void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
 void DepthwiseNest::buildVisit(const Block &block, Value channel) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   SmallVector<Value> weights;
-  for (int64_t tap = 0; tap < taps(); ++tap) {
-    int64_t stored = transposed ? taps() - 1 - tap : tap;
-    Value scalar =
-        memref::LoadOp::create(e.b, filter, e.add(channel, stored * channels));
+  for (int64_t tap = 0; tap < image.taps(); ++tap) {
+    Value scalar = memref::LoadOp::create(e.b, image.filter,
+                                          image.placeOf(e, tap, channel));
     weights.push_back(vector::BroadcastOp::create(e.b, vector, scalar));
   }
   e.loop(e.index(0), e.batch, e.lanes(),
@@ -132,44 +114,18 @@ void DepthwiseNest::buildVisit(const Block &block, Value channel) {
 }
 
 int64_t DepthwiseNest::build() {
-  const auto &[down, across] = window;
+  const auto &[down, across] = image.window;
   // Accumulators, weights and a pixel stay in registers.
   int64_t side = 4;
-  while (side > 1 && side * side + taps() + 2 > e.layout.target.registers)
+  while (side > 1 && side * side + image.taps() + 2 > e.layout.target.registers)
     --side;
-  int64_t rowBlocks = (down.windows() + side - 1) / side;
-  // Long runs of channels in memory, but enough units for many threads.
-  constexpr int64_t longRun = 128, enough = 16;
-  int64_t parts = std::max((channels + longRun - 1) / longRun,
-                           (enough + rowBlocks - 1) / rowBlocks);
-  parts = std::min(parts, channels);
-  int64_t units = rowBlocks * parts;
-  double cycles = static_cast<double>(channels) * taps() * down.windows() *
-                  across.windows() * e.layout.padded() / e.lanes();
-  int64_t tasks = chooseTasks(units, cycles);
-
   e.setLanes(Lanes::Samples);
-  auto [firstUnit, endUnit] = e.taskRange(units, tasks);
-  e.loop(firstUnit, endUnit, 1, [&](Value unit) {
-    Value rowBlock = arith::DivUIOp::create(e.b, unit, e.index(parts));
-    Value part = arith::RemUIOp::create(e.b, unit, e.index(parts));
-    auto bound = [&](Value number) -> Value {
-      return arith::DivUIOp::create(e.b, e.mul(number, channels),
-                                    e.index(parts));
-    };
-    Value low = bound(part), high = bound(e.add(part, 1));
-    int64_t blocksBefore = 0;
-    for (const WindowRun &rows : windowRuns(down, side, 0, down.taps)) {
-      // This run's blocks, as far as they are the unit's: one or none.
-      int64_t blocksThen = blocksBefore + rows.turns;
-      Value from = arith::MaxUIOp::create(e.b, rowBlock, e.index(blocksBefore));
-      Value to =
-          arith::MinUIOp::create(e.b, e.add(rowBlock, 1), e.index(blocksThen));
-      blocksBefore = blocksThen;
-      e.loop(from, to, 1, [&](Value number) {
+  return overDepthwiseUnits(
+      e, image, side, /*run=*/1,
+      [&](const WindowRun &rows, Value row, Value low, Value high) {
         Block block;
         block.rows = rows;
-        block.row = e.mul(number, side);
+        block.row = row;
         if (e.hasRowSums())
           for (int64_t r = 0; r < rows.size; ++r)
             e.loop(low, high, 1, [&](Value channel) {
@@ -190,6 +146,48 @@ int64_t DepthwiseNest::build() {
                  });
         }
       });
+}
+
+int64_t sinter::overDepthwiseUnits(
+    KernelEmitter &e, const DepthwiseImage &image, int64_t side, int64_t run,
+    llvm::function_ref<void(const WindowRun &, Value, Value, Value)> body) {
+  const auto &[down, across] = image.window;
+  int64_t rowBlocks = (down.windows() + side - 1) / side;
+  int64_t runs = (image.channels + run - 1) / run;
+  // Long runs of channels in memory, but enough units for many threads.
+  constexpr int64_t longRun = 128, enough = 16;
+  int64_t parts = std::max((image.channels + longRun - 1) / longRun,
+                           (enough + rowBlocks - 1) / rowBlocks);
+  parts = std::min(parts, runs);
+  int64_t units = rowBlocks * parts;
+  double cycles = static_cast<double>(image.channels) * image.taps() *
+                  down.windows() * across.windows() * e.layout.padded() /
+                  e.lanes();
+  int64_t tasks = chooseTasks(units, cycles);
+
+  auto [firstUnit, endUnit] = e.taskRange(units, tasks);
+  e.loop(firstUnit, endUnit, 1, [&](Value unit) {
+    Value rowBlock = arith::DivUIOp::create(e.b, unit, e.index(parts));
+    Value part = arith::RemUIOp::create(e.b, unit, e.index(parts));
+    auto bound = [&](Value number) -> Value {
+      Value first =
+          arith::DivUIOp::create(e.b, e.mul(number, runs), e.index(parts));
+      if (run == 1)
+        return first;
+      return arith::MinUIOp::create(e.b, e.mul(first, run),
+                                    e.index(image.channels));
+    };
+    Value low = bound(part), high = bound(e.add(part, 1));
+    int64_t blocksBefore = 0;
+    for (const WindowRun &rows : windowRuns(down, side, 0, down.taps)) {
+      // This run's blocks, as far as they are the unit's: one or none.
+      int64_t blocksThen = blocksBefore + rows.turns;
+      Value from = arith::MaxUIOp::create(e.b, rowBlock, e.index(blocksBefore));
+      Value to =
+          arith::MinUIOp::create(e.b, e.add(rowBlock, 1), e.index(blocksThen));
+      blocksBefore = blocksThen;
+      e.loop(from, to, 1,
+             [&](Value number) { body(rows, e.mul(number, side), low, high); });
     }
   });
   return tasks;
@@ -204,8 +202,21 @@ bool sinter::isDepthwise(const KernelEmitter &e, const Convolution &conv,
          (!transposed || (down.stride == 1 && across.stride == 1));
 }
 
+/// The axis on which the transpose of what `axis` says is a convolution.
+static WindowAxis transposedAxis(const WindowAxis &axis) {
+  int64_t low = axis.reach() - 1 - axis.low;
+  int64_t high = axis.pixels - 1 - axis.windows() - low + axis.reach();
+  return {axis.windows(), axis.taps, 1, axis.dilation, low, high};
+}
+
 int64_t sinter::lowerDepthwise(KernelEmitter &e, Operation *op,
                                const Convolution &conv, Value source,
                                Value filter, bool transposed) {
-  return DepthwiseNest(e, op, conv, source, filter, transposed).build();
+  const auto &[down, across] = conv.window;
+  DepthwiseImage image = {source, filter, conv.window, conv.groups, transposed};
+  if (transposed)
+    image.window = {transposedAxis(down), transposedAxis(across)};
+  if (std::optional<int64_t> tasks = lowerDepthwiseColumns(e, op, image))
+    return *tasks;
+  return DepthwiseNest(e, op, image).build();
 }

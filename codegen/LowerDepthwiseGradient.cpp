@@ -26,10 +26,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "codegen/FilterGradient.h"
-#include "codegen/KernelEmitter.h"
+#include "codegen/DepthwiseColumns.h"
 #include "codegen/TileChoice.h"
-#include "ir/Window.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -235,5 +233,7 @@ bool sinter::isDepthwiseGradient(const KernelEmitter &e,
 
 int64_t sinter::lowerDepthwiseGradient(KernelEmitter &e,
                                        Conv2dFilterGradientOp op) {
+  if (std::optional<int64_t> tasks = lowerDepthwiseGradientColumns(e, op))
+    return *tasks;
   return DepthwiseGradientNest(e, op).build();
 }
