@@ -19,7 +19,8 @@
 //           waiting[q] = acc[r][j], but for windows that are complete:
 //             epilogue on acc[r][j]: bias, activation, row sums, ...; store
 //
-// Done where pixels are a multiple of a page apart.
+// Done where pixels are a multiple of a page apart and results pass by the
+// caches: other stores, a line of each page, wait for theirs.
 //
 // Products are added in the order of LowerDepthwiseConv.cpp.
 //
@@ -211,7 +212,8 @@ sinter::lowerDepthwiseColumns(KernelEmitter &e, Operation *op,
   int64_t side = columnSide(e, image.window, image.window[1].taps);
   // Elsewhere blocks, which store less, are faster.
   constexpr int64_t page = 4096 / sizeof(float);
-  if (side == 0 || image.channels * e.layout.padded() % page != 0)
+  if (side == 0 || image.channels * e.layout.padded() % page != 0 ||
+      !e.isStreamed(tensorTypeOf(op->getResult(0))))
     return std::nullopt;
   return ColumnNest(e, op, image, side).build();
 }
