@@ -294,6 +294,7 @@ TEST_CASE("large results pass by the caches") {
   for (int64_t bound : {8, 16, 48})
     checkTexts("native", bound, streamedTexts(bound));
   checkTexts("native", 8, streamedFilterTexts());
+  checkTexts("native", 61, streamedDepthwiseTexts());
 }
 
 TEST_CASE("convolutions copy large filters") {

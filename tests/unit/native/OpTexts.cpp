@@ -550,6 +550,23 @@ std::vector<OpText> sinter::test::streamedFilterTexts() {
            {264, 288})}};
 }
 
+std::vector<OpText> sinter::test::streamedDepthwiseTexts() {
+  // Images of 10.9 MB for 64 samples, pixels three pages apart.
+  return {
+      {"streamed_depthwise", "",
+       fillIn(
+           R"(func.func @predict(%x: tensor<?x27x33x@1xf32>, %w: tensor<3x3x1x@1xf32>, %d: tensor<?x27x33x@1xf32>, %b: tensor<@1xf32>) -> (tensor<?x27x33x@1xf32>, tensor<?x27x@1xf32>, tensor<?x27x33x@1xf32>, tensor<?x27x33x@1xf32>, tensor<3x3x1x@1xf32>) {
+      %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 0, 2] groups @1 : (tensor<?x27x33x@1xf32>, tensor<3x3x1x@1xf32>) -> tensor<?x27x33x@1xf32>
+      %z = sinter.add %c, %b : (tensor<?x27x33x@1xf32>, tensor<@1xf32>) -> tensor<?x27x33x@1xf32>
+      %y = sinter.relu %z : tensor<?x27x33x@1xf32>
+      %s = sinter.reduce_sum %y axes [2] : (tensor<?x27x33x@1xf32>) -> tensor<?x27x@1xf32>
+      %l = sinter.conv2d %d, %w strides [1, 1] dilations [2, 1] padding [2, 2, 1, 1] groups @1 : (tensor<?x27x33x@1xf32>, tensor<3x3x1x@1xf32>) -> tensor<?x27x33x@1xf32>
+      %t = sinter.conv2d_transpose %d, %w size [27, 33] strides [1, 1] dilations [1, 1] padding [1, 1, 0, 2] groups @1 : (tensor<?x27x33x@1xf32>, tensor<3x3x1x@1xf32>) -> tensor<?x27x33x@1xf32>
+      %g = sinter.conv2d_filter_gradient %x, %d size [3, 3] strides [1, 1] dilations [1, 1] padding [1, 1, 0, 2] groups @1 : (tensor<?x27x33x@1xf32>, tensor<?x27x33x@1xf32>) -> tensor<3x3x1x@1xf32>
+      return %y, %s, %l, %t, %g : tensor<?x27x33x@1xf32>, tensor<?x27x@1xf32>, tensor<?x27x33x@1xf32>, tensor<?x27x33x@1xf32>, tensor<3x3x1x@1xf32> })",
+           {48})}};
+}
+
 std::vector<OpText> sinter::test::packedFilterTexts() {
   // Filters of 1.1 MB.
   struct {
@@ -593,11 +610,12 @@ std::vector<OpText> sinter::test::allTapsTexts() {
       %w = sinter.winograd_filter_adjoint %u : (tensor<@7x@7x@4x@5xf32>) -> tensor<3x3x@4x@5xf32>
       return %w : tensor<3x3x@4x@5xf32> })",
              form.sizes)});
-  texts.push_back({"all_taps_and_update",
-                   R"(
+  texts.push_back(
+      {"all_taps_and_update",
+       R"(
     sinter.state parameter @w : tensor<3x3x183x192xf32> = uniform(-0.1, 0.1)
     sinter.state slot @m : tensor<3x3x183x192xf32> = uniform(-0.1, 0.1))",
-                   R"(func.func @predict(%x: tensor<?x7x6x183xf32>, %d: tensor<?x7x5x192xf32>, %r: tensor<f32>) -> tensor<?x7x6x183xf32> {
+       R"(func.func @predict(%x: tensor<?x7x6x183xf32>, %d: tensor<?x7x5x192xf32>, %r: tensor<f32>) -> tensor<?x7x6x183xf32> {
       %u = sinter.winograd_filter_gradient %x, %d tile 4 padding [1, 1, 0, 1] : (tensor<?x7x6x183xf32>, tensor<?x7x5x192xf32>) -> tensor<6x6x183x192xf32>
       %g = sinter.winograd_filter_adjoint %u : (tensor<6x6x183x192xf32>) -> tensor<3x3x183x192xf32>
       %m = sinter.read @m : tensor<3x3x183x192xf32>

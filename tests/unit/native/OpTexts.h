@@ -22,6 +22,7 @@ std::vector<OpText> largeTexts();
 /// Whose results are so large that their stores pass by the caches.
 std::vector<OpText> streamedTexts(int64_t batchBound);
 std::vector<OpText> streamedFilterTexts();
+std::vector<OpText> streamedDepthwiseTexts();
 /// Convolutions whose kernels copy the filter, tile by tile.
 std::vector<OpText> packedFilterTexts();
 /// Winograd's filters that kernels of convolutions transform themselves.
