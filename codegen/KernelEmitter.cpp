@@ -386,6 +386,13 @@ void KernelEmitter::addRowSums(ValueRange features) {
   });
 }
 
+Operation *sinter::poolingOf(KernelOp kernel) {
+  for (Operation &op : kernel.getBody().front())
+    if (isa<MaxPool2dOp, AvgPool2dOp>(op))
+      return &op;
+  return nullptr;
+}
+
 bool sinter::hasScratch(KernelOp kernel) {
   OperandRange values = kernel.getYield().getValues();
   return !values.empty() && values.back().getDefiningOp<ScratchOp>();

@@ -159,6 +159,11 @@ public:
   /// Says that `tensor`, a reduction's or contraction's result, has `value` at
   /// every point asked for from here on.
   void seed(mlir::Value tensor, mlir::Value value) { seeds[tensor] = value; }
+  /// Says so of one point.
+  void seedAt(mlir::Value tensor, mlir::ValueRange features,
+              mlir::Value value) {
+    memo.push_back({tensor, Indices(features), value});
+  }
 
   /// Stores each yielded value and each write that `wanted` accepts, at
   /// `features`.
@@ -355,6 +360,10 @@ void inParts(KernelEmitter &e, int64_t total, int64_t size,
 /// body(how many it has), once for each of the two.
 void forPart(KernelEmitter &e, mlir::Value part, int64_t parts, int64_t size,
              int64_t total, llvm::function_ref<void(int64_t count)> body);
+
+/// The pooling of the image that `kernel`, of one sample, makes and does not
+/// store, or null.
+mlir::Operation *poolingOf(KernelOp kernel);
 
 /// Has `kernel` memory of its own, its last result?
 bool hasScratch(KernelOp kernel);

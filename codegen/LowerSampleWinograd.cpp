@@ -25,6 +25,20 @@
 //                             * u[tap][c..c + 3][f..]
 //   scratch M[tap][tile][f..] = sum of acc's quarters
 //
+// Where image and filters are near, time goes into arithmetic. A last tile of 4
+// that has one or two pixels down or across is then half a tile, of 4 taps
+// instead of 6 (WinogradTransforms.cpp). A unit's tiles lie in this order:
+//
+//   half across | whole | half down | half both ways
+//
+// so that those with any tap are next to each other: all, or without either
+// end. And the transforms go along columns and then along rows, each in a loop,
+// for 36 vectors at once leave the registers. Where the image is far, its loads
+// should not wait for each other.
+//
+// Where the kernel stores what pooling makes of its result, no window lies
+// across tiles: a row of windows is pooled in registers.
+//
 //===----------------------------------------------------------------------===//
 
 #include "codegen/SideBySide.h"
@@ -47,16 +61,32 @@ public:
       : e(e),
         op(*e.kernel.getBody().front().getOps<WinogradConv2dOp>().begin()),
         conv(convolutionOf(op)), tiling(sampleTilingOf(op)),
-        sums(e, tiling.tile) {}
+        pooling(poolingOf(e.kernel)), sums(e, tiling.tile) {}
   int64_t build();
 
 private:
-  void buildUnit(int64_t tiles);
+  /// Tiles of a unit, `from` .. `to` - 1 in its scratch, that are whole, or
+  /// have two pixels down or across; `first`: where the first of them is among
+  /// the image's tiles of that kind, row by row.
+  struct TileGroup {
+    bool halfDown, halfAcross;
+    int64_t from, to;
+    Value first;
+  };
+
+  void buildUnit(int64_t tiles, bool isLast);
+  void groupTiles(int64_t tiles, bool isLast);
+  std::pair<Value, Value> placeOf(const TileGroup &group, Value tile);
+  void overTiles(llvm::function_ref<void(const TileGroup &group, Value tile)>);
   void clearRowSums(int64_t tiles);
-  void transformTile(Value tile);
+  void overChannels(llvm::function_ref<void(Value c, Value mask)> body);
+  void transformAtOnce(Value tile);
+  void transformInSteps(const TileGroup &group, Value tile);
   /// Vectors of filters next to each other.
   using Pieces = ArrayRef<VectorPiece>;
-  void buildProducts(Value firstFilter, Pieces pieces, int64_t tiles);
+  void buildProducts(Value firstFilter, Pieces pieces);
+  void
+  overTaps(llvm::function_ref<void(Value tap, int64_t from, int64_t to)> body);
   void buildProduct(Value tap, ArrayRef<Value> taps, Pieces pieces,
                     Value firstTile, int64_t tiles, ArrayRef<Value> fetched);
   SmallVector<Value> shareOfNext(ArrayRef<Value> taps, Value firstTile,
@@ -65,9 +95,11 @@ private:
   int64_t channelsTogether(const VectorPiece &piece) const;
   void buildNarrowProduct(Value tap, Value weights, const VectorPiece &piece,
                           Value firstTile, int64_t tiles);
-  void buildResults(Value tile, Value firstFilter, Pieces pieces);
   void buildPixel(Value row, Value column, Value products, Value firstFilter,
                   Pieces pieces);
+  void buildResultsAtOnce(Value tile, Value firstFilter, Pieces pieces);
+  void buildResultsInSteps(const TileGroup &group, Value tile,
+                           Value firstFilter, Pieces pieces);
   void overFilters(int64_t most,
                    llvm::function_ref<void(Value first, Pieces pieces)> body);
 
@@ -86,6 +118,14 @@ private:
   void storeScratch(Value value, Value at) {
     vector::StoreOp::create(e.b, value, scratch, ValueRange{e.task, at});
   }
+  /// Of a tile, or of half of one: its pixels; those of the image; which tap
+  /// number `i` of them is.
+  int64_t pixelsOf(bool isHalf) const { return isHalf ? 2 : tiling.tile; }
+  int64_t tapsOf(bool isHalf) const { return pixelsOf(isHalf) + 2; }
+  static int64_t tapOf(int64_t i, bool isHalf) {
+    return isHalf ? halfTaps[i] : i;
+  }
+  Value tapOf(Value i, bool isHalf);
   Value divide(Value value, int64_t by) {
     return arith::DivUIOp::create(e.b, value, e.index(by));
   }
@@ -107,23 +147,134 @@ private:
   WinogradConv2dOp op;
   const Convolution conv;
   const WinogradSampleTiling tiling;
+  Operation *const pooling; // of the result, or null
   /// Of filters that are kept at a time: their code is written out.
   static constexpr int64_t mostVectors = 4;
   WinogradSums sums;
   VectorType vectorType;
   Value x, u, scratch; // flat, flat, (tasks, floats)
+  Value between;       // what comes of a tile's columns, flat
   int64_t block;       // u's filters that lie together
   Tile tile{1, 1};
+  /// Does the image come from near? Then it is transformed in steps.
+  bool isNear = false;
+  /// Are the last tiles down, or across, halves?
+  bool halvesDown = false, halvesAcross = false;
   // The current unit.
   Value firstTile, unitFilter;
+  SmallVector<TileGroup, 4> groups;
 };
 } // namespace
+
+//===----------------------------------------------------------------------===//
+// Whole and half tiles
+//===----------------------------------------------------------------------===//
+
+void SampleWinograd::groupTiles(int64_t tiles, bool isLast) {
+  groups.clear();
+  if (!halvesDown && !halvesAcross) {
+    groups.push_back({false, false, 0, tiles, firstTile});
+    return;
+  }
+  int64_t columns = tiling.tilesAcross - halvesAcross;
+  int64_t rows = tiles / tiling.tilesAcross - (halvesDown && isLast);
+  Value firstRow = divide(firstTile, tiling.tilesAcross);
+  int64_t from = 0;
+  auto add = [&](bool halfDown, bool halfAcross, int64_t count, Value first) {
+    if (count > 0)
+      groups.push_back({halfDown, halfAcross, from, from + count, first});
+    from += count;
+  };
+  add(false, true, halvesAcross ? rows : 0, firstRow);
+  add(false, false, rows * columns, e.mul(firstRow, columns));
+  if (halvesDown && isLast) {
+    Value lastRow = e.add(firstRow, rows);
+    add(true, false, columns, e.mul(lastRow, columns));
+    add(true, true, halvesAcross ? 1 : 0, lastRow);
+  }
+}
+
+/// The tile's row and column.
+std::pair<Value, Value> SampleWinograd::placeOf(const TileGroup &group,
+                                                Value tile) {
+  int64_t columns = tiling.tilesAcross - halvesAcross;
+  Value number = e.sum(group.first, e.add(tile, -group.from));
+  if (group.halfAcross)
+    return {number, e.index(columns)};
+  return {divide(number, columns), remainder(number, columns)};
+}
+
+void SampleWinograd::overTiles(
+    llvm::function_ref<void(const TileGroup &, Value)> body) {
+  for (const TileGroup &group : groups)
+    e.loop(e.index(group.from), e.index(group.to), 1,
+           [&](Value tile) { body(group, tile); });
+}
+
+/// Of each tap with the tiles that have it, `from` .. `to` - 1: those that
+/// half tiles have, then those that they lack.
+void SampleWinograd::overTaps(
+    llvm::function_ref<void(Value tap, int64_t from, int64_t to)> body) {
+  if (!groups.back().halfDown && !halvesAcross) {
+    e.loop(e.index(0), e.index(tiling.allTaps()), 1,
+           [&](Value tap) { body(tap, 0, groups.back().to); });
+    return;
+  }
+  auto rangeOf = [&](bool lacksDown, bool lacksAcross) {
+    std::pair<int64_t, int64_t> range = {groups.back().to, 0};
+    for (const TileGroup &group : groups)
+      if (!(lacksDown && group.halfDown) && !(lacksAcross && group.halfAcross))
+        range = {std::min(range.first, group.from),
+                 std::max(range.second, group.to)};
+    return range;
+  };
+  // Along an axis: body(tap, is it one that half tiles lack?).
+  auto overLine = [&](bool hasHalves,
+                      llvm::function_ref<void(Value, bool)> body) {
+    e.loop(e.index(0), e.index(tapsOf(hasHalves)), 1,
+           [&](Value i) { body(tapOf(i, hasHalves), false); });
+    if (hasHalves)
+      e.loop(e.index(halfTaps[2] + 1), e.index(halfTaps[3]), 1,
+             [&](Value tap) { body(tap, true); });
+  };
+  overLine(groups.back().halfDown, [&](Value k, bool lacksDown) {
+    overLine(halvesAcross, [&](Value l, bool lacksAcross) {
+      auto [from, to] = rangeOf(lacksDown, lacksAcross);
+      if (from < to)
+        body(e.sum(e.mul(k, tiling.taps), l), from, to);
+    });
+  });
+}
+
+Value SampleWinograd::tapOf(Value i, bool isHalf) {
+  if (!isHalf)
+    return i;
+  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, i,
+                                       e.index(halfTaps.size() - 1));
+  return arith::SelectOp::create(e.b, isLast, e.index(halfTaps.back()), i);
+}
 
 //===----------------------------------------------------------------------===//
 // V = B' x B
 //===----------------------------------------------------------------------===//
 
-void SampleWinograd::transformTile(Value tile) {
+/// body(first channel, mask or null) for each vector of them.
+void SampleWinograd::overChannels(
+    llvm::function_ref<void(Value c, Value mask)> body) {
+  int64_t last = conv.channels - e.lanes();
+  if (last < 0) {
+    auto type = VectorType::get({e.lanes()}, e.b.getI1Type());
+    return body(e.index(0), vector::ConstantMaskOp::create(
+                                e.b, type, ArrayRef{conv.channels}));
+  }
+  // The last vector has some channels of the one before again.
+  e.loop(e.index(0), e.index(conv.channels), e.lanes(), [&](Value c) {
+    body(arith::MinUIOp::create(e.b, c, e.index(last)), {});
+  });
+}
+
+/// A tile whose image comes from far.
+void SampleWinograd::transformAtOnce(Value tile) {
   Value number = e.sum(firstTile, tile);
   TilePixels pixels = pixelsOfTile(
       e, conv, tiling.down, tiling.across,
@@ -143,16 +294,75 @@ void SampleWinograd::transformTile(Value tile) {
       for (Value value : row)
         storeScratch(value, e.sum(inputAt(e.index(tap++), tile), c));
   };
-  int64_t last = conv.channels - e.lanes();
-  if (last < 0) {
-    auto type = VectorType::get({e.lanes()}, e.b.getI1Type());
-    return build(e.index(0), vector::ConstantMaskOp::create(
-                                 e.b, type, ArrayRef{conv.channels}));
+  overChannels(build);
+}
+
+/// Along columns, then along rows.
+void SampleWinograd::transformInSteps(const TileGroup &group, Value tile) {
+  const auto &[down, across] = conv.window;
+  auto [row, column] = placeOf(group, tile);
+  int64_t rows = tapsOf(group.halfDown), columns = tapsOf(group.halfAcross);
+  // Where rows of pixels begin, and masks for those that may be outside.
+  int64_t lastRow = tiling.tilesDown - 1 - (halvesDown && !group.halfDown);
+  auto maskType = VectorType::get({e.lanes()}, e.b.getI32Type());
+  SmallVector<Value> rowAt, rowMask;
+  for (int64_t k = 0; k < rows; ++k) {
+    Value pixel = e.add(e.mul(row, tiling.tile), k - down.low), mask;
+    if (k < down.low || lastRow * tiling.tile + k - down.low >= down.pixels) {
+      // As unsigned numbers, those before the first are beyond the last.
+      Value exists = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                           pixel, e.index(down.pixels));
+      pixel = arith::SelectOp::create(e.b, exists, pixel, e.index(0));
+      mask = vector::BroadcastOp::create(
+          e.b, maskType, arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists));
+    }
+    rowAt.push_back(e.mul(pixel, across.pixels * conv.channels));
+    rowMask.push_back(mask);
   }
-  // The last vector has some channels of the one before again.
-  e.loop(e.index(0), e.index(conv.channels), e.lanes(), [&](Value c) {
-    build(arith::MinUIOp::create(e.b, c, e.index(last)), {});
-  });
+  // The columns that exist.
+  Value left = e.add(e.mul(column, tiling.tile), -across.low);
+  Value low = arith::MaxSIOp::create(
+      e.b, e.index(0), arith::SubIOp::create(e.b, e.index(0), left));
+  Value high = arith::MinSIOp::create(
+      e.b, e.index(columns),
+      arith::SubIOp::create(e.b, e.index(across.pixels), left));
+  auto image = [&](ArrayRef<Value> v, bool isHalf) {
+    return isHalf ? sums.halfImage(v) : sums.image(v);
+  };
+  auto build = [&](Value c, Value mask) {
+    auto at = [&](Value i, Value l) {
+      return e.mul(e.sum(e.mul(i, tiling.taps), l), e.lanes());
+    };
+    auto clear = [&](Value l) {
+      Value none = e.zeroPiece({0, e.lanes(), e.lanes()});
+      for (int64_t i = 0; i < rows; ++i)
+        vector::StoreOp::create(e.b, none, between, at(e.index(i), l));
+    };
+    e.loop(e.index(0), low, 1, clear);
+    e.loop(low, high, 1, [&](Value l) {
+      Value pixel = e.sum(e.mul(e.sum(left, l), conv.channels), c);
+      WinogradRow v;
+      for (int64_t k = 0; k < rows; ++k) {
+        v.push_back(load(x, e.sum(rowAt[k], pixel), mask));
+        if (rowMask[k])
+          v.back() = maskedBits(e, v.back(), rowMask[k]);
+      }
+      for (auto [i, value] : llvm::enumerate(image(v, group.halfDown)))
+        vector::StoreOp::create(e.b, value, between, at(e.index(i), l));
+    });
+    e.loop(high, e.index(columns), 1, clear);
+    e.loop(e.index(0), e.index(rows), 1, [&](Value i) {
+      Value row = e.mul(tapOf(i, group.halfDown), tiling.taps);
+      WinogradRow v;
+      for (int64_t l = 0; l < columns; ++l)
+        v.push_back(load(between, at(i, e.index(l)), {}));
+      for (auto [j, value] : llvm::enumerate(image(v, group.halfAcross)))
+        storeScratch(
+            value,
+            e.sum(inputAt(e.add(row, tapOf(j, group.halfAcross)), tile), c));
+    });
+  };
+  overChannels(build);
 }
 
 //===----------------------------------------------------------------------===//
@@ -283,9 +493,8 @@ void SampleWinograd::buildNarrowProduct(Value tap, Value weights,
   }
 }
 
-/// All taps of some filters, for the unit's `tiles` tiles.
-void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
-                                   int64_t tiles) {
+/// All taps of some filters, for the unit's tiles.
+void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces) {
   int64_t ofTap = conv.channels * block; // floats
   SmallVector<Value> starts;
   for (const VectorPiece &piece : pieces) {
@@ -296,11 +505,13 @@ void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
     starts.push_back(filter);
   }
   bool isNarrow = channelsTogether(pieces.back()) > 1;
-  e.loop(e.index(0), e.index(tiling.allTaps()), 1, [&](Value tap) {
+  overTaps([&](Value tap, int64_t from, int64_t to) {
     SmallVector<Value> taps;
     for (Value start : starts)
       taps.push_back(e.sum(start, e.mul(tap, ofTap)));
-    inParts(e, tiles, tile.rows, [&](Value firstTile, int64_t count) {
+    int64_t tiles = to - from;
+    inParts(e, tiles, tile.rows, [&](Value first, int64_t count) {
+      Value firstTile = e.add(first, from);
       size_t wide = pieces.size() - isNarrow, size;
       for (size_t v = 0; v < wide; v += size) {
         size = std::min<size_t>(tile.vectors, wide - v);
@@ -308,7 +519,7 @@ void SampleWinograd::buildProducts(Value firstFilter, Pieces pieces,
         SmallVector<Value> fetched;
         if (tiles > tile.rows)
           fetched =
-              shareOfNext(some, firstTile, llvm::divideCeil(tiles, tile.rows));
+              shareOfNext(some, first, llvm::divideCeil(tiles, tile.rows));
         buildProduct(tap, some, pieces.slice(v, size), firstTile, count,
                      fetched);
       }
@@ -339,8 +550,8 @@ void SampleWinograd::buildPixel(Value row, Value column, Value products,
 
 /// The pixels of a tile go where the first products were: what is behind the
 /// convolution is then made pixel by pixel, and its code once.
-void SampleWinograd::buildResults(Value tile, Value firstFilter,
-                                  Pieces pieces) {
+void SampleWinograd::buildResultsAtOnce(Value tile, Value firstFilter,
+                                        Pieces pieces) {
   for (const VectorPiece &piece : pieces) {
     auto placeOf = [&](int64_t tap) {
       return e.add(productAt(e.index(tap), tile), piece.start);
@@ -375,6 +586,94 @@ void SampleWinograd::buildResults(Value tile, Value firstFilter,
     e.scope([&] {
       buildPixel(row, column, productAt(number, tile), firstFilter, pieces);
     });
+  });
+}
+
+/// Along columns, then along rows. What comes of columns goes where the first
+/// products were.
+void SampleWinograd::buildResultsInSteps(const TileGroup &group, Value tile,
+                                         Value firstFilter, Pieces pieces) {
+  auto [tileRow, tileColumn] = placeOf(group, tile);
+  auto load = [&](Value tap, const VectorPiece &piece) {
+    return loadScratch(e.add(productAt(tap, tile), piece.start), piece.lanes);
+  };
+  auto result = [&](ArrayRef<Value> m, bool isHalf) {
+    return isHalf ? sums.halfResult(m) : sums.result(m);
+  };
+  e.loop(e.index(0), e.index(tapsOf(group.halfAcross)), 1, [&](Value j) {
+    Value l = tapOf(j, group.halfAcross);
+    for (const VectorPiece &piece : pieces) {
+      WinogradRow m;
+      for (int64_t i = 0; i < tapsOf(group.halfDown); ++i)
+        m.push_back(
+            load(e.add(l, tapOf(i, group.halfDown) * tiling.taps), piece));
+      for (auto [k, value] : llvm::enumerate(result(m, group.halfDown)))
+        storeScratch(value, e.add(productAt(e.add(l, k * tiling.taps), tile),
+                                  piece.start));
+    }
+  });
+  // Of the pixels that are stored, the result's or those of windows on it.
+  auto windowOf = [&](int64_t axis) {
+    return pooling ? poolWindowOf(pooling)[axis]
+                   : WindowAxis{conv.window[axis].windows(), 1, 1, 1, 0, 0};
+  };
+  const WindowAxis windowDown = windowOf(0), windowAcross = windowOf(1);
+  Value firstRow = divide(e.mul(tileRow, tiling.tile), windowDown.stride);
+  Value firstColumn =
+      divide(e.mul(tileColumn, tiling.tile), windowAcross.stride);
+  Value rows = arith::MinUIOp::create(
+      e.b, e.index(pixelsOf(group.halfDown) / windowDown.stride),
+      arith::SubIOp::create(e.b, e.index(windowDown.windows()), firstRow));
+  int64_t columns = pixelsOf(group.halfAcross) / windowAcross.stride;
+  int64_t lastTile =
+      tiling.tilesAcross - 1 - (halvesAcross && !group.halfAcross);
+  int64_t allExist =
+      windowAcross.windows() - lastTile * tiling.tile / windowAcross.stride;
+  e.loop(e.index(0), rows, 1, [&](Value k) {
+    Value row = e.sum(firstRow, k);
+    for (const VectorPiece &piece : pieces) {
+      e.setWidth(piece.lanes, piece.existing);
+      Value feature = e.add(firstFilter, piece.start);
+      SmallVector<WinogradRow, 2> pixels; // of a row of windows
+      for (int64_t i = 0; i < windowDown.taps; ++i) {
+        Value first = e.mul(e.add(e.mul(k, windowDown.stride), i), tiling.taps);
+        WinogradRow m;
+        for (int64_t j = 0; j < tapsOf(group.halfAcross); ++j)
+          m.push_back(load(e.add(first, tapOf(j, group.halfAcross)), piece));
+        pixels.push_back(result(m, group.halfAcross));
+      }
+      for (int64_t l = 0; l < columns; ++l) {
+        auto store = [&] {
+          Indices at = {e.inBlock(row, 1, 0), e.inBlock(firstColumn, 1, l),
+                        feature};
+          if (!pooling)
+            e.seed(op.getResult(), pixels[0][l]);
+          for (int64_t i = 0; pooling && i < windowDown.taps; ++i)
+            for (int64_t j = 0; j < windowAcross.taps; ++j) {
+              int64_t pixel = l * windowAcross.stride + j;
+              e.seedAt(op.getResult(),
+                       {e.inBlock(row, windowDown.stride, i),
+                        e.inBlock(firstColumn, windowAcross.stride, pixel),
+                        feature},
+                       pixels[i][pixel]);
+            }
+          e.storeAll(at, [](RankedTensorType) { return true; });
+          e.addRowSums(at);
+        };
+        if (l < allExist) {
+          e.point(store);
+          continue;
+        }
+        Value exists = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                             e.add(firstColumn, l),
+                                             e.index(windowAcross.windows()));
+        auto branch = scf::IfOp::create(e.b, exists, /*withElse=*/false);
+        OpBuilder::InsertionGuard guard(e.b);
+        e.b.setInsertionPointToStart(branch.thenBlock());
+        e.scope(store);
+      }
+      e.resetWidth();
+    }
   });
 }
 
@@ -421,18 +720,22 @@ void SampleWinograd::clearRowSums(int64_t tiles) {
   });
 }
 
-void SampleWinograd::buildUnit(int64_t tiles) {
+void SampleWinograd::buildUnit(int64_t tiles, bool isLast) {
   clearRowSums(tiles);
-  e.loop(e.index(0), e.index(tiles), 1,
-         [&](Value each) { transformTile(each); });
+  groupTiles(tiles, isLast);
+  overTiles([&](const TileGroup &group, Value each) {
+    isNear ? transformInSteps(group, each) : transformAtOnce(each);
+  });
   bool isOnce =
       tiling.filters <= std::min(tiling.mostFilters, mostVectors * e.lanes());
-  overFilters(isOnce ? mostVectors : tile.vectors,
-              [&](Value filter, Pieces pieces) {
-                buildProducts(filter, pieces, tiles);
-                e.loop(e.index(0), e.index(tiles), 1,
-                       [&](Value each) { buildResults(each, filter, pieces); });
-              });
+  overFilters(
+      isOnce ? mostVectors : tile.vectors, [&](Value filter, Pieces pieces) {
+        buildProducts(filter, pieces);
+        overTiles([&](const TileGroup &group, Value each) {
+          isNear || pooling ? buildResultsInSteps(group, each, filter, pieces)
+                            : buildResultsAtOnce(each, filter, pieces);
+        });
+      });
 }
 
 int64_t SampleWinograd::build() {
@@ -444,16 +747,36 @@ int64_t SampleWinograd::build() {
       isInFilterBlocks(tensorTypeOf(op.getU())) ? kFilterBlock : conv.filters;
   scratch = e.memory(e.kernel.getResults().back());
   int64_t most = std::min(tiling.mostFilters / e.lanes(), mostVectors);
-  tile = chooseTile(
-      e, op,
-      rankTiles(tiling.tiles(),
-                std::clamp<int64_t>(tiling.filters / e.lanes(), 1, most),
-                {.steps = conv.channels, .hasEpilogue = false},
-                e.layout.target));
+  SmallVector<VectorPiece> pieces =
+      splitInVectors(tiling.filters, e.layout.target);
+  auto wide = static_cast<int64_t>(pieces.size()) -
+              (channelsTogether(pieces.back()) > 1);
+  tile =
+      chooseTile(e, op,
+                 rankTiles(tiling.tiles(), std::clamp<int64_t>(wide, 1, most),
+                           {.steps = conv.channels, .hasEpilogue = false},
+                           e.layout.target));
 
   int64_t size =
       e.hasRowSums() ? tiling.rows() * tiling.across.tiles : tiling.tiles();
   int64_t chunks = (tiling.allTiles() + size - 1) / size;
+  constexpr int64_t nearImage = 1 << 16, nearFilters = 1 << 20; // bytes
+  auto bytesOf = [](Value tensor) {
+    return storedBytes(tensorTypeOf(tensor), 1);
+  };
+  isNear = bytesOf(conv.image) <= nearImage;
+  bool mayHalve = isNear && bytesOf(op.getU()) <= nearFilters;
+  if (isNear)
+    between = memref::AllocaOp::create(
+        e.b, MemRefType::get({tiling.allTaps() * e.lanes()}, e.b.getF32Type()),
+        e.b.getI64IntegerAttr(64));
+  auto hasHalves = [&](const WindowAxis &axis) {
+    int64_t last = axis.windows() % tiling.tile;
+    return tiling.tile == 4 && mayHalve && size % tiling.tilesAcross == 0 &&
+           last != 0 && last <= 2;
+  };
+  halvesDown = hasHalves(conv.window[0]);
+  halvesAcross = hasHalves(conv.window[1]);
   int64_t units = chunks * tiling.parts;
   int64_t tasks = std::min(tiling.tasks, units);
   auto [low, high] = e.taskRange(units, tasks);
@@ -461,8 +784,17 @@ int64_t SampleWinograd::build() {
     Value chunk = remainder(unit, chunks);
     unitFilter = e.mul(divide(unit, chunks), tiling.filters);
     firstTile = e.mul(chunk, size);
-    forPart(e, chunk, chunks, size, tiling.allTiles(),
-            [&](int64_t tiles) { buildUnit(tiles); });
+    int64_t tilesOfLast = tiling.allTiles() - (chunks - 1) * size;
+    if (chunks == 1 || (tilesOfLast == size && !halvesDown))
+      return buildUnit(size, /*isLast=*/chunks == 1);
+    Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, chunk,
+                                         e.index(chunks - 1));
+    auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
+    OpBuilder::InsertionGuard guard(e.b);
+    e.b.setInsertionPointToStart(branch.thenBlock());
+    e.scope([&] { buildUnit(tilesOfLast, /*isLast=*/true); });
+    e.b.setInsertionPointToStart(branch.elseBlock());
+    e.scope([&] { buildUnit(size, /*isLast=*/false); });
   });
   return tasks;
 }

@@ -4,6 +4,14 @@
 // Tiles of 4: rows for the points p and -p differ in the sign of odd powers
 // only, so even and odd powers are summed once for both.
 //
+// Half of such a tile: two pixels need four points only. With 0, a, -a and
+// infinity, filters are those of a whole tile at these points, up to factors
+// that the image takes instead:
+//
+//   G's row of 0 is 1 / (a2 b2), not -1 / a2:                   x0 a2 b2 - b2
+//   x2 G's row of +-a has 1 / (2 a2 (a2 - b2)), not 1 / (2 a2):
+//                                               (a2 - b2) (x2 +- a x1)
+//
 //===----------------------------------------------------------------------===//
 
 #include "codegen/WinogradTransforms.h"
@@ -64,6 +72,20 @@ WinogradRow WinogradSums::result(ArrayRef<Value> v) const {
           add(times(rows[1][1], oddA), rows[1][3], oddB),
           add(times(rows[2][1], evenA), rows[2][3], evenB),
           add(add(v[5], rows[3][1], oddA), rows[3][3], oddB)};
+}
+
+WinogradRow WinogradSums::halfImage(ArrayRef<Value> v) const {
+  const auto &[size, image, result, filter] = winogradMatrices(tile);
+  double a = result[1][1], a2 = a * a, b2 = result[2][3];
+  Value even = times(a2 - b2, v[2]), odd = v[1];
+  double factor = a * (a2 - b2);
+  return {sub(times(image[0][0], v[0]), b2, v[2]), add(even, factor, odd),
+          sub(even, factor, odd), sub(v[3], a2, v[1])};
+}
+
+WinogradRow WinogradSums::halfResult(ArrayRef<Value> v) const {
+  double a = winogradMatrices(tile).result[1][1];
+  return {add(v[0], add(v[1], v[2])), add(v[3], a, sub(v[1], v[2]))};
 }
 
 WinogradRow WinogradSums::resultAdjoint(ArrayRef<Value> v) const {

@@ -26,6 +26,9 @@ template <typename Make> WinogradSquare makeSquare(int64_t size, Make make) {
   return square;
 }
 
+/// The points 0, a, -a and infinity.
+inline constexpr std::array<int64_t, 4> halfTaps = {0, 1, 2, 5};
+
 /// Sums of vectors for tiles of `tile` x `tile`: the matrices of SinterOps.td
 /// times a row, with as few instructions as they allow.
 class WinogradSums {
@@ -36,6 +39,10 @@ public:
   WinogradRow image(llvm::ArrayRef<mlir::Value> v) const;
   /// A' v.
   WinogradRow result(llvm::ArrayRef<mlir::Value> v) const;
+  /// The same of half a tile of 4: the first two pixels, with the taps
+  /// `halfTaps` of whole tiles' filters.
+  WinogradRow halfImage(llvm::ArrayRef<mlir::Value> v) const;
+  WinogradRow halfResult(llvm::ArrayRef<mlir::Value> v) const;
   /// A v.
   WinogradRow resultAdjoint(llvm::ArrayRef<mlir::Value> v) const;
   /// G v.
@@ -49,6 +56,9 @@ private:
   mlir::Value times(double factor, mlir::Value x) const;
   /// x + factor y.
   mlir::Value add(mlir::Value x, double factor, mlir::Value y) const;
+  mlir::Value sub(mlir::Value x, double factor, mlir::Value y) const {
+    return add(x, -factor, y);
+  }
 
   KernelEmitter &e;
   int64_t tile;

@@ -212,7 +212,7 @@ WinogradTiling sinter::tilingOf(WinogradConv2dOp op, int64_t batchBound) {
 
 bool sinter::fitsSampleWinograd(const Convolution &conv) {
   // With fewer, lanes of a last vector that nobody needs cost too much.
-  constexpr int64_t many = 2 * kFilterBlock;
+  constexpr int64_t many = 24;
   auto isFit = [&](int64_t count) {
     return fillsFilterBlocks(count) || count >= many;
   };

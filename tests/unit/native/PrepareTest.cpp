@@ -266,7 +266,10 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
                                {16, 45},
                                {37, 35},
                                {75, 50, "13x13", "reduce_sum", 13 * 13},
-                               {75, 50, "13x13", "reduce_max", 13 * 13}};
+                               {75, 50, "13x13", "reduce_max", 13 * 13},
+                               {50, 25, "14x14", "reduce_max", 14 * 14},
+                               {33, 48, "10x9", "reduce_sum", 10 * 9},
+                               {32, 34, "6x12", "reduce_max", 6 * 12}};
     for (const Form &form : forms) {
       std::string name = "alone" + std::to_string(modules.size());
       modules.push_back(
