@@ -22,6 +22,9 @@
 // share a loop. Small images are one tile, so that their filters, which tend to
 // be large, are read once.
 //
+// Where the kernel stores what pooling makes of its result, a unit has the rows
+// of a row of windows: they stay in the first cache, and are then pooled.
+//
 // With one channel and filter to a group, lanes run along the groups, and x is
 // a vector, too. Weakness: other groups have lanes along their own filters, few
 // as they may be.
@@ -55,20 +58,28 @@ class SampleConv {
 public:
   explicit SampleConv(KernelEmitter &e)
       : e(e), op(*e.kernel.getBody().front().getOps<Conv2dOp>().begin()),
-        conv(convolutionOf(op)), down(conv.window[0]), across(conv.window[1]) {}
+        conv(convolutionOf(op)), down(conv.window[0]), across(conv.window[1]),
+        pooling(poolingOf(e.kernel)) {}
 
   int64_t build();
 
 private:
   void chooseTile(double cycles);
+  /// Of units.
+  int64_t rows() const {
+    return pooling ? poolWindowOf(pooling)[0].windows() : down.windows();
+  }
   /// Blocks of filters, of rows or of whole images.
   int64_t unitsOf(int64_t tileVectors, bool whole) const;
   SmallVector<TileRun> findRuns() const;
   void buildUnit(ArrayRef<VectorPiece> pieces);
+  void buildPooled(ArrayRef<VectorPiece> pieces);
   void buildTile(Value column, const TileRun &run,
                  ArrayRef<VectorPiece> pieces);
   void storeTile(Value column, const TileRun &run, ArrayRef<VectorPiece> pieces,
                  ValueRange acc);
+  Value poolRowAt(Value rowOfWindow, Value column, ArrayRef<VectorPiece> pieces,
+                  int64_t v);
   SmallVector<Value> overTaps(Value sourceRow, Value weightsRow,
                               const TileRun &run, ArrayRef<VectorPiece> pieces,
                               ValueRange acc);
@@ -97,13 +108,16 @@ private:
   Conv2dOp op;
   const Convolution conv;
   const WindowAxis &down, &across;
-  Value source, filter; // flat
+  Operation *const pooling; // of the result, or null
+  Value source, filter;     // flat
+  Value poolRows;           // what is pooled, (row of a window, pixel, filter)
   int64_t allChannels = 0, allFilters = 0;
   bool isDepthwise = false, wholeImage = false, fetchesFilters = false;
   SmallVector<VectorPiece> pieces; // of a group
   SampleTile tile{1, 1};
   // The current unit.
   Value row, firstFilter, firstChannel;
+  Value rowOfWindow;
 };
 } // namespace
 
@@ -111,7 +125,7 @@ int64_t SampleConv::unitsOf(int64_t tileVectors, bool whole) const {
   auto vectors = static_cast<int64_t>(pieces.size());
   int64_t groups = isDepthwise ? 1 : conv.groups;
   int64_t blocks = (vectors + tileVectors - 1) / tileVectors;
-  return groups * blocks * (whole ? 1 : down.windows());
+  return groups * blocks * (whole ? 1 : rows());
 }
 
 void SampleConv::chooseTile(double cycles) {
@@ -131,7 +145,7 @@ void SampleConv::chooseTile(double cycles) {
     candidates.push_back(
         {cost * static_cast<double>(height), {other.pixels, other.vectors, 0}});
   // A small image may be one tile, if that is the best of its tiles.
-  if (2 * width * height <= e.layout.target.registers) {
+  if (2 * width * height <= e.layout.target.registers && !pooling) {
     bool isBest = true;
     for (auto [cost, other] : rankSampleTiles(width * height, pieces, steps,
                                               isStreamed, e.layout.target)) {
@@ -297,6 +311,13 @@ void SampleConv::buildTile(Value column, const TileRun &run,
   storeTile(column, run, pieces, acc);
 }
 
+/// Where pixel `column` of a row that is pooled lies.
+Value SampleConv::poolRowAt(Value rowOfWindow, Value column,
+                            ArrayRef<VectorPiece> pieces, int64_t v) {
+  Value at = e.sum(e.mul(rowOfWindow, across.windows()), column);
+  return e.add(e.mul(at, pieces.size() * e.lanes()), v * e.lanes());
+}
+
 void SampleConv::storeTile(Value column, const TileRun &run,
                            ArrayRef<VectorPiece> pieces, ValueRange acc) {
   for (auto [v, piece] : llvm::enumerate(pieces)) {
@@ -305,15 +326,56 @@ void SampleConv::storeTile(Value column, const TileRun &run,
     // What depends on the filter alone serves all pixels.
     e.point([&] {
       for (int64_t p = 0; p < run.size; ++p) {
-        e.seed(op.getResult(), acc[p * pieces.size() + v]);
         auto [pixelRow, pixelColumn] = place(column, p);
         Indices at = {pixelRow, pixelColumn, feature};
+        Value sum = acc[p * pieces.size() + v];
+        if (pooling) {
+          e.seedAt(op.getResult(), at, sum);
+          vector::StoreOp::create(
+              e.b, e.emit(pooling->getOperand(0), at), poolRows,
+              poolRowAt(rowOfWindow, pixelColumn, pieces, v));
+          continue;
+        }
+        e.seed(op.getResult(), sum);
         e.storeAll(at, [](RankedTensorType) { return true; });
         e.addRowSums(at);
       }
     });
   }
   e.resetWidth();
+}
+
+/// The rows of a row of windows, then these.
+void SampleConv::buildPooled(ArrayRef<VectorPiece> pieces) {
+  const Window window = poolWindowOf(pooling);
+  const WindowAxis &windowDown = window[0], &windowAcross = window[1];
+  Value unit = row;
+  e.loop(e.index(0), e.index(windowDown.taps), 1, [&](Value i) {
+    rowOfWindow = i;
+    row = e.sum(e.mul(unit, windowDown.stride), i);
+    buildUnit(pieces);
+  });
+  e.loop(e.index(0), e.index(windowAcross.windows()), 1, [&](Value number) {
+    for (auto [v, piece] : llvm::enumerate(pieces)) {
+      e.setWidth(piece.lanes, piece.existing);
+      Value feature = e.add(firstFilter, v * e.lanes());
+      auto type = VectorType::get({piece.lanes}, e.b.getF32Type());
+      for (int64_t i = 0; i < windowDown.taps; ++i)
+        for (int64_t j = 0; j < windowAcross.taps; ++j) {
+          Value column = e.inBlock(number, windowAcross.stride, j);
+          e.seedAt(
+              pooling->getOperand(0),
+              {e.inBlock(unit, windowDown.stride, i), column, feature},
+              vector::LoadOp::create(e.b, type, poolRows,
+                                     poolRowAt(e.index(i), column, pieces, v)));
+        }
+      e.storeAll(
+          ValueRange{e.inBlock(unit, 1, 0), e.inBlock(number, 1, 0), feature},
+          [](RankedTensorType) { return true; });
+    }
+    e.resetWidth();
+  });
+  row = unit;
 }
 
 /// All pixels of the unit's row, or of the image, for some filters.
@@ -355,11 +417,20 @@ int64_t SampleConv::build() {
   int64_t blocks = (vectors + tile.vectors - 1) / tile.vectors;
   int64_t size = (vectors + blocks - 1) / blocks;
   blocks = (vectors + size - 1) / size;
-  int64_t rows = wholeImage ? 1 : down.windows();
+  int64_t rows = wholeImage ? 1 : this->rows();
   int64_t units = groups * blocks * rows;
   int64_t tasks = chooseSampleTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
+  if (pooling) {
+    int64_t pixels = poolWindowOf(pooling)[0].taps * across.windows();
+    poolRows = memref::AllocaOp::create(
+        e.b, MemRefType::get({pixels * size * e.lanes()}, e.b.getF32Type()),
+        e.b.getI64IntegerAttr(64));
+  }
+  auto build = [&](ArrayRef<VectorPiece> some) {
+    return pooling ? buildPooled(some) : buildUnit(some);
+  };
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
     auto divide = [&](Value value, int64_t by) -> std::pair<Value, Value> {
@@ -380,15 +451,15 @@ int64_t SampleConv::build() {
     bool isRagged =
         last.size() < whole.size() || last.back().existing < e.lanes();
     if (blocks == 1 || !isRagged)
-      return buildUnit(whole);
+      return build(whole);
     Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, block,
                                          e.index(blocks - 1));
     auto branch = scf::IfOp::create(e.b, isLast, /*withElse=*/true);
     OpBuilder::InsertionGuard insertion(e.b);
     e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] { buildUnit(last); });
+    e.scope([&] { build(last); });
     e.b.setInsertionPointToStart(branch.elseBlock());
-    e.scope([&] { buildUnit(whole); });
+    e.scope([&] { build(whole); });
   });
   return tasks;
 }

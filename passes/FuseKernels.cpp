@@ -16,7 +16,8 @@
 //   batch_reduce     sums over the batch of elementwise chains; epilogue:
 //                    elementwise on the sums
 //   conv             a convolution of images, or its transpose; epilogue:
-//                    elementwise on the result, and sums over its rows
+//                    elementwise on the result, and sums over its rows; of one
+//                    sample, pooling
 //   winograd_conv    the same, with its scratch, and with its winograd_filter
 //                    where that is better made a part at a time
 //   filter_gradient  in the sweep that makes dy, where nobody else reads it and
@@ -50,6 +51,7 @@
 #include "ir/PoolGradient.h"
 #include "ir/SweptGradient.h"
 #include "ir/Winograd.h"
+#include "passes/Names.h"
 #include "passes/Passes.h"
 #include "passes/Schedule.h"
 
@@ -235,6 +237,9 @@ struct Group {
   bool isClosed = false;
 
   bool hasRowSums() const { return llvm::any_of(ops, isRowSum); }
+  bool hasPooling() const {
+    return llvm::any_of(ops, llvm::IsaPred<MaxPool2dOp, AvgPool2dOp>);
+  }
   bool hasReductions() const { return llvm::any_of(ops, isReduce); }
 };
 
@@ -242,7 +247,8 @@ struct Group {
 class Fuser {
 public:
   Fuser(func::FuncOp function, int64_t batchBound, bool fuse)
-      : block(function.front()), batchBound(batchBound), fuse(fuse) {}
+      : block(function.front()), batchBound(batchBound), fuse(fuse),
+        oneSample(function->hasAttr(names::oneSample)) {}
 
   LogicalResult run();
 
@@ -255,6 +261,7 @@ private:
   bool canAbsorb(Group &into, Group &from);
   bool canWrite(Group &group, WriteOp write);
   bool canGather(const Group &group, Operation *op);
+  bool canPool(const Group &group, Operation *op);
   bool canSweep(const Group &sweep, Conv2dFilterGradientOp op);
   SmallVector<Value> cheapChain(Value value);
   bool storedBy(Value value, const Group &group);
@@ -292,7 +299,7 @@ private:
 
   Block &block;
   const int64_t batchBound;
-  const bool fuse;
+  const bool fuse, oneSample;
   std::vector<std::unique_ptr<Group>> storage;
   llvm::DenseMap<Operation *, Group *> groups;
   llvm::DenseMap<Operation *, unsigned> position;
@@ -406,10 +413,12 @@ bool Fuser::canJoin(Group &group, Operation *op) {
     break;
   case KernelKind::Conv:
   case KernelKind::WinogradConv:
-    fits = (op->hasTrait<Elementwise>() &&
-            type.getShape() == ArrayRef(group.full)) ||
-           (isRowSum(op) &&
-            tensorTypeOf(op->getOperand(0)).getShape() == ArrayRef(group.full));
+    fits =
+        (op->hasTrait<Elementwise>() &&
+         type.getShape() == ArrayRef(group.full)) ||
+        (isRowSum(op) && !group.hasPooling() &&
+         tensorTypeOf(op->getOperand(0)).getShape() == ArrayRef(group.full)) ||
+        canPool(group, op);
     break;
   case KernelKind::Sweep: {
     if (isRowSum(op)) {
@@ -486,6 +495,36 @@ bool Fuser::canGather(const Group &group, Operation *op) {
   });
   return !inside ||
          (!group.hasReductions() && gatherings(op) <= kMostGatherings);
+}
+
+/// May the kernel of a convolution of one sample store what pooling makes of
+/// its image, and not the image? It pools as soon as some rows are made, which
+/// stay in the first cache: windows neither overlap nor reach beyond the image.
+bool Fuser::canPool(const Group &group, Operation *op) {
+  if (!oneSample || !isa<MaxPool2dOp, AvgPool2dOp>(op) ||
+      groupOf(op->getOperand(0)) != &group || group.hasRowSums() ||
+      group.hasPooling())
+    return false;
+  // A small image is one tile.
+  constexpr int64_t smallImage = 16, mostPixels = 256;
+  Window window = poolWindowOf(op);
+  const auto &[down, across] = window;
+  bool isApart = llvm::all_of(window, [](const WindowAxis &axis) {
+    return axis.taps == axis.stride && axis.taps <= 2 && axis.low == 0 &&
+           axis.windows() * axis.stride <= axis.pixels;
+  });
+  // The emitter knows dimensions of size 1 by the index 0 alone.
+  auto isLong = [](int64_t size) { return size != 1; };
+  bool isPlain = llvm::all_of(
+      tensorTypeOf(op->getResult(0)).getShape().drop_front(), isLong);
+  bool isRead = llvm::any_of(group.ops, [&](Operation *inside) {
+    return llvm::any_of(inside->getUsers(), [&](Operation *user) {
+      return user != op && !group.ops.contains(user);
+    });
+  });
+  return isApart && isPlain && !isRead &&
+         down.pixels * across.pixels > smallImage &&
+         down.taps * across.pixels <= mostPixels;
 }
 
 /// May the ops of `from` move into `into`?
@@ -615,6 +654,8 @@ void Fuser::takeShape(Group &group, ArrayRef<int64_t> shape) {
 }
 
 void Fuser::join(Group &group, Operation *op) {
+  if (isa<MaxPool2dOp, AvgPool2dOp>(op) && group.kind != KernelKind::Sweep)
+    group.full.assign(tensorTypeOf(op->getResult(0)).getShape());
   if (group.kind == KernelKind::Sweep && !isRowSum(op)) {
     if (isSweepReduce(op))
       takeShape(group, loopShape(tensorTypeOf(op->getOperand(0))));

@@ -398,3 +398,33 @@ sinter.model @m batch_bound 8 {
     return %y, %z, %t : tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x160xf32, #sinter.batch_minor>, tensor<?x8x8x32xf32, #sinter.batch_minor>
   }
 }
+
+// -----
+
+// The convolution of one sample takes pooling along whose windows do not
+// overlap, and what follows that; not where others read the image, too.
+// CHECK-LABEL: func.func @predict_one(
+// CHECK: [[P:%.+]] = sinter.kernel conv "conv2d+maximum+max_pool2d+add" -> tensor<?x4x3x4xf32> {
+// CHECK: [[C:%.+]] = sinter.kernel conv "conv2d" -> tensor<?x4x3x4xf32> {
+// CHECK: sinter.kernel sweep "max_pool2d+add" -> tensor<?x2x1x4xf32> {
+// CHECK-NOT: sinter.kernel
+// CHECK: return
+sinter.model @m batch_bound 8 {
+  sinter.state parameter @w : tensor<3x3x2x4xf32> = constant(0.0, 0.0)
+  sinter.state parameter @v : tensor<3x3x4x4xf32> = constant(0.0, 0.0)
+  sinter.state parameter @b : tensor<4xf32> = constant(0.0, 0.0)
+  func.func @predict_one(%x: tensor<?x8x7x2xf32>) -> (tensor<?x4x3x4xf32>, tensor<?x2x1x4xf32>) attributes {sinter.one_sample} {
+    %w = sinter.read @w : tensor<3x3x2x4xf32>
+    %v = sinter.read @v : tensor<3x3x4x4xf32>
+    %b = sinter.read @b : tensor<4xf32>
+    %zero = sinter.constant dense<0.0> : tensor<f32>
+    %c = sinter.conv2d %x, %w strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x8x7x2xf32>, tensor<3x3x2x4xf32>) -> tensor<?x8x7x4xf32>
+    %r = sinter.maximum %c, %zero : (tensor<?x8x7x4xf32>, tensor<f32>) -> tensor<?x8x7x4xf32>
+    %p = sinter.max_pool2d %r window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x8x7x4xf32>) -> tensor<?x4x3x4xf32>
+    %a = sinter.add %p, %b : (tensor<?x4x3x4xf32>, tensor<4xf32>) -> tensor<?x4x3x4xf32>
+    %d = sinter.conv2d %a, %v strides [1, 1] dilations [1, 1] padding [1, 1, 1, 1] groups 1 : (tensor<?x4x3x4xf32>, tensor<3x3x4x4xf32>) -> tensor<?x4x3x4xf32>
+    %q = sinter.max_pool2d %d window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (tensor<?x4x3x4xf32>) -> tensor<?x2x1x4xf32>
+    %e = sinter.add %q, %b : (tensor<?x2x1x4xf32>, tensor<4xf32>) -> tensor<?x2x1x4xf32>
+    return %d, %e : tensor<?x4x3x4xf32>, tensor<?x2x1x4xf32>
+  }
+}

@@ -302,6 +302,77 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
   }
 }
 
+/// The network with pooling, and a sum of what that leaves.
+static std::string pooledNetworkOf(const std::string &name, int64_t channels,
+                                   int64_t filters, int64_t rows,
+                                   int64_t columns, const std::string &pool) {
+  auto image = [&](int64_t r, int64_t c) {
+    return "tensor<?x" + std::to_string(r) + "x" + std::to_string(c) + "x" +
+           std::to_string(filters) + "xf32>";
+  };
+  std::string text =
+      networkOf(name, batchBound, channels, filters,
+                std::to_string(rows) + "x" + std::to_string(columns));
+  std::string before = "%r axes [1, 2] : (" + image(rows, columns),
+              after = "%p axes [1, 2] : (" + image(rows / 2, columns / 2);
+  text.replace(text.find(before), before.size(), after);
+  text.insert(text.find("%s = "),
+              "%p = sinter." + pool +
+                  " %r window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (" +
+                  image(rows, columns) + ") -> " +
+                  image(rows / 2, columns / 2) + "\n    ");
+  return text;
+}
+
+// Behind direct sums and Winograd's tiles, whole ones and halves.
+TEST_CASE("a sample alone is pooled where its image is made") {
+  std::unique_ptr<MLIRContext> context = createContext();
+  for (const char *cpu : {"native", "x86-64-v3", "x86-64"}) {
+    INFO(cpu);
+    NativeModels native(*context, cpu);
+    std::vector<ModuleRef> modules;
+    struct Form {
+      int64_t channels, filters, rows, columns;
+      const char *pool = "max_pool2d";
+    };
+    std::vector<Form> forms = {
+        {1, 75, 28, 28},  {3, 20, 9, 31, "avg_pool2d"},
+        {2, 33, 7, 6},    {75, 50, 14, 14},
+        {37, 35, 11, 10}, {50, 25, 9, 13},
+        {32, 64, 16, 6},  {33, 40, 13, 15, "avg_pool2d"}};
+    for (const Form &form : forms) {
+      std::string name = "pooled" + std::to_string(modules.size());
+      modules.push_back(
+          plan(*context,
+               pooledNetworkOf(name, form.channels, form.filters, form.rows,
+                               form.columns, form.pool),
+               true));
+      findFunction(*modules.back(), "predict_one").walk([&](Operation *op) {
+        auto kernel = dyn_cast<KernelOp>(op->getParentOp());
+        if (isa<MaxPool2dOp, AvgPool2dOp>(op))
+          CHECK((kernel && kernel.getKind() != KernelKind::Sweep));
+      });
+      native.add(*modules.back());
+    }
+    native.compile();
+    for (size_t i = 0; i < forms.size(); ++i) {
+      const Form &form = forms[i];
+      INFO(form.channels << " channels, " << form.filters << " filters, "
+                         << form.rows << "x" << form.columns);
+      auto count =
+          static_cast<size_t>(form.rows * form.columns * form.channels);
+      Memory memory(native, i, count);
+      memory.setKept(startOf(native.record(i), startState(*modules[i])));
+      std::vector<float> together = memory.call("predict", 9, 1, nullptr);
+      std::vector<float> alone = memory.call("predict_one", 1, 1, nullptr);
+      for (size_t k = 0; k < outputs; ++k)
+        CHECK(alone[k] == Approx(together[k]).epsilon(1e-4).margin(1e-4));
+      Pool pool(sinter_pool_create(2), sinter_pool_destroy);
+      CHECK(memory.call("predict_one", 1, 1, pool.get()) == alone);
+    }
+  }
+}
+
 // Blocks that fill units and do not, several parts, samples one by one.
 TEST_CASE("derived states mean what the interpreter says") {
   std::unique_ptr<MLIRContext> context = createContext();
