@@ -176,9 +176,9 @@ void SampleWinograd::groupTiles(int64_t tiles, bool isLast) {
     groups.push_back({false, false, 0, tiles, firstTile});
     return;
   }
-  int64_t columns = tiling.tilesAcross - halvesAcross;
-  int64_t rows = tiles / tiling.tilesAcross - (halvesDown && isLast);
-  Value firstRow = divide(firstTile, tiling.tilesAcross);
+  int64_t columns = tiling.across.tiles - halvesAcross;
+  int64_t rows = tiles / tiling.across.tiles - (halvesDown && isLast);
+  Value firstRow = divide(firstTile, tiling.across.tiles);
   int64_t from = 0;
   auto add = [&](bool halfDown, bool halfAcross, int64_t count, Value first) {
     if (count > 0)
@@ -197,7 +197,7 @@ void SampleWinograd::groupTiles(int64_t tiles, bool isLast) {
 /// The tile's row and column.
 std::pair<Value, Value> SampleWinograd::placeOf(const TileGroup &group,
                                                 Value tile) {
-  int64_t columns = tiling.tilesAcross - halvesAcross;
+  int64_t columns = tiling.across.tiles - halvesAcross;
   Value number = e.sum(group.first, e.add(tile, -group.from));
   if (group.halfAcross)
     return {number, e.index(columns)};
@@ -303,7 +303,7 @@ void SampleWinograd::transformInSteps(const TileGroup &group, Value tile) {
   auto [row, column] = placeOf(group, tile);
   int64_t rows = tapsOf(group.halfDown), columns = tapsOf(group.halfAcross);
   // Where rows of pixels begin, and masks for those that may be outside.
-  int64_t lastRow = tiling.tilesDown - 1 - (halvesDown && !group.halfDown);
+  int64_t lastRow = tiling.down.tiles - 1 - (halvesDown && !group.halfDown);
   auto maskType = VectorType::get({e.lanes()}, e.b.getI32Type());
   SmallVector<Value> rowAt, rowMask;
   for (int64_t k = 0; k < rows; ++k) {
@@ -626,7 +626,7 @@ void SampleWinograd::buildResultsInSteps(const TileGroup &group, Value tile,
       arith::SubIOp::create(e.b, e.index(windowDown.windows()), firstRow));
   int64_t columns = pixelsOf(group.halfAcross) / windowAcross.stride;
   int64_t lastTile =
-      tiling.tilesAcross - 1 - (halvesAcross && !group.halfAcross);
+      tiling.across.tiles - 1 - (halvesAcross && !group.halfAcross);
   int64_t allExist =
       windowAcross.windows() - lastTile * tiling.tile / windowAcross.stride;
   e.loop(e.index(0), rows, 1, [&](Value k) {
@@ -772,7 +772,7 @@ int64_t SampleWinograd::build() {
         e.b.getI64IntegerAttr(64));
   auto hasHalves = [&](const WindowAxis &axis) {
     int64_t last = axis.windows() % tiling.tile;
-    return tiling.tile == 4 && mayHalve && size % tiling.tilesAcross == 0 &&
+    return tiling.tile == 4 && mayHalve && size % tiling.across.tiles == 0 &&
            last != 0 && last <= 2;
   };
   halvesDown = hasHalves(conv.window[0]);

@@ -228,8 +228,9 @@ WinogradSampleTiling sinter::sampleTilingOf(WinogradConv2dOp op) {
   WinogradSampleTiling tiling;
   tiling.tile = winogradTile(tensorTypeOf(op.getU()));
   tiling.taps = tiling.tile + 2;
-  tiling.down = WinogradCut(conv.window[0], tiling.tile);
-  tiling.across = WinogradCut(conv.window[1], tiling.tile);
+  // Windows of a pooling behind it lie in one tile each.
+  tiling.down = WinogradCut::even(conv.window[0], tiling.tile);
+  tiling.across = WinogradCut::even(conv.window[1], tiling.tile);
   tiling.tileFloats = spread(conv.channels);
 
   // Transformed tiles take half of an L2 cache.

@@ -53,12 +53,18 @@ struct WinogradCut {
       : pixels(axis.windows()), tile(tile),
         tiles(llvm::divideCeil(pixels, tile)),
         shorts(std::min(tiles, tiles * tile - pixels)) {}
+  /// The same without short tiles: the last one sticks out.
+  static WinogradCut even(const WindowAxis &axis, int64_t tile) {
+    WinogradCut cut(axis, tile);
+    cut.shorts = 0;
+    return cut;
+  }
 
   int64_t longs() const { return tiles - shorts; }
   int64_t begin(int64_t number) const {
     return number * tile - number * shorts / tiles;
   }
-  /// Of fewer than three pixels, the last tile has less than a short one.
+  /// Where even a short last tile sticks out, its pixels end before it does.
   int64_t end(int64_t number) const {
     return std::min(begin(number + 1), pixels);
   }
