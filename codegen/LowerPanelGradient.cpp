@@ -53,7 +53,7 @@ private:
                  int64_t channels);
   void turn(int64_t filters);
   void fetch(Value feature, int64_t channels, Value sample);
-  void fetchNextRows(const Visit &visit, Value row, Value column);
+  void fetchNextPart(const Visit &visit, Value row, Value column);
   void fetchSums(ArrayRef<Value> places, ArrayRef<VectorPiece> pieces);
   void buildVisit(const Visit &visit);
   SmallVector<Value> alongRow(const Visit &visit, Value row, ValueRange sums);
@@ -63,6 +63,7 @@ private:
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value sub(Value x, Value y) { return arith::SubIOp::create(e.b, x, y); }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
+  int64_t stepsAtOnce() const { return std::min<int64_t>(e.lanes(), 4); }
   /// Where the pixel's samples are in a panel of n's.
   Value columnOf(Value row, Value column) {
     Value pixel =
@@ -80,7 +81,7 @@ private:
   Value x, dy; // (features, lanes)
   // What is turned now, and for which part.
   Value firstRow, endRow, firstSample, endSample, isFirst;
-  Value firstFilter, firstChannel;
+  Value firstFilter, firstChannel, nextFilter; // the next unit's first
 };
 } // namespace
 
@@ -113,26 +114,37 @@ void PanelGradientNest::turn(int64_t filters) {
 }
 
 /// The pixel that comes next: at strides that are powers of two, the first
-/// cache holds few of them, and no processor guesses them.
+/// cache holds few of them, and no processor guesses them. Each step on the way
+/// along a line asks for its share of the channels.
 void PanelGradientNest::fetch(Value feature, int64_t channels, Value sample) {
   constexpr int64_t line = 64 / sizeof(float);
   int64_t ofLine = std::max<int64_t>(line / e.layout.padded(), 1);
-  for (int64_t c = 0; c < channels; c += ofLine)
-    memref::PrefetchOp::create(e.b, x, ValueRange{e.add(feature, c), sample},
+  int64_t samples = std::min(line, e.layout.padded());
+  int64_t shares =
+      e.layout.batchBound % samples == 0 ? samples / stepsAtOnce() : 1;
+  int64_t lines = (channels + ofLine - 1) / ofLine;
+  int64_t ofShare = (lines + shares - 1) / shares;
+  Value share = arith::RemUIOp::create(
+      e.b, arith::DivUIOp::create(e.b, sample, e.index(stepsAtOnce())),
+      e.index(shares));
+  Value first = sum(feature, e.mul(share, ofShare * ofLine));
+  for (int64_t i = 0; i < ofShare; ++i)
+    memref::PrefetchOp::create(e.b, x,
+                               ValueRange{e.add(first, i * ofLine), sample},
                                /*isWrite=*/false, /*localityHint=*/3,
                                /*isDataCache=*/true);
 }
 
-/// Of a dy too large for the caches, a pixel of the rows that will be turned
-/// next comes to the second one: each visit asks for a part of its filters.
-void PanelGradientNest::fetchNextRows(const Visit &visit, Value row,
+/// Where dy does not stay in the second cache, a pixel of what will be turned
+/// next comes to it: each visit asks for a part of its filters.
+void PanelGradientNest::fetchNextPart(const Visit &visit, Value row,
                                       Value column) {
   const auto &[down, across] = conv.window;
-  constexpr int64_t large = 8 << 20;
+  constexpr int64_t large = 512 << 10;
   if (storedBytes(tensorTypeOf(conv.result), e.layout.batchBound) < large ||
       tiling.samples < e.layout.padded())
     return;
-  constexpr int64_t line = 64 / sizeof(float);
+  constexpr int64_t line = 64 / sizeof(float), mostAtOnce = 16;
   constexpr unsigned toSecondCache = 2;
   int64_t channelsAtOnce = tile.rows / tapsAtOnce;
   int64_t visits =
@@ -144,14 +156,25 @@ void PanelGradientNest::fetchNextRows(const Visit &visit, Value row,
                                        e.index(channelsAtOnce)),
                 down.taps),
           visit.tapRow);
-  Value pixel = sum(e.mul(e.add(row, tiling.rows), across.windows()), column);
-  Value feature = sum(e.mul(pixel, conv.filters), firstFilter);
+  // The next rows, or the first ones of the next unit.
+  Value end = e.index(llvm::alignTo(down.windows(), tiling.rows));
+  Value next = e.add(row, tiling.rows);
+  Value isInUnit =
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, next, end);
+  Value nextRow = arith::SelectOp::create(e.b, isInUnit, next, sub(next, end));
+  Value filter =
+      arith::SelectOp::create(e.b, isInUnit, firstFilter, nextFilter);
+  Value pixel = sum(e.mul(nextRow, across.windows()), column);
+  Value feature = sum(e.mul(pixel, conv.filters), filter);
   Value first = e.mul(number, ofVisit * line);
-  for (int64_t i = 0; i < ofVisit; ++i)
-    memref::PrefetchOp::create(e.b, dy,
-                               ValueRange{feature, e.add(first, i * line)},
-                               /*isWrite=*/false, toSecondCache,
-                               /*isDataCache=*/true);
+  inParts(e, ofVisit, mostAtOnce, [&](Value from, int64_t count) {
+    Value start = sum(first, e.mul(from, line));
+    for (int64_t i = 0; i < count; ++i)
+      memref::PrefetchOp::create(e.b, dy,
+                                 ValueRange{feature, e.add(start, i * line)},
+                                 /*isWrite=*/false, toSecondCache,
+                                 /*isDataCache=*/true);
+  });
 }
 
 /// One pixel of dy.
@@ -169,7 +192,7 @@ SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
   Value firstX = sum(e.mul(pixel, conv.channels), visit.channel);
   Value firstD = sum(visit.panel, e.mul(columnOf(row, column), stride));
   if (visit.firstTap == 0)
-    fetchNextRows(visit, row, column);
+    fetchNextPart(visit, row, column);
   auto build = [&](Value sample, int64_t steps, ValueRange before) {
     SmallVector<Value> next(before);
     if (run.turns > 1)
@@ -198,7 +221,7 @@ SmallVector<Value> PanelGradientNest::overSamples(const Visit &visit,
     return next;
   };
   // Some steps in a row, then those that are left of a small batch.
-  int64_t steps = std::min<int64_t>(e.lanes(), 4);
+  int64_t steps = stepsAtOnce();
   Value count = sub(endSample, firstSample);
   Value rest = arith::RemUIOp::create(e.b, count, e.index(steps));
   Value whole = sub(endSample, rest);
@@ -327,6 +350,8 @@ int64_t PanelGradientNest::build() {
     Value parts = e.index(tiling.channelParts);
     Value filterPart = arith::DivUIOp::create(e.b, unit, parts);
     Value channelPart = arith::RemUIOp::create(e.b, unit, parts);
+    nextFilter = e.mul(arith::DivUIOp::create(e.b, e.add(unit, 1), parts),
+                       tiling.filters);
     forPart(e, filterPart, tiling.filterParts, tiling.filters, conv.filters,
             [&](int64_t filters) {
               forPart(e, channelPart, tiling.channelParts, tiling.channels,
