@@ -49,8 +49,11 @@ private:
     ArrayRef<VectorPiece> pieces;
   };
 
-  void buildUnit(Value filterPart, int64_t filters, Value channelPart,
-                 int64_t channels);
+  bool sharesRows() const;
+  using OfUnit = llvm::function_ref<void(int64_t filters, int64_t channels)>;
+  void overUnits(Value low, Value high, OfUnit body);
+  void overRows(llvm::function_ref<void()> body);
+  void buildPart(int64_t filters, int64_t channels);
   void turn(int64_t filters);
   void fetch(Value feature, int64_t channels, Value sample);
   void fetchNextPart(const Visit &visit, Value row, Value column);
@@ -81,7 +84,8 @@ private:
   Value x, dy; // (features, lanes)
   // What is turned now, and for which part.
   Value firstRow, endRow, firstSample, endSample, isFirst;
-  Value firstFilter, firstChannel, nextFilter; // the next unit's first
+  Value unit, firstFilter, firstChannel;
+  Value nextRow, nextFilter; // where the part that comes next begins
 };
 } // namespace
 
@@ -156,16 +160,9 @@ void PanelGradientNest::fetchNextPart(const Visit &visit, Value row,
                                        e.index(channelsAtOnce)),
                 down.taps),
           visit.tapRow);
-  // The next rows, or the first ones of the next unit.
-  Value end = e.index(llvm::alignTo(down.windows(), tiling.rows));
-  Value next = e.add(row, tiling.rows);
-  Value isInUnit =
-      arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, next, end);
-  Value nextRow = arith::SelectOp::create(e.b, isInUnit, next, sub(next, end));
-  Value filter =
-      arith::SelectOp::create(e.b, isInUnit, firstFilter, nextFilter);
-  Value pixel = sum(e.mul(nextRow, across.windows()), column);
-  Value feature = sum(e.mul(pixel, conv.filters), filter);
+  Value rowThen = sum(nextRow, sub(row, firstRow));
+  Value pixel = sum(e.mul(rowThen, across.windows()), column);
+  Value feature = sum(e.mul(pixel, conv.filters), nextFilter);
   Value first = e.mul(number, ofVisit * line);
   inParts(e, ofVisit, mostAtOnce, [&](Value from, int64_t count) {
     Value start = sum(first, e.mul(from, line));
@@ -288,41 +285,72 @@ void PanelGradientNest::buildVisit(const Visit &visit) {
   panels->end(places, visit.pieces, sums);
 }
 
-void PanelGradientNest::buildUnit(Value filterPart, int64_t filters,
-                                  Value channelPart, int64_t channels) {
+void PanelGradientNest::buildPart(int64_t filters, int64_t channels) {
   const auto &[down, across] = conv.window;
-  firstFilter = e.mul(filterPart, tiling.filters);
-  firstChannel = e.mul(channelPart, tiling.channels);
-  e.loop(e.index(0), e.index(down.windows()), tiling.rows, [&](Value row) {
+  turn(filters);
+  panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
+    Visit visit;
+    visit.pieces = pieces;
+    visit.filter = sum(firstFilter, first);
+    visit.panel = e.mul(first, tiling.columns);
+    e.loop(e.index(0), e.index(down.taps), 1, [&](Value tapRow) {
+      visit.tapRow = tapRow;
+      for (int64_t tap = 0; tap < across.taps; tap += tapsAtOnce) {
+        visit.firstTap = tap;
+        visit.taps = std::min(tapsAtOnce, across.taps - tap);
+        inParts(e, channels, tile.rows / tapsAtOnce,
+                [&](Value channel, int64_t some) {
+                  visit.channel = sum(firstChannel, channel);
+                  visit.channels = some;
+                  buildVisit(visit);
+                });
+      }
+    });
+  });
+}
+
+void PanelGradientNest::overRows(llvm::function_ref<void()> body) {
+  Value windows = e.index(conv.window[0].windows());
+  e.loop(e.index(0), windows, tiling.rows, [&](Value row) {
     firstRow = row;
-    endRow = least(e.add(row, tiling.rows), e.index(down.windows()));
+    endRow = least(e.add(row, tiling.rows), windows);
     e.loop(e.index(0), e.batch, tiling.samples, [&](Value sample) {
       firstSample = sample;
       endSample = least(e.add(sample, tiling.samples), e.batch);
       isFirst = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq,
                                       sum(row, sample), e.index(0));
-      turn(filters);
-      panels->over(filters, [&](Value first, ArrayRef<VectorPiece> pieces) {
-        Visit visit;
-        visit.pieces = pieces;
-        visit.filter = sum(firstFilter, first);
-        visit.panel = e.mul(first, tiling.columns);
-        e.loop(e.index(0), e.index(down.taps), 1, [&](Value tapRow) {
-          visit.tapRow = tapRow;
-          for (int64_t tap = 0; tap < across.taps; tap += tapsAtOnce) {
-            visit.firstTap = tap;
-            visit.taps = std::min(tapsAtOnce, across.taps - tap);
-            inParts(e, channels, tile.rows / tapsAtOnce,
-                    [&](Value channel, int64_t some) {
-                      visit.channel = sum(firstChannel, channel);
-                      visit.channels = some;
-                      buildVisit(visit);
-                    });
-          }
-        });
-      });
+      body();
     });
   });
+}
+
+void PanelGradientNest::overUnits(Value low, Value high, OfUnit body) {
+  e.loop(low, high, 1, [&](Value number) {
+    unit = number;
+    Value parts = e.index(tiling.channelParts);
+    Value filterPart = arith::DivUIOp::create(e.b, unit, parts);
+    Value channelPart = arith::RemUIOp::create(e.b, unit, parts);
+    firstFilter = e.mul(filterPart, tiling.filters);
+    firstChannel = e.mul(channelPart, tiling.channels);
+    forPart(e, filterPart, tiling.filterParts, tiling.filters, conv.filters,
+            [&](int64_t filters) {
+              forPart(e, channelPart, tiling.channelParts, tiling.channels,
+                      conv.channels,
+                      [&](int64_t channels) { body(filters, channels); });
+            });
+  });
+}
+
+/// May all units pass over some rows before the next ones? The second cache
+/// then has to hold dw, too.
+bool PanelGradientNest::sharesRows() const {
+  const auto &[down, across] = conv.window;
+  constexpr int64_t cacheFloats = 512 * 1024 / sizeof(float);
+  int64_t imageRows =
+      (tiling.rows - 1) * down.stride + (down.taps - 1) * down.dilation + 1;
+  int64_t ofImage = imageRows * across.pixels * conv.channels * tiling.samples;
+  int64_t ofGradient = down.taps * across.taps * conv.channels * conv.filters;
+  return tiling.filterParts > 1 && ofImage + ofGradient <= cacheFloats;
 }
 
 int64_t PanelGradientNest::build() {
@@ -345,21 +373,39 @@ int64_t PanelGradientNest::build() {
   panels.emplace(e, e.memory(e.kernel.getResult(1)),
                  e.memory(e.kernel.getResult(0), /*flat=*/true), tile.vectors);
 
+  auto filterOf = [&](Value unit) {
+    Value part =
+        arith::DivUIOp::create(e.b, unit, e.index(tiling.channelParts));
+    return e.mul(part, tiling.filters);
+  };
+  auto either = [&](Value isFirst, Value first, Value second) -> Value {
+    return arith::SelectOp::create(e.b, isFirst, first, second);
+  };
+  auto isLess = [&](Value x, Value y) -> Value {
+    return arith::CmpIOp::create(e.b, arith::CmpIPredicate::slt, x, y);
+  };
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
-  e.loop(low, high, 1, [&](Value unit) {
-    Value parts = e.index(tiling.channelParts);
-    Value filterPart = arith::DivUIOp::create(e.b, unit, parts);
-    Value channelPart = arith::RemUIOp::create(e.b, unit, parts);
-    nextFilter = e.mul(arith::DivUIOp::create(e.b, e.add(unit, 1), parts),
-                       tiling.filters);
-    forPart(e, filterPart, tiling.filterParts, tiling.filters, conv.filters,
-            [&](int64_t filters) {
-              forPart(e, channelPart, tiling.channelParts, tiling.channels,
-                      conv.channels, [&](int64_t channels) {
-                        buildUnit(filterPart, filters, channelPart, channels);
-                      });
-            });
-  });
+  Value first = low, end = high;
+  if (sharesRows())
+    overRows([&] {
+      overUnits(first, end, [&](int64_t filters, int64_t channels) {
+        Value unitThen = e.add(unit, 1);
+        Value isSame = isLess(unitThen, end);
+        nextRow = either(isSame, firstRow, e.add(firstRow, tiling.rows));
+        nextFilter = filterOf(either(isSame, unitThen, first));
+        buildPart(filters, channels);
+      });
+    });
+  else
+    overUnits(first, end, [&](int64_t filters, int64_t channels) {
+      overRows([&] {
+        Value rowThen = e.add(firstRow, tiling.rows);
+        Value isSame = isLess(rowThen, e.index(down.windows()));
+        nextRow = either(isSame, rowThen, e.index(0));
+        nextFilter = either(isSame, firstFilter, filterOf(e.add(unit, 1)));
+        buildPart(filters, channels);
+      });
+    });
   return tiling.tasks;
 }
 
