@@ -153,8 +153,9 @@ Value KernelEmitter::streamNumber(int64_t stream) {
   return arith::IndexCastOp::create(b, b.getIndexType(), number);
 }
 
+/// `spacing`: floats behind each row.
 static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
-                             bool flat, bool oneSample) {
+                             bool flat, bool oneSample, int64_t spacing = 0) {
   SmallVector<int64_t> shape(featureShape(type));
   if (flat)
     shape = {featureCount(type)};
@@ -162,6 +163,8 @@ static MemRefType memoryType(RankedTensorType type, const ModelLayout &layout,
     shape.push_back(layout.padded());
   else if (isBatched(type) && !oneSample)
     shape.insert(shape.begin(), layout.batchBound);
+  if (spacing)
+    shape.back() += spacing;
   return MemRefType::get(shape, type.getElementType());
 }
 
@@ -172,9 +175,9 @@ Value KernelEmitter::memory(Value tensor, bool isFlat) {
     Operation *function = task.getDefiningOp()->getParentOp();
     if (b.getInsertionBlock()->getParentOp() != function)
       b.setInsertionPointAfter(batch.getDefiningOp());
-    memref = createMemRef(
-        b, b.getLoc(), addressOf(tensor), 0,
-        memoryType(tensorTypeOf(tensor), layout, isFlat, oneSample));
+    memref = createMemRef(b, b.getLoc(), addressOf(tensor), 0,
+                          memoryType(tensorTypeOf(tensor), layout, isFlat,
+                                     oneSample, rowSpacing(tensor)));
   }
   return memref;
 }

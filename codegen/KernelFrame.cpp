@@ -78,11 +78,13 @@ KernelFrame::KernelFrame(KernelOp kernel) {
   for (Value value : captured) {
     numbers.try_emplace(value, numbers.size());
     form.push_back(placeOf(value));
+    form.push_back(rowSpacing(value));
     form.push_back(addressOf(value.getType().getAsOpaquePointer()));
   }
   form.push_back(kernel.getNumResults());
   for (Value result : kernel.getResults()) {
     tensors.insert(result);
+    form.push_back(rowSpacing(result));
     form.push_back(addressOf(result.getType().getAsOpaquePointer()));
   }
   for (Operation &op : kernel.getBody().front())

@@ -18,7 +18,8 @@
 // sums in parts (passes/SplitContractions.cpp), and there is one band;
 // otherwise bands of columns. A band's columns of dy stay in the first cache
 // while the rows go by, and the wider it is, the longer are the runs of weights
-// and slots that a row of it touches.
+// and slots that a row of it touches. Rows of dy that would lie a multiple of
+// many lines apart are spaced for that (passes/Schedule.h).
 //
 // Large ones are cut in blocks (PackedMatmul.h).
 //

@@ -296,8 +296,7 @@ static std::vector<BufferRecord> recordBuffers(func::FuncOp function,
         name += " #" + std::to_string(i + 1);
       bufferOf[result] = buffers.size();
       buffers.push_back({std::move(name), (*kernel.getOffsets())[i],
-                         storedBytes(tensorTypeOf(result), batchBound), step,
-                         step});
+                         storedBytes(result, batchBound), step, step});
     }
     ++step;
   }

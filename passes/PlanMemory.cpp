@@ -114,8 +114,7 @@ private:
           continue;
         }
         buffers[result] = lives.size();
-        lives.push_back(
-            {step, last, storedBytes(tensorTypeOf(result), batchBound)});
+        lives.push_back({step, last, storedBytes(result, batchBound)});
       }
       ++step;
     }
