@@ -7,9 +7,9 @@
 //
 //   for unit in this task's part of bands of columns x (K / R):
 //     for columns m of the band, V vectors at a time:
-//       ask for the weights and slots at (k+r, m+v lanes)
 //       acc[R][V] = 0
 //       for n in 0 .. batch-1:          (the true batch: no padding is read)
+//         ask for some of the weights and slots at (k+r, m+v lanes)
 //         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
@@ -41,6 +41,9 @@
 using namespace mlir;
 using namespace sinter;
 
+/// Floats of a cache line.
+static constexpr int64_t kLine = 16;
+
 namespace {
 class WeightGradientNest {
 public:
@@ -54,7 +57,7 @@ private:
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
                  int64_t lastLanes);
-  void fetchEpilogue(Value k, Value m, int64_t rows, int64_t vectors);
+  void fetchEpilogue(Value k, Value m, Value number, int64_t linesOfRow);
   /// `rows` rows from k: the columns of a band.
   void buildRows(Value k, int64_t rows, Value band);
   void branch(Value condition, llvm::function_ref<void()> whenTrue,
@@ -63,6 +66,7 @@ private:
 
   KernelEmitter &e;
   MatmulOp matmul;
+  SmallVector<Value> ofEpilogue; // EpilogueMemory.h
   int64_t columns = 0;
   Tile tile{1, 1};
   int64_t bands = 1, bandGroups = 1; // of a tile's columns
@@ -138,6 +142,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t units = unitsOf(tile), tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Columns);
+  ofEpilogue = epilogueMemory(e, matmul.getResult());
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
     Value band = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
@@ -214,18 +219,15 @@ Value WeightGradientNest::maskOf(int64_t count) {
       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
 }
 
-/// What the epilogue goes through comes while the sums are made: rows lie far
-/// apart, and no processor guesses the next ones.
-void WeightGradientNest::fetchEpilogue(Value k, Value m, int64_t rows,
-                                       int64_t vectors) {
-  constexpr int64_t line = 64 / sizeof(float);
-  for (Value matrix : epilogueMemory(e, matmul.getResult()))
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t i = 0; i < vectors * e.lanes(); i += line)
-        memref::PrefetchOp::create(e.b, matrix,
-                                   ValueRange{e.add(k, r), e.add(m, i)},
-                                   /*isWrite=*/false, /*localityHint=*/3,
-                                   /*isDataCache=*/true);
+/// Asks for line number `number` of what the epilogue goes through.
+void WeightGradientNest::fetchEpilogue(Value k, Value m, Value number,
+                                       int64_t linesOfRow) {
+  Value row = arith::DivUIOp::create(e.b, number, e.index(linesOfRow));
+  Value line = arith::RemUIOp::create(e.b, number, e.index(linesOfRow));
+  for (Value matrix : ofEpilogue)
+    memref::PrefetchOp::create(
+        e.b, matrix, ValueRange{e.sum(k, row), e.sum(m, e.mul(line, kLine))},
+        /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
 void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
@@ -234,10 +236,24 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
   SmallVector<Value> start(rows * vectors, zero);
-  fetchEpilogue(k, m, rows, vectors);
+  // What the epilogue goes through comes while the sums are made: rows lie far
+  // apart, and no processor guesses the next ones. Few steps are over before it
+  // is there, and some have no loads to spare beside their products: then all
+  // is asked for at once.
+  int64_t linesOfRow = (vectors * e.lanes() + kLine - 1) / kLine;
+  int64_t lines = rows * linesOfRow;
+  auto matrices = static_cast<int64_t>(ofEpilogue.size());
+  bool inSteps = lines <= e.layout.batchBound &&
+                 rows + vectors + matrices <= rows * vectors;
+  for (int64_t i = 0; i < lines && !inSteps; ++i)
+    fetchEpilogue(k, m, e.index(i), linesOfRow);
   SmallVector<Value> acc =
       e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
         SmallVector<Value> dys, next;
+        if (inSteps)
+          fetchEpilogue(k, m,
+                        arith::MinUIOp::create(e.b, n, e.index(lines - 1)),
+                        linesOfRow);
         for (int64_t v = 0; v < vectors; ++v) {
           SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
           if (lastMask && v == vectors - 1)
