@@ -49,6 +49,11 @@ private:
     ArrayRef<VectorPiece> pieces;
   };
 
+  /// Is dy too large for caches to hold it from kernel to kernel?
+  bool isFromMemory() const { return dyBytes() >= 8 << 20; }
+  int64_t dyBytes() const {
+    return storedBytes(tensorTypeOf(conv.result), e.layout.batchBound);
+  }
   bool sharesRows() const;
   using OfUnit = llvm::function_ref<void(int64_t filters, int64_t channels)>;
   void overUnits(Value low, Value high, OfUnit body);
@@ -119,13 +124,14 @@ void PanelGradientNest::turn(int64_t filters) {
 
 /// The pixel that comes next: at strides that are powers of two, the first
 /// cache holds few of them, and no processor guesses them. Each step on the way
-/// along a line asks for its share of the channels.
+/// along a line asks for its share of the channels, unless memory is slow.
 void PanelGradientNest::fetch(Value feature, int64_t channels, Value sample) {
   constexpr int64_t line = 64 / sizeof(float);
   int64_t ofLine = std::max<int64_t>(line / e.layout.padded(), 1);
   int64_t samples = std::min(line, e.layout.padded());
-  int64_t shares =
-      e.layout.batchBound % samples == 0 ? samples / stepsAtOnce() : 1;
+  int64_t shares = e.layout.batchBound % samples == 0 && !isFromMemory()
+                       ? samples / stepsAtOnce()
+                       : 1;
   int64_t lines = (channels + ofLine - 1) / ofLine;
   int64_t ofShare = (lines + shares - 1) / shares;
   Value share = arith::RemUIOp::create(
@@ -144,8 +150,10 @@ void PanelGradientNest::fetch(Value feature, int64_t channels, Value sample) {
 void PanelGradientNest::fetchNextPart(const Visit &visit, Value row,
                                       Value column) {
   const auto &[down, across] = conv.window;
-  constexpr int64_t large = 512 << 10;
-  if (storedBytes(tensorTypeOf(conv.result), e.layout.batchBound) < large ||
+  // From the third cache, that pays where a line has many products.
+  constexpr int64_t fromCache = 512 << 10, many = 64;
+  bool isMany = conv.channels * down.taps * across.taps >= many;
+  if (!(isFromMemory() || (isMany && dyBytes() >= fromCache)) ||
       tiling.samples < e.layout.padded())
     return;
   constexpr int64_t line = 64 / sizeof(float), mostAtOnce = 16;
@@ -342,7 +350,7 @@ void PanelGradientNest::overUnits(Value low, Value high, OfUnit body) {
 }
 
 /// May all units pass over some rows before the next ones? The second cache
-/// then has to hold dw, too.
+/// then has to hold dw, too. A dy from memory is slower in such short pieces.
 bool PanelGradientNest::sharesRows() const {
   const auto &[down, across] = conv.window;
   constexpr int64_t cacheFloats = 512 * 1024 / sizeof(float);
@@ -350,7 +358,8 @@ bool PanelGradientNest::sharesRows() const {
       (tiling.rows - 1) * down.stride + (down.taps - 1) * down.dilation + 1;
   int64_t ofImage = imageRows * across.pixels * conv.channels * tiling.samples;
   int64_t ofGradient = down.taps * across.taps * conv.channels * conv.filters;
-  return tiling.filterParts > 1 && ofImage + ofGradient <= cacheFloats;
+  return tiling.filterParts > 1 && ofImage + ofGradient <= cacheFloats &&
+         !isFromMemory();
 }
 
 int64_t PanelGradientNest::build() {
@@ -399,10 +408,13 @@ int64_t PanelGradientNest::build() {
   else
     overUnits(first, end, [&](int64_t filters, int64_t channels) {
       overRows([&] {
-        Value rowThen = e.add(firstRow, tiling.rows);
-        Value isSame = isLess(rowThen, e.index(down.windows()));
-        nextRow = either(isSame, rowThen, e.index(0));
-        nextFilter = either(isSame, firstFilter, filterOf(e.add(unit, 1)));
+        nextRow = e.add(firstRow, tiling.rows);
+        nextFilter = firstFilter;
+        if (!isFromMemory()) { // there, asking across units does not pay
+          Value isSame = isLess(nextRow, e.index(down.windows()));
+          nextRow = either(isSame, nextRow, e.index(0));
+          nextFilter = either(isSame, firstFilter, filterOf(e.add(unit, 1)));
+        }
         buildPart(filters, channels);
       });
     });
