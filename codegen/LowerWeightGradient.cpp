@@ -13,10 +13,6 @@
 //         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
-// Few columns behind the last whole vector would leave most lanes of another
-// one empty: there several rows share a vector of sums. It is one of the last
-// tile's, whose other products hide what it takes to spread the rows' scalars.
-//
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
 // sums in parts (passes/SplitContractions.cpp), and there is one band;
@@ -41,7 +37,6 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/ADT/bit.h"
 
 using namespace mlir;
 using namespace sinter;
@@ -61,9 +56,7 @@ private:
   int64_t buildPacked(const MatmulBlocks &blocks);
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
-                 int64_t lastLanes, bool withRest);
-  Value loadRest(Value n, Value m);
-  Value spreadTogether(ArrayRef<Value> scalars);
+                 int64_t lastLanes);
   void fetchEpilogue(Value k, Value m, Value number, int64_t linesOfRow);
   /// `rows` rows from k: the columns of a band.
   void buildRows(Value k, int64_t rows, Value band);
@@ -75,9 +68,6 @@ private:
   MatmulOp matmul;
   SmallVector<Value> ofEpilogue; // EpilogueMemory.h
   int64_t columns = 0;
-  // Columns of which a vector has room for several rows' sums: how many, the
-  // lanes of a row, and the rows of a vector. Few of its lanes would be used.
-  int64_t rest = 0, restLanes = 0, rowsTogether = 0;
   Tile tile{1, 1};
   int64_t bands = 1, bandGroups = 1; // of a tile's columns
 };
@@ -113,20 +103,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
     return buildPacked(*blocks);
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
-  e.setLanes(Lanes::Columns);
   int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
-  constexpr int64_t fewest = 4; // lanes of a register
-  int64_t behind = columns % e.lanes();
-  int64_t room =
-      std::max<int64_t>(fewest, llvm::bit_ceil(static_cast<uint64_t>(behind)));
-  // Each vector of sums takes an operand that is made of the rows' scalars, and
-  // enough other products to hide that.
-  if (behind && 2 * room <= e.lanes() && vectors > e.lanes() / room) {
-    rest = behind;
-    restLanes = room;
-    rowsTogether = e.lanes() / room;
-    --vectors;
-  }
   // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
@@ -154,8 +131,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
                            {.steps = e.layout.batchBound,
                             .updates = true,
                             .hasSlots = hasSlots,
-                            .isFar = true,
-                            .rowsTogether = rowsTogether},
+                            .isFar = true},
                            e.layout.target),
                  [&](Tile tile) { return chooseTasks(unitsOf(tile), cycles); });
 
@@ -165,6 +141,7 @@ FailureOr<int64_t> WeightGradientNest::build() {
   bands = ceilDivide(ceilDivide(vectors, tile.vectors), bandGroups);
   int64_t units = unitsOf(tile), tasks = chooseTasks(units, cycles);
 
+  e.setLanes(Lanes::Columns);
   ofEpilogue = epilogueMemory(e, matmul.getResult());
   auto [low, high] = e.taskRange(units, tasks);
   e.loop(low, high, 1, [&](Value unit) {
@@ -214,26 +191,22 @@ void WeightGradientNest::branch(Value condition,
 
 void WeightGradientNest::buildRows(Value k, int64_t rows, Value band) {
   int64_t step = tile.vectors * e.lanes(), ofBand = bandGroups * step;
-  // The last tile of a row is narrower, or has the rest of the columns, too.
-  int64_t inVectors = columns - rest;
-  int64_t whole = (inVectors - (rest ? 1 : 0)) / step * step;
-  int64_t last = inVectors - whole;
+  int64_t whole = columns / step * step, rest = columns - whole;
   Value first = e.mul(band, ofBand);
   Value end = arith::MinUIOp::create(e.b, e.add(first, ofBand), e.index(whole));
   if (whole)
-    e.loop(first, end, step, [&](Value m) {
-      buildTile(k, m, rows, tile.vectors, e.lanes(), /*withRest=*/false);
-    });
-  if (!last)
+    e.loop(first, end, step,
+           [&](Value m) { buildTile(k, m, rows, tile.vectors, e.lanes()); });
+  if (!rest)
     return;
   Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, band,
                                        e.index(bands - 1));
   branch(
       isLast,
       [&] {
-        int64_t vectors = (last + e.lanes() - 1) / e.lanes();
+        int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
         buildTile(k, e.index(whole), rows, vectors,
-                  last - (vectors - 1) * e.lanes(), /*withRest=*/rest > 0);
+                  rest - (vectors - 1) * e.lanes());
       },
       [] {});
 }
@@ -257,45 +230,12 @@ void WeightGradientNest::fetchEpilogue(Value k, Value m, Value number,
         /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
 }
 
-/// The rest of the columns of a row of dy, as often as it fits.
-Value WeightGradientNest::loadRest(Value n, Value m) {
-  auto type = VectorType::get({restLanes}, e.b.getF32Type());
-  Value dy = e.memory(matmul.getB()), once;
-  SmallVector<Value> at = {n, m};
-  if (rest == restLanes) {
-    once = vector::LoadOp::create(e.b, type, dy, at);
-  } else {
-    Value mask = vector::ConstantMaskOp::create(
-        e.b, VectorType::get({restLanes}, e.b.getI1Type()), ArrayRef{rest});
-    Value zero = arith::ConstantOp::create(e.b, e.b.getZeroAttr(type));
-    once = vector::MaskedLoadOp::create(e.b, type, dy, at, mask, zero);
-  }
-  SmallVector<int64_t> lanes;
-  for (int64_t i = 0; i < e.lanes(); ++i)
-    lanes.push_back(i % restLanes);
-  return vector::ShuffleOp::create(e.b, once, once, lanes);
-}
-
-/// Each row's scalar, in the lanes that its sums have of a vector.
-Value WeightGradientNest::spreadTogether(ArrayRef<Value> scalars) {
-  SmallVector<Value> ofRows(scalars);
-  ofRows.resize(rowsTogether, ofRows.front());
-  Value once = vector::FromElementsOp::create(
-      e.b, VectorType::get({rowsTogether}, e.b.getF32Type()), ofRows);
-  SmallVector<int64_t> lanes;
-  for (int64_t i = 0; i < e.lanes(); ++i)
-    lanes.push_back(i / restLanes);
-  return vector::ShuffleOp::create(e.b, once, once, lanes);
-}
-
 void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
-                                   int64_t vectors, int64_t lastLanes,
-                                   bool withRest) {
+                                   int64_t vectors, int64_t lastLanes) {
   Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
-  int64_t shared = withRest ? (rows + rowsTogether - 1) / rowsTogether : 0;
-  SmallVector<Value> start(rows * vectors + shared, zero);
+  SmallVector<Value> start(rows * vectors, zero);
   // What the epilogue goes through comes while the sums are made: rows lie far
   // apart, and no processor guesses the next ones. Few steps are over before it
   // is there, and some have no loads to spare beside their products: then all
@@ -309,7 +249,7 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
     fetchEpilogue(k, m, e.index(i), linesOfRow);
   SmallVector<Value> acc =
       e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
-        SmallVector<Value> dys, scalars, next;
+        SmallVector<Value> dys, next;
         if (inSteps)
           fetchEpilogue(k, m,
                         arith::MinUIOp::create(e.b, n, e.index(lines - 1)),
@@ -326,20 +266,10 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
           Value scalar =
               memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
           Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
-          scalars.push_back(scalar);
           for (int64_t v = 0; v < vectors; ++v)
             next.push_back(
                 vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
         }
-        Value dyRest =
-            withRest ? loadRest(n, e.add(m, vectors * e.lanes())) : Value();
-        for (int64_t i = 0; i < shared; ++i)
-          next.push_back(vector::FMAOp::create(
-              e.b,
-              spreadTogether(ArrayRef(scalars)
-                                 .drop_front(i * rowsTogether)
-                                 .take_front(rowsTogether)),
-              dyRest, acc[next.size()]));
         return next;
       });
   for (int64_t r = 0; r < rows; ++r)
@@ -351,19 +281,6 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
                    [](RankedTensorType) { return true; });
         e.setMask({});
       });
-  for (int64_t r = 0; r < rows && withRest; ++r)
-    e.point([&] {
-      Value sums = acc[rows * vectors + r / rowsTogether];
-      SmallVector<int64_t> lanes(e.lanes());
-      for (int64_t i = 0; i < e.lanes(); ++i)
-        lanes[i] = (r % rowsTogether * restLanes + i) % e.lanes();
-      e.setMask(maskOf(rest));
-      e.seed(matmul.getResult(),
-             vector::ShuffleOp::create(e.b, sums, sums, lanes));
-      e.storeAll(ValueRange{e.add(k, r), e.add(m, vectors * e.lanes())},
-                 [](RankedTensorType) { return true; });
-      e.setMask({});
-    });
 }
 
 /// Two matrices without a batch, in any form: rare and small, so in scalars.

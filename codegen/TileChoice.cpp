@@ -90,22 +90,13 @@ static std::vector<T> sortedByCost(std::vector<std::pair<double, T>> tiles) {
                         llvm::make_second_range(tiles).end());
 }
 
-/// Of sums that rows share, and of what makes their operands.
-static int64_t sharedRegisters(int64_t rows, const TileWork &work,
-                               const TargetShape &target) {
-  if (!work.rowsTogether)
-    return 0;
-  return (rows + work.rowsTogether - 1) / work.rowsTogether +
-         target.registers / 8 + 1;
-}
-
 std::vector<Tile> sinter::rankTiles(int64_t rows, int64_t vectors,
                                     const TileWork &work,
                                     const TargetShape &target) {
   std::vector<std::pair<double, Tile>> tiles;
   for (int64_t v = 1; v <= std::min(vectors, work.mostVectors); ++v)
     for (int64_t r = 1; r <= rows; ++r) {
-      if (r * v + v + 1 + sharedRegisters(r, work, target) > target.registers)
+      if (r * v + v + 1 > target.registers)
         break;
       if (work.rowsDivide % r == 0 && (!work.dividing || vectors % v == 0))
         tiles.push_back(

@@ -31,8 +31,6 @@ struct TileWork {
   int64_t mostVectors = 4;
   /// Where not 0: a multiple of the tile's rows.
   int64_t rowsDivide = 0;
-  /// Where not 0: of so many rows, sums behind the last vector share another.
-  int64_t rowsTogether = 0;
 };
 
 /// The tiles for a result of `rows` rows by `vectors` vectors, the best first.
