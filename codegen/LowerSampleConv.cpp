@@ -360,18 +360,20 @@ void SampleConv::buildPooled(ArrayRef<VectorPiece> pieces) {
       e.setWidth(piece.lanes, piece.existing);
       Value feature = e.add(firstFilter, v * e.lanes());
       auto type = VectorType::get({piece.lanes}, e.b.getF32Type());
-      for (int64_t i = 0; i < windowDown.taps; ++i)
-        for (int64_t j = 0; j < windowAcross.taps; ++j) {
-          Value column = e.inBlock(number, windowAcross.stride, j);
-          e.seedAt(
-              pooling->getOperand(0),
-              {e.inBlock(unit, windowDown.stride, i), column, feature},
-              vector::LoadOp::create(e.b, type, poolRows,
-                                     poolRowAt(e.index(i), column, pieces, v)));
-        }
-      e.storeAll(
-          ValueRange{e.inBlock(unit, 1, 0), e.inBlock(number, 1, 0), feature},
-          [](RankedTensorType) { return true; });
+      e.point([&] {
+        for (int64_t i = 0; i < windowDown.taps; ++i)
+          for (int64_t j = 0; j < windowAcross.taps; ++j) {
+            Value column = e.inBlock(number, windowAcross.stride, j);
+            Value pixel = vector::LoadOp::create(
+                e.b, type, poolRows, poolRowAt(e.index(i), column, pieces, v));
+            e.seedAt(pooling->getOperand(0),
+                     {e.inBlock(unit, windowDown.stride, i), column, feature},
+                     pixel);
+          }
+        e.storeAll(
+            ValueRange{e.inBlock(unit, 1, 0), e.inBlock(number, 1, 0), feature},
+            [](RankedTensorType) { return true; });
+      });
     }
     e.resetWidth();
   });

@@ -302,7 +302,8 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
   }
 }
 
-/// The network with pooling, and a sum of what that leaves.
+/// The network with pooling, a rectifier behind it, and a sum of what that
+/// leaves.
 static std::string pooledNetworkOf(const std::string &name, int64_t channels,
                                    int64_t filters, int64_t rows,
                                    int64_t columns, const std::string &pool) {
@@ -314,13 +315,14 @@ static std::string pooledNetworkOf(const std::string &name, int64_t channels,
       networkOf(name, batchBound, channels, filters,
                 std::to_string(rows) + "x" + std::to_string(columns));
   std::string before = "%r axes [1, 2] : (" + image(rows, columns),
-              after = "%p axes [1, 2] : (" + image(rows / 2, columns / 2);
+              pooled = image(rows / 2, columns / 2),
+              after = "%q axes [1, 2] : (" + pooled;
   text.replace(text.find(before), before.size(), after);
   text.insert(text.find("%s = "),
               "%p = sinter." + pool +
                   " %r window [2, 2] strides [2, 2] padding [0, 0, 0, 0] : (" +
-                  image(rows, columns) + ") -> " +
-                  image(rows / 2, columns / 2) + "\n    ");
+                  image(rows, columns) + ") -> " + pooled +
+                  "\n    %q = sinter.relu %p : " + pooled + "\n    ");
   return text;
 }
 
