@@ -18,12 +18,9 @@ struct DepthwiseImage {
   bool transposed;
 
   int64_t taps() const { return window[0].taps * window[1].taps; }
-  /// Where the weight of a tap lies.
-  mlir::Value placeOf(KernelEmitter &e, int64_t tap,
-                      mlir::Value channel) const {
-    int64_t stored = transposed ? taps() - 1 - tap : tap;
-    return e.add(channel, stored * channels);
-  }
+  /// Of a channel, tap by tap, each in all lanes.
+  llvm::SmallVector<mlir::Value> weights(KernelEmitter &e,
+                                         mlir::Value channel) const;
 };
 
 /// Columns first .. end - 1 of an image, which the same taps of windows see.

@@ -4,6 +4,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -40,6 +41,25 @@ SmallVector<Value> sinter::laneSums(KernelEmitter &e, ArrayRef<Value> vectors) {
     level = next;
   }
   return level;
+}
+
+SmallVector<Value>
+sinter::withLastSamples(KernelEmitter &e, Value rest, ArrayRef<Value> acc,
+                        llvm::function_ref<SmallVector<Value>(Value)> body) {
+  Value hasRest =
+      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
+  auto branch = scf::IfOp::create(e.b, ValueRange(acc).getTypes(), hasRest,
+                                  /*withElse=*/true);
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(branch.thenBlock());
+  e.scope([&] {
+    auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
+    Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
+    scf::YieldOp::create(e.b, body(mask));
+  });
+  e.b.setInsertionPointToStart(branch.elseBlock());
+  scf::YieldOp::create(e.b, acc);
+  return branch.getResults();
 }
 
 void sinter::addLaneSums(KernelEmitter &e, ArrayRef<Value> acc, int64_t columns,

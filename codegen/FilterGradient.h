@@ -31,6 +31,12 @@ void addLaneSums(KernelEmitter &e, llvm::ArrayRef<mlir::Value> acc,
                  int64_t columns, mlir::Value memory,
                  llvm::function_ref<mlir::Value(int64_t row)> placeOf);
 
+/// `acc` after body(mask) has added what the `rest` samples behind the last
+/// whole vector do, if there are any.
+llvm::SmallVector<mlir::Value> withLastSamples(
+    KernelEmitter &e, mlir::Value rest, llvm::ArrayRef<mlir::Value> acc,
+    llvm::function_ref<llvm::SmallVector<mlir::Value>(mlir::Value mask)> body);
+
 /// Windows along an axis, `size` at a time: `turns` times, from `first` on.
 struct WindowRun {
   int64_t first, size, turns;

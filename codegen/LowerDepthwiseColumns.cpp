@@ -154,13 +154,7 @@ void ColumnNest::buildVector(const WindowRun &rows, Value row,
 void ColumnNest::buildVisit(const WindowRun &rows, Value row,
                             const ColumnRun &columns, Value column,
                             Value firstChannel, Value channel) {
-  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  SmallVector<Value> weights;
-  for (int64_t tap = 0; tap < image.taps(); ++tap) {
-    Value scalar = memref::LoadOp::create(e.b, image.filter,
-                                          image.placeOf(e, tap, channel));
-    weights.push_back(vector::BroadcastOp::create(e.b, vector, scalar));
-  }
+  SmallVector<Value> weights = image.weights(e, channel);
   Value place = arith::SubIOp::create(e.b, channel, firstChannel);
   e.loop(e.index(0), e.batch, e.lanes(), [&](Value sample) {
     e.setSample(sample);

@@ -57,6 +57,19 @@ private:
 };
 } // namespace
 
+SmallVector<Value> DepthwiseImage::weights(KernelEmitter &e,
+                                           Value channel) const {
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  SmallVector<Value> weights;
+  for (int64_t tap = 0; tap < taps(); ++tap) {
+    int64_t stored = transposed ? taps() - 1 - tap : tap;
+    Value scalar =
+        memref::LoadOp::create(e.b, filter, e.add(channel, stored * channels));
+    weights.push_back(vector::BroadcastOp::create(e.b, vector, scalar));
+  }
+  return weights;
+}
+
 /// A block's pixels of one channel, for one vector of samples.
 void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
                                 ArrayRef<Value> weights) {
@@ -102,13 +115,7 @@ void DepthwiseNest::buildVector(const Block &block, Value channel, Value sample,
 }
 
 void DepthwiseNest::buildVisit(const Block &block, Value channel) {
-  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  SmallVector<Value> weights;
-  for (int64_t tap = 0; tap < image.taps(); ++tap) {
-    Value scalar = memref::LoadOp::create(e.b, image.filter,
-                                          image.placeOf(e, tap, channel));
-    weights.push_back(vector::BroadcastOp::create(e.b, vector, scalar));
-  }
+  SmallVector<Value> weights = image.weights(e, channel);
   e.loop(e.index(0), e.batch, e.lanes(),
          [&](Value sample) { buildVector(block, channel, sample, weights); });
 }

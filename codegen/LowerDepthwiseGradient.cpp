@@ -31,7 +31,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -135,24 +134,11 @@ void DepthwiseGradientNest::buildVisit(const Block &block, Value filter) {
                [&](Value sample, ValueRange inside) {
                  return step(block, filter, sample, {}, inside);
                });
-  Value hasRest =
-      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
-  auto branch =
-      scf::IfOp::create(e.b, ValueRange(acc).getTypes(), hasRest, true);
-  {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] {
-      auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-      Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
-      scf::YieldOp::create(e.b, step(block, filter, whole, mask, acc));
-    });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(e.b, acc);
-  }
+  acc = withLastSamples(e, rest, acc, [&](Value mask) {
+    return step(block, filter, whole, mask, acc);
+  });
 
-  SmallVector<Value> sums =
-      laneSums(e, SmallVector<Value>(branch.getResults()));
+  SmallVector<Value> sums = laneSums(e, acc);
   for (int64_t tap = 0; tap < taps(); ++tap) {
     Value part =
         vector::ExtractOp::create(e.b, sums[tap / e.lanes()], tap % e.lanes());

@@ -26,7 +26,6 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
@@ -136,23 +135,10 @@ void GradientColumnNest::buildVisit(const Visit &visit) {
                [&](Value sample, ValueRange inside) {
                  return step(visit, sample, {}, inside);
                });
-  Value hasRest =
-      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
-  auto branch =
-      scf::IfOp::create(e.b, ValueRange(acc).getTypes(), hasRest, true);
-  {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] {
-      auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-      Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
-      scf::YieldOp::create(e.b, step(visit, whole, mask, acc));
-    });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(e.b, acc);
-  }
+  acc = withLastSamples(
+      e, rest, acc, [&](Value mask) { return step(visit, whole, mask, acc); });
   for (int64_t tap = 0; tap < taps(); ++tap)
-    vector::StoreOp::create(e.b, branch.getResult(tap), sums, placeOf(tap));
+    vector::StoreOp::create(e.b, acc[tap], sums, placeOf(tap));
 }
 
 /// dw of a channel, whose sums are complete.

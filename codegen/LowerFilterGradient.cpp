@@ -311,28 +311,14 @@ void FilterGradientNest::buildVisit(const Visit &visit) {
                   });
   };
   acc = overRows(visit, wholeVectors, acc);
-  // The last samples of a batch that is no multiple of the lanes.
-  Value hasRest =
-      arith::CmpIOp::create(e.b, arith::CmpIPredicate::ne, rest, e.index(0));
-  auto branch =
-      scf::IfOp::create(e.b, ValueRange(acc).getTypes(), hasRest, true);
-  {
-    OpBuilder::InsertionGuard guard(e.b);
-    e.b.setInsertionPointToStart(branch.thenBlock());
-    e.scope([&] {
-      auto maskType = VectorType::get({e.lanes()}, e.b.getI1Type());
-      Value mask = vector::CreateMaskOp::create(e.b, maskType, rest);
-      auto lastVector = [&](Value row, ArrayRef<int64_t> tapRows,
-                            ValueRange inside) {
-        return alongRow(visit, row, tapRows, whole, mask, inside);
-      };
-      SmallVector<Value> sums = overRows(visit, lastVector, acc);
-      scf::YieldOp::create(e.b, sums);
-    });
-    e.b.setInsertionPointToStart(branch.elseBlock());
-    scf::YieldOp::create(e.b, acc);
-  }
-  addToMemory(visit, SmallVector<Value>(branch.getResults()));
+  acc = withLastSamples(e, rest, acc, [&](Value mask) {
+    auto lastVector = [&](Value row, ArrayRef<int64_t> tapRows,
+                          ValueRange inside) {
+      return alongRow(visit, row, tapRows, whole, mask, inside);
+    };
+    return overRows(visit, lastVector, acc);
+  });
+  addToMemory(visit, acc);
 }
 
 /// dw = 0 for one band.

@@ -304,20 +304,15 @@ void SampleWinograd::transformInSteps(const TileGroup &group, Value tile) {
   int64_t rows = tapsOf(group.halfDown), columns = tapsOf(group.halfAcross);
   // Where rows of pixels begin, and masks for those that may be outside.
   int64_t lastRow = tiling.down.tiles - 1 - (halvesDown && !group.halfDown);
-  auto maskType = VectorType::get({e.lanes()}, e.b.getI32Type());
+  ImageLine line =
+      imageLine(e, down, rows, e.mul(row, tiling.tile), lastRow * tiling.tile);
   SmallVector<Value> rowAt, rowMask;
-  for (int64_t k = 0; k < rows; ++k) {
-    Value pixel = e.add(e.mul(row, tiling.tile), k - down.low), mask;
-    if (k < down.low || lastRow * tiling.tile + k - down.low >= down.pixels) {
-      // As unsigned numbers, those before the first are beyond the last.
-      Value exists = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                           pixel, e.index(down.pixels));
-      pixel = arith::SelectOp::create(e.b, exists, pixel, e.index(0));
-      mask = vector::BroadcastOp::create(
-          e.b, maskType, arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists));
-    }
-    rowAt.push_back(e.mul(pixel, across.pixels * conv.channels));
-    rowMask.push_back(mask);
+  for (auto [pixel, exists] : llvm::zip_equal(line.pixel, line.exists)) {
+    Value existing = pixel;
+    if (exists)
+      existing = arith::SelectOp::create(e.b, exists, pixel, e.index(0));
+    rowAt.push_back(e.mul(existing, across.pixels * conv.channels));
+    rowMask.push_back(exists ? maskOf(e, exists, e.lanes()) : Value());
   }
   // The columns that exist.
   Value left = e.add(e.mul(column, tiling.tile), -across.low);

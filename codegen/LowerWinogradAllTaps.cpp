@@ -19,7 +19,9 @@
 // time, asked for some taps ahead, come and go while the products run.
 //
 // D of a part and V of a block stay in the L2 cache. FilterPanels.h says why
-// filters are in the lanes. Samples behind the last are 0.
+// filters are in the lanes. Samples behind the last are 0. Tiles are in an
+// order (WinogradTiles.h) in which those with products at a tap are side by
+// side.
 //
 //===----------------------------------------------------------------------===//
 
@@ -177,9 +179,7 @@ void AllTapsNest::turnTile(const TileOrder::Place &place) {
                                          isBelow(column, place.columns.end));
     Value pixel = arith::SelectOp::create(
         e.b, exists, sum(e.mul(row, tiling.across.pixels), column), e.index(0));
-    Value isInside = vector::BroadcastOp::create(
-        e.b, VectorType::get({e.lanes()}, e.b.getI32Type()),
-        arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists));
+    Value isInside = maskOf(e, exists, e.lanes());
     Value first = sum(e.mul(pixel, conv.filters), firstFilter);
     Value firstTo =
         e.add(e.mul(number, tiling.pixelFloats()), tiling.pixelAt());

@@ -39,6 +39,10 @@
 // numbers at run time, so one loop nest serves all rows. Samples behind the
 // last are 0.
 //
+// Short tiles have no products at the last row or column of taps. Short rows of
+// tiles come last, so that the last row of taps ends before them; in a chunk,
+// so do the short tiles of its rows, for the last column.
+//
 //===----------------------------------------------------------------------===//
 
 #include "codegen/FilterGradient.h"
@@ -547,9 +551,7 @@ WinogradRow WinogradGradientNest::makeTaps(const Operand &operand,
   if (!operand.isResult)
     return sums.image(row);
   if (tile.isLong) {
-    Value mask = vector::BroadcastOp::create(
-        e.b, VectorType::get({lanes}, e.b.getI32Type()),
-        arith::ExtSIOp::create(e.b, e.b.getI32Type(), tile.isLong));
+    Value mask = maskOf(e, tile.isLong, lanes);
     row.back() = maskedBits(e, row.back(), mask);
   }
   return sums.resultAdjoint(row);

@@ -8,6 +8,12 @@
 using namespace mlir;
 using namespace sinter;
 
+Value sinter::maskOf(KernelEmitter &e, Value condition, int64_t lanes) {
+  return vector::BroadcastOp::create(
+      e.b, VectorType::get({lanes}, e.b.getI32Type()),
+      arith::ExtSIOp::create(e.b, e.b.getI32Type(), condition));
+}
+
 Value sinter::maskedBits(KernelEmitter &e, Value value, Value mask) {
   Value bits = vector::BitCastOp::create(e.b, mask.getType(), value);
   bits = arith::AndIOp::create(e.b, bits, mask);
@@ -77,33 +83,33 @@ TileLine sinter::lineOfTile(KernelEmitter &e, const WinogradCut &cut,
 // Of the image
 //===----------------------------------------------------------------------===//
 
+ImageLine sinter::imageLine(KernelEmitter &e, const WindowAxis &axis,
+                            int64_t count, Value begin, int64_t last) {
+  ImageLine line;
+  Value first = e.add(begin, -axis.low);
+  for (int64_t k = 0; k < count; ++k) {
+    line.pixel.push_back(e.add(first, k));
+    bool maySitOut = k < axis.low || last - axis.low + k >= axis.pixels;
+    // As unsigned numbers, those before the first are beyond the last.
+    line.exists.push_back(
+        maySitOut ? arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
+                                          line.pixel[k], e.index(axis.pixels))
+                  : Value());
+  }
+  return line;
+}
+
 TilePixels sinter::pixelsOfTile(KernelEmitter &e, const Convolution &conv,
                                 const WinogradCut &down,
                                 const WinogradCut &across, Value row,
                                 Value column, int64_t lanes) {
   int64_t taps = down.tile + 2;
-  // Numbers of pixels along an axis, and whether they exist if not all do.
-  struct Line {
-    WinogradRow pixel, exists;
-  };
   auto lineOf = [&](const WindowAxis &axis, const WinogradCut &cut,
                     Value begin) {
-    Line line;
-    int64_t last = cut.begin(cut.tiles - 1) - axis.low;
-    Value first = e.add(begin, -axis.low);
-    for (int64_t k = 0; k < taps; ++k) {
-      line.pixel.push_back(e.add(first, k));
-      bool maySitOut = k < axis.low || last + k >= axis.pixels;
-      // As unsigned numbers, those before the first are beyond the last.
-      line.exists.push_back(
-          maySitOut ? arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                            line.pixel[k], e.index(axis.pixels))
-                    : Value());
-    }
-    return line;
+    return imageLine(e, axis, taps, begin, cut.begin(cut.tiles - 1));
   };
-  Line rows = lineOf(conv.window[0], down, row);
-  Line columns = lineOf(conv.window[1], across, column);
+  ImageLine rows = lineOf(conv.window[0], down, row);
+  ImageLine columns = lineOf(conv.window[1], across, column);
   auto existsAt = [&](int64_t k, int64_t l) -> Value {
     Value h = rows.exists[k], w = columns.exists[l];
     return h && w ? arith::AndIOp::create(e.b, h, w).getResult() : h ? h : w;
@@ -116,12 +122,8 @@ TilePixels sinter::pixelsOfTile(KernelEmitter &e, const Convolution &conv,
       pixel = arith::SelectOp::create(e.b, exists[k][l], pixel, e.index(0));
     return e.mul(pixel, conv.channels);
   });
-  auto type = VectorType::get({lanes}, e.b.getI32Type());
   auto mask = makeSquare(taps, [&](int64_t k, int64_t l) -> Value {
-    if (!exists[k][l])
-      return nullptr;
-    return vector::BroadcastOp::create(
-        e.b, type, arith::ExtSIOp::create(e.b, e.b.getI32Type(), exists[k][l]));
+    return exists[k][l] ? maskOf(e, exists[k][l], lanes) : Value();
   });
   return {at, mask};
 }

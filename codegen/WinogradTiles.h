@@ -14,6 +14,8 @@
 
 namespace sinter {
 
+/// Ones of i32 in `lanes` lanes if `condition`, else zeros.
+mlir::Value maskOf(KernelEmitter &e, mlir::Value condition, int64_t lanes);
 /// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on
 /// any processor; whatever else there was is forgotten.
 mlir::Value maskedBits(KernelEmitter &e, mlir::Value value, mlir::Value mask);
@@ -34,6 +36,16 @@ mlir::Value longsBefore(KernelEmitter &e, const WinogradCut &cut,
 mlir::Value tileInOrder(KernelEmitter &e, const WinogradCut &cut,
                         mlir::Value first, mlir::Value count,
                         mlir::Value inOrder);
+
+/// A line of a tile's pixels of the image: their numbers, and whether they
+/// exist if not all do.
+struct ImageLine {
+  WinogradRow pixel, exists;
+};
+/// `count` pixels of a tile whose line of the result begins at `begin`, which
+/// is at most `last`.
+ImageLine imageLine(KernelEmitter &e, const WindowAxis &axis, int64_t count,
+                    mlir::Value begin, int64_t last);
 
 /// A tile's pixels of the image: where the channels of each begin and, for
 /// those that may lie outside of it, a mask of i32: ones, or zeros.

@@ -49,10 +49,6 @@ const WinogradMatrices &sinter::winogradMatrices(int64_t tile) {
   return tile == 2 ? two : four;
 }
 
-static int64_t tilesOf(const WindowAxis &axis, int64_t tile) {
-  return llvm::divideCeil(axis.windows(), tile);
-}
-
 int64_t sinter::bestWinogradTile(const Convolution &conv, bool isGradient,
                                  int64_t samples) {
   // Vector instructions: of a product, which waits for loads now and then, and
@@ -84,7 +80,7 @@ int64_t sinter::bestWinogradTile(const Convolution &conv, bool isGradient,
     WinogradCut down(conv.window[0], cost.tile),
         across(conv.window[1], cost.tile);
     int64_t taps = cost.tile + 2;
-    // One sample's short tiles are not told apart.
+    // One sample has none that are short (see sampleTilingOf).
     auto along = [&](const WinogradCut &cut) {
       return cut.tiles * taps - (samples == 1 ? 0 : cut.shorts);
     };
@@ -123,8 +119,9 @@ WinogradFilterOp sinter::filterMadeBy(WinogradConv2dOp op, int64_t samples) {
   constexpr int64_t near = 4 << 20, mostColumns = 128;
   Convolution conv = convolutionOf(op);
   int64_t tile = winogradTile(tensorTypeOf(op.getU()));
-  int64_t columns = tilesOf(conv.window[0], tile) *
-                    tilesOf(conv.window[1], tile) * paddedBatch(samples);
+  int64_t columns = WinogradCut(conv.window[0], tile).tiles *
+                    WinogradCut(conv.window[1], tile).tiles *
+                    paddedBatch(samples);
   bool isMade = bytesOf(filter) > near && columns <= mostColumns &&
                 conv.channels % kChannelsOfMade == 0;
   return isMade ? filter : WinogradFilterOp();

@@ -94,7 +94,7 @@ inline int64_t rowSpacing(mlir::Value value) {
 /// Bytes that `value` takes in memory, for batches of up to `batchBound`.
 inline int64_t storedBytes(mlir::Value value, int64_t batchBound) {
   return storedBytes(tensorTypeOf(value), batchBound) +
-         batchBound * rowSpacing(value) * 4;
+         batchBound * rowSpacing(value) * int64_t(sizeof(float));
 }
 
 /// The arena values that a kernel reads, each once.

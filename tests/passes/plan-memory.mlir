@@ -381,3 +381,31 @@ sinter.model @m batch_bound 192 {
     return %out : tensor<?x20xf32>
   }
 }
+
+// -----
+
+// Rows of 128 floats, eight whole lines, are one line longer where products
+// read them column by column: 8 * (128 + 16) * 4 bytes, behind them the
+// whole transposed image.
+// CHECK-LABEL: func.func @spaced(
+// CHECK-SAME: sinter.arena_bytes = 8704 : i64, sinter.arena_lower_bound = 8704 : i64
+// CHECK: sinter.kernel relayout "make"
+// CHECK-SAME: offsets = array<i64: 4608>
+!v = tensor<?x128xf32, #sinter.batch_minor>
+sinter.model @m batch_bound 8 {
+  func.func @spaced(%in: tensor<?x128xf32>, %x: tensor<?x3xf32>) -> tensor<3x128xf32> {
+    %d = sinter.kernel relayout "make" -> !v {
+      %0 = sinter.relayout %in : tensor<?x128xf32> -> !v
+      sinter.yield %0 : !v
+    }
+    %r = sinter.kernel relayout "rows" -> tensor<?x128xf32> {
+      %0 = sinter.relayout %d : !v -> tensor<?x128xf32>
+      sinter.yield %0 : tensor<?x128xf32>
+    }
+    %g = sinter.kernel weight_gradient "gradient" -> tensor<3x128xf32> {
+      %0 = sinter.matmul %x transposed, %r : (tensor<?x3xf32>, tensor<?x128xf32>) -> tensor<3x128xf32>
+      sinter.yield %0 : tensor<3x128xf32>
+    }
+    return %g : tensor<3x128xf32>
+  }
+}

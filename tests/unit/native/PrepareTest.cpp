@@ -247,6 +247,20 @@ TEST_CASE("a prediction after training is that of fresh weights") {
   CHECK(ofThreads[2] == ofThreads[0]);
 }
 
+/// The first of nine samples of `count` numbers, alone, by one thread and by
+/// two, has the prediction that it has among them.
+static void checkAlone(const NativeModels &native, size_t model,
+                       ModuleOp module, size_t count) {
+  Memory memory(native, model, count);
+  memory.setKept(startOf(native.record(model), startState(module)));
+  std::vector<float> together = memory.call("predict", 9, 1, nullptr);
+  std::vector<float> alone = memory.call("predict_one", 1, 1, nullptr);
+  for (size_t k = 0; k < outputs; ++k)
+    CHECK(alone[k] == Approx(together[k]).epsilon(1e-4).margin(1e-4));
+  Pool pool(sinter_pool_create(2), sinter_pool_destroy);
+  CHECK(memory.call("predict_one", 1, 1, pool.get()) == alone);
+}
+
 // Channels and filters that fill vectors, and that do not; units of whole rows,
 // for their sums, and of tiles.
 TEST_CASE("a sample alone has the prediction that it has in a batch") {
@@ -290,14 +304,7 @@ TEST_CASE("a sample alone has the prediction that it has in a batch") {
                              << " filters, " << forms[i].pixels << ", "
                              << forms[i].reduction);
       auto count = static_cast<size_t>(forms[i].count * forms[i].channels);
-      Memory memory(native, i, count);
-      memory.setKept(startOf(native.record(i), startState(*modules[i])));
-      std::vector<float> together = memory.call("predict", 9, 1, nullptr);
-      std::vector<float> alone = memory.call("predict_one", 1, 1, nullptr);
-      for (size_t k = 0; k < outputs; ++k)
-        CHECK(alone[k] == Approx(together[k]).epsilon(1e-4).margin(1e-4));
-      Pool pool(sinter_pool_create(2), sinter_pool_destroy);
-      CHECK(memory.call("predict_one", 1, 1, pool.get()) == alone);
+      checkAlone(native, i, *modules[i], count);
     }
   }
 }
@@ -363,14 +370,7 @@ TEST_CASE("a sample alone is pooled where its image is made") {
                          << form.rows << "x" << form.columns);
       auto count =
           static_cast<size_t>(form.rows * form.columns * form.channels);
-      Memory memory(native, i, count);
-      memory.setKept(startOf(native.record(i), startState(*modules[i])));
-      std::vector<float> together = memory.call("predict", 9, 1, nullptr);
-      std::vector<float> alone = memory.call("predict_one", 1, 1, nullptr);
-      for (size_t k = 0; k < outputs; ++k)
-        CHECK(alone[k] == Approx(together[k]).epsilon(1e-4).margin(1e-4));
-      Pool pool(sinter_pool_create(2), sinter_pool_destroy);
-      CHECK(memory.call("predict_one", 1, 1, pool.get()) == alone);
+      checkAlone(native, i, *modules[i], count);
     }
   }
 }
