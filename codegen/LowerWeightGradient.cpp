@@ -13,6 +13,10 @@
 //         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
+// An epilogue with square roots or divisions runs beside the sums of the next
+// rows (LateEpilogue.h); then, too, there is one band, if rows are not too
+// long.
+//
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
 // sums in parts (passes/SplitContractions.cpp), and there is one band;
@@ -29,6 +33,7 @@
 
 #include "codegen/EpilogueMemory.h"
 #include "codegen/KernelEmitter.h"
+#include "codegen/LateEpilogue.h"
 #include "codegen/PackedMatmul.h"
 #include "codegen/TileChoice.h"
 
@@ -70,6 +75,7 @@ private:
   int64_t columns = 0;
   Tile tile{1, 1};
   int64_t bands = 1, bandGroups = 1; // of a tile's columns
+  std::optional<LateEpilogue> late;
 };
 } // namespace
 
@@ -111,10 +117,14 @@ FailureOr<int64_t> WeightGradientNest::build() {
   auto written = e.kernel.getBody().front().getOps<WriteOp>();
   bool hasSlots = llvm::range_size(written) > 1;
   auto ceilDivide = [](int64_t x, int64_t y) { return (x + y - 1) / y; };
+  bool waits = LateEpilogue::pays(e, matmul.getResult());
+  auto canBeLate = [&](Tile tile) {
+    return waits && LateEpilogue::fits(tile.rows * columns);
+  };
   // Enough bands for a few threads, more where they would be too wide.
   auto groupsOf = [&](Tile tile) {
     int64_t groups = ceilDivide(vectors, tile.vectors);
-    if (byRows)
+    if (byRows || canBeLate(tile))
       return groups;
     constexpr int64_t enough = 4, cacheFloats = 32 * 1024 / 4;
     int64_t most =
@@ -139,11 +149,17 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t lastRows = rows - (rowTiles - 1) * tile.rows;
   bandGroups = groupsOf(tile);
   bands = ceilDivide(ceilDivide(vectors, tile.vectors), bandGroups);
-  int64_t units = unitsOf(tile), tasks = chooseTasks(units, cycles);
+  bool isLate = canBeLate(tile);
+  int64_t units = unitsOf(tile);
+  int64_t tasks =
+      chooseTasks(isLate ? LateEpilogue::mostTasks(units) : units, cycles);
 
   e.setLanes(Lanes::Columns);
-  ofEpilogue = epilogueMemory(e, matmul.getResult());
   auto [low, high] = e.taskRange(units, tasks);
+  if (isLate)
+    late.emplace(e, matmul.getResult(), tile.rows, lastRows);
+  else // One run of memory the processor follows by itself.
+    ofEpilogue = epilogueMemory(e, matmul.getResult());
   e.loop(low, high, 1, [&](Value unit) {
     Value band = arith::DivUIOp::create(e.b, unit, e.index(rowTiles));
     Value number = arith::RemUIOp::create(e.b, unit, e.index(rowTiles));
@@ -156,6 +172,8 @@ FailureOr<int64_t> WeightGradientNest::build() {
         isFull, [&] { buildRows(k, tile.rows, band); },
         [&] { buildRows(k, lastRows, band); });
   });
+  if (late)
+    late->finish();
   return tasks;
 }
 
@@ -197,18 +215,20 @@ void WeightGradientNest::buildRows(Value k, int64_t rows, Value band) {
   if (whole)
     e.loop(first, end, step,
            [&](Value m) { buildTile(k, m, rows, tile.vectors, e.lanes()); });
-  if (!rest)
-    return;
-  Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, band,
-                                       e.index(bands - 1));
-  branch(
-      isLast,
-      [&] {
-        int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
-        buildTile(k, e.index(whole), rows, vectors,
-                  rest - (vectors - 1) * e.lanes());
-      },
-      [] {});
+  if (rest) {
+    Value isLast = arith::CmpIOp::create(e.b, arith::CmpIPredicate::eq, band,
+                                         e.index(bands - 1));
+    branch(
+        isLast,
+        [&] {
+          int64_t vectors = (rest + e.lanes() - 1) / e.lanes();
+          buildTile(k, e.index(whole), rows, vectors,
+                    rest - (vectors - 1) * e.lanes());
+        },
+        [] {});
+  }
+  if (late)
+    late->endBlock(k, rows);
 }
 
 /// The first `count` lanes; null for all of them.
@@ -247,40 +267,46 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
                  rows + vectors + matrices <= rows * vectors;
   for (int64_t i = 0; i < lines && !inSteps; ++i)
     fetchEpilogue(k, m, e.index(i), linesOfRow);
-  SmallVector<Value> acc =
-      e.loop(e.index(0), e.batch, 1, start, [&](Value n, ValueRange acc) {
-        SmallVector<Value> dys, next;
-        if (inSteps)
-          fetchEpilogue(k, m,
-                        arith::MinUIOp::create(e.b, n, e.index(lines - 1)),
-                        linesOfRow);
-        for (int64_t v = 0; v < vectors; ++v) {
-          SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
-          if (lastMask && v == vectors - 1)
-            dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
-                                                       lastMask, zero));
-          else
-            dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
-        }
-        for (int64_t r = 0; r < rows; ++r) {
-          Value scalar =
-              memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
-          Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
-          for (int64_t v = 0; v < vectors; ++v)
-            next.push_back(
-                vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
-        }
-        return next;
-      });
+  auto step = [&](Value n, ValueRange acc) {
+    SmallVector<Value> dys, next;
+    if (inSteps)
+      fetchEpilogue(k, m, arith::MinUIOp::create(e.b, n, e.index(lines - 1)),
+                    linesOfRow);
+    for (int64_t v = 0; v < vectors; ++v) {
+      SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
+      if (lastMask && v == vectors - 1)
+        dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
+                                                   lastMask, zero));
+      else
+        dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      Value scalar = memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
+      Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+      for (int64_t v = 0; v < vectors; ++v)
+        next.push_back(
+            vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
+    }
+    return next;
+  };
+  SmallVector<Value> acc = late ? late->beside(start, step)
+                                : e.loop(e.index(0), e.batch, 1, start, step);
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < vectors; ++v)
+    for (int64_t v = 0; v < vectors; ++v) {
+      Value mask = v == vectors - 1 ? lastMask : Value();
+      Value sums = acc[r * vectors + v];
+      if (late) {
+        late->keep(sums, r, e.add(m, v * e.lanes()), mask);
+        continue;
+      }
       e.point([&] {
-        e.setMask(v == vectors - 1 ? lastMask : Value());
-        e.seed(matmul.getResult(), acc[r * vectors + v]);
+        e.setMask(mask);
+        e.seed(matmul.getResult(), sums);
         e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},
                    [](RankedTensorType) { return true; });
         e.setMask({});
       });
+    }
 }
 
 /// Two matrices without a batch, in any form: rare and small, so in scalars.

@@ -127,6 +127,15 @@ static std::string chain(const std::string &name, int64_t bound, int64_t width,
   return n.model(name, bound, y, loss, optimizer, metrics);
 }
 
+/// A layer whose rows of weights have more vectors than a batch has samples.
+static std::string longRows(const std::string &name, int64_t bound,
+                         const std::string &loss,
+                         const std::string &optimizer) {
+  Network n;
+  Layer h = n.apply(n.dense(n.input(30), 256), "tanh");
+  return n.model(name, bound, n.dense(h, 6), loss, optimizer, "");
+}
+
 /// Values read several times: sum, product, maximum, concatenation, noise.
 static std::string branches(const std::string &name, int64_t bound,
                             int64_t width, const std::string &output,
@@ -314,6 +323,11 @@ std::vector<TrainText> sinter::test::trainTexts() {
        20, 2, 0, 1},
       {"t15", deep("t15", 1, 2, mse, adam), 1, 2, 0, 1},
       {"t16", severalEnds("t16", 20), 20, 5, -1, 1},
+      {"t17",
+       longRows(
+           "t17", 20, mse,
+           R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, epsilon = 1.0e-7)"),
+       20, 2, -1, 1},
   };
 }
 

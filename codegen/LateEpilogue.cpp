@@ -1,0 +1,128 @@
+//===- LateEpilogue.cpp - an epilogue beside the next sums ----------------===//
+
+#include "codegen/LateEpilogue.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace sinter;
+
+bool LateEpilogue::pays(KernelEmitter &e, Value sums) {
+  Block &body = e.kernel.getBody().front();
+  bool waits = false;
+  for (Operation &op : body.without_terminator()) {
+    if (&op == sums.getDefiningOp())
+      continue;
+    auto isPlain = [&](Value value) {
+      return value.getType() == sums.getType() ||
+             featureCount(tensorTypeOf(value)) == 1;
+    };
+    if (!(op.hasTrait<Elementwise>() || isa<ReadOp, WriteOp, ConstantOp>(op)) ||
+        !llvm::all_of(op.getOperands(), isPlain) ||
+        !llvm::all_of(op.getResults(), isPlain))
+      return false;
+    waits |= isa<SqrtOp, DivOp>(op);
+  }
+  return waits;
+}
+
+bool LateEpilogue::fits(int64_t floats) {
+  constexpr int64_t most = 4096; // two of them: 32 KB
+  return floats <= most;
+}
+
+int64_t LateEpilogue::mostTasks(int64_t blocks) {
+  constexpr int64_t longRun = 12;
+  return std::max<int64_t>(blocks / longRun, 1);
+}
+
+LateEpilogue::LateEpilogue(KernelEmitter &e, Value sums, int64_t rows,
+                           int64_t lastRows)
+    : e(e), sums(sums), columns(tensorTypeOf(sums).getDimSize(1)),
+      hasRest(rows * columns % e.lanes() != 0 ||
+              lastRows * columns % e.lanes() != 0) {
+  int64_t floats = (rows * columns + e.lanes() - 1) / e.lanes() * e.lanes();
+  auto allocate = [&](ArrayRef<int64_t> shape, Type type) -> Value {
+    return memref::AllocaOp::create(e.b, MemRefType::get(shape, type),
+                                    e.b.getI64IntegerAttr(64));
+  };
+  buffer = allocate({2, floats}, e.b.getF32Type());
+  cells = allocate({Cells}, e.b.getIndexType());
+  for (Cell which : {Start, Floats, Done, Half})
+    setCell(which, e.index(0));
+}
+
+Value LateEpilogue::cell(Cell which) {
+  return memref::LoadOp::create(e.b, cells, e.index(which));
+}
+
+void LateEpilogue::setCell(Cell which, Value value) {
+  memref::StoreOp::create(e.b, value, cells, e.index(which));
+}
+
+Value LateEpilogue::otherHalf() {
+  return arith::SubIOp::create(e.b, e.index(1), cell(Half));
+}
+
+/// Of the last block.
+Value LateEpilogue::vectors() {
+  return arith::DivUIOp::create(e.b, e.add(cell(Floats), e.lanes() - 1),
+                                e.index(e.lanes()));
+}
+
+/// The epilogue of vector `number` of the last block.
+void LateEpilogue::epilogueOf(Value number) {
+  auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
+  Value at = e.mul(number, e.lanes());
+  e.point([&] {
+    if (hasRest) {
+      Value left = arith::SubIOp::create(e.b, cell(Floats), at);
+      e.setMask(vector::CreateMaskOp::create(
+          e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), left));
+    }
+    e.seed(sums, vector::LoadOp::create(e.b, vector, buffer,
+                                        ValueRange{cell(Half), at}));
+    e.setFlat(true);
+    e.storeAll(e.sum(cell(Start), at), [](RankedTensorType) { return true; });
+    e.setFlat(false);
+    e.setMask({});
+  });
+}
+
+SmallVector<Value> LateEpilogue::beside(
+    ValueRange start,
+    llvm::function_ref<SmallVector<Value>(Value, ValueRange)> step) {
+  Value done = cell(Done);
+  Value both = arith::MinUIOp::create(
+      e.b, e.batch, arith::SubIOp::create(e.b, vectors(), done));
+  SmallVector<Value> acc =
+      e.loop(e.index(0), both, 1, start, [&](Value n, ValueRange acc) {
+        SmallVector<Value> next = step(n, acc);
+        epilogueOf(e.sum(done, n));
+        return next;
+      });
+  setCell(Done, e.sum(done, both));
+  return e.loop(both, e.batch, 1, acc, step);
+}
+
+void LateEpilogue::keep(Value value, int64_t row, Value column, Value mask) {
+  Indices at = {otherHalf(), e.add(column, row * columns)};
+  if (mask)
+    vector::MaskedStoreOp::create(e.b, buffer, at, mask, value);
+  else
+    vector::StoreOp::create(e.b, value, buffer, at);
+}
+
+void LateEpilogue::endBlock(Value row, int64_t rows) {
+  finish();
+  setCell(Start, e.mul(row, columns));
+  setCell(Floats, e.index(rows * columns));
+  setCell(Done, e.index(0));
+  setCell(Half, otherHalf());
+}
+
+void LateEpilogue::finish() {
+  e.loop(cell(Done), vectors(), 1, [&](Value number) { epilogueOf(number); });
+}
