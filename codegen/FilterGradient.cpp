@@ -1,6 +1,7 @@
 //===- FilterGradient.cpp - what gradients of filters share --------------===//
 
 #include "codegen/FilterGradient.h"
+#include "codegen/WinogradTiles.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -10,20 +11,37 @@
 using namespace mlir;
 using namespace sinter;
 
+/// The lanes of two vectors that one step of laneSums() adds: at each place a
+/// lane of either `low` and `high`. First pairs within quads of lanes, then
+/// quads: processors have instructions for these.
+static std::pair<SmallVector<int64_t>, SmallVector<int64_t>>
+lanesOfStep(int64_t lanes, int64_t step) {
+  constexpr int64_t quad = 4;
+  SmallVector<int64_t> low, high;
+  auto add = [&](int64_t first, int64_t count, int64_t toHigh) {
+    for (int64_t lane = first; lane < first + count; ++lane) {
+      low.push_back(lane);
+      high.push_back(lane + toHigh);
+    }
+  };
+  if (int64_t block = std::min(quad, lanes); (1 << step) < block)
+    for (int64_t first = 0; first < lanes; first += block)
+      for (int64_t lane = 0; lane < block / 2; lane += 1 << step)
+        for (int64_t vector : {0, 1})
+          add(vector * lanes + first + lane, 1 << step, block / 2);
+  else
+    for (int64_t first = 0; first < 2 * lanes; first += 2 * quad)
+      add(first, quad, quad);
+  return {low, high};
+}
+
 SmallVector<Value> sinter::laneSums(KernelEmitter &e, ArrayRef<Value> vectors) {
   auto isGiven = [](Value vector) { return static_cast<bool>(vector); };
   Value any = *llvm::find_if(vectors, isGiven);
   int64_t lanes = cast<VectorType>(any.getType()).getDimSize(0);
   SmallVector<Value> level(vectors);
-  for (int64_t width = 1; width < lanes; width *= 2) {
-    // Halves of `width` lanes, of the first vector and of the second in turns.
-    SmallVector<int64_t> low, high;
-    for (int64_t block = 0; block < lanes; block += 2 * width)
-      for (int64_t from : {block, block + lanes})
-        for (int64_t lane = 0; lane < width; ++lane) {
-          low.push_back(from + lane);
-          high.push_back(from + width + lane);
-        }
+  for (int64_t step = 0; (1 << step) < lanes; ++step) {
+    auto [low, high] = lanesOfStep(lanes, step);
     SmallVector<Value> next;
     // Level k has a vector for each 2^k of the given ones.
     for (size_t i = 0; i < level.size(); i += 2) {
@@ -64,43 +82,40 @@ sinter::withLastSamples(KernelEmitter &e, Value rest, ArrayRef<Value> acc,
 
 void sinter::addLaneSums(KernelEmitter &e, ArrayRef<Value> acc, int64_t columns,
                          Value memory,
-                         llvm::function_ref<Value(int64_t)> placeOf) {
-  // Four at a time, which begin at multiples of four, so that none straddles
-  // two vectors.
+                         llvm::function_ref<Value(int64_t)> placeOf,
+                         Value isFirst) {
+  // Up to four at a time, which begin at multiples of four, so that none
+  // straddles two vectors.
   constexpr int64_t quad = 4;
   int64_t rows = static_cast<int64_t>(acc.size()) / columns;
-  int64_t quads = (columns + quad - 1) / quad;
-  SmallVector<Value> spaced(rows * quads * quad);
+  int64_t stride = llvm::alignTo(columns, quad);
+  SmallVector<Value> spaced(rows * stride);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t c = 0; c < columns; ++c)
-      spaced[r * quads * quad + c] = acc[r * columns + c];
+      spaced[r * stride + c] = acc[r * columns + c];
   SmallVector<Value> sums = laneSums(e, spaced);
 
   int64_t lanes = cast<VectorType>(acc.front().getType()).getDimSize(0);
-  auto quadType = VectorType::get({quad}, e.b.getF32Type());
+  Value isLater;
+  if (isFirst)
+    isLater = arith::XOrIOp::create(
+        e.b, isFirst, arith::ConstantOp::create(e.b, e.b.getBoolAttr(true)));
   for (int64_t r = 0; r < rows; ++r) {
     Value place = placeOf(r);
-    for (int64_t q = 0; q < quads; ++q) {
-      int64_t number = (r * quads + q) * quad;
+    for (int64_t c = 0, width; c < columns; c += width) {
+      width = columns - c >= quad ? quad : columns - c >= 2 ? 2 : 1;
+      int64_t number = r * stride + c;
       Value total = sums[number / lanes];
-      int64_t lane = number % lanes;
-      int64_t count = std::min(quad, columns - q * quad);
-      if (count == quad) {
-        Value at = e.add(place, q * quad);
-        SmallVector<int64_t> taken = {lane, lane + 1, lane + 2, lane + 3};
-        Value part = vector::ShuffleOp::create(e.b, total, total, taken);
-        Value before = vector::LoadOp::create(e.b, quadType, memory, at);
-        Value after = arith::AddFOp::create(e.b, before, part);
-        vector::StoreOp::create(e.b, after, memory, at);
-        continue;
-      }
-      for (int64_t c = 0; c < count; ++c) {
-        Value at = e.add(place, q * quad + c);
-        Value part = vector::ExtractOp::create(e.b, total, lane + c);
-        Value before = memref::LoadOp::create(e.b, memory, at);
-        Value after = arith::AddFOp::create(e.b, before, part);
-        memref::StoreOp::create(e.b, after, memory, at);
-      }
+      SmallVector<int64_t> taken;
+      for (int64_t i = 0; i < width; ++i)
+        taken.push_back(number % lanes + i);
+      Value part = vector::ShuffleOp::create(e.b, total, total, taken);
+      Value at = e.add(place, c);
+      Value before = vector::LoadOp::create(e.b, part.getType(), memory, at);
+      if (isFirst)
+        before = maskedBits(e, before, maskOf(e, isLater, width));
+      Value after = arith::AddFOp::create(e.b, before, part);
+      vector::StoreOp::create(e.b, after, memory, at);
     }
   }
 }

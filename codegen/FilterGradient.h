@@ -26,10 +26,11 @@ llvm::SmallVector<mlir::Value> laneSums(KernelEmitter &e,
 
 /// The sums of the lanes of `acc`, which has `columns` vectors for each of some
 /// rows, are added to `memory`, flat: a row's side by side from placeOf(row)
-/// on.
+/// on. Where `isFirst`, a condition, they replace what is there.
 void addLaneSums(KernelEmitter &e, llvm::ArrayRef<mlir::Value> acc,
                  int64_t columns, mlir::Value memory,
-                 llvm::function_ref<mlir::Value(int64_t row)> placeOf);
+                 llvm::function_ref<mlir::Value(int64_t row)> placeOf,
+                 mlir::Value isFirst = {});
 
 /// `acc` after body(mask) has added what the `rest` samples behind the last
 /// whole vector do, if there are any.

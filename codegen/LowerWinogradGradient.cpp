@@ -8,7 +8,7 @@
 //       filters:
 //     for chunks of tiles, n = (tile, sample) in the chunk:
 //       scratch D[tap] = A dy A'
-//       for channels, a block at a time:
+//       for the unit's blocks of channels:
 //         scratch V[tap][c][n] = B' x B
 //         for taps, panels of F vectors of filters, C of the block's channels:
 //           acc[C][F] = du[tap][c..][f..], in the first chunk 0
@@ -33,7 +33,7 @@
 //
 //         for taps, C channels, F filters:
 //           acc[C][F] = sum(n) V[c][n..] * D[f][n..]
-//           du[tap][c..][f..] += the sums of the lanes of acc
+//           du[tap][c..][f..] += the sums of the lanes of acc, or = them
 //
 // Which rows of pixels have a part in a row of taps, and their factors, are
 // numbers at run time, so one loop nest serves all rows. Samples behind the
@@ -41,7 +41,9 @@
 //
 // Short tiles have no products at the last row or column of taps. Short rows of
 // tiles come last, so that the last row of taps ends before them; in a chunk,
-// so do the short tiles of its rows, for the last column.
+// so do the short tiles of its rows, for the last column. That leaves less for
+// the last of the units: so that two threads get equal work, one in the middle
+// is cut, between blocks of channels. Both parts of it make D.
 //
 //===----------------------------------------------------------------------===//
 
@@ -128,7 +130,6 @@ private:
   void buildPanel(const Part &part, ArrayRef<VectorPiece> pieces);
   void buildDots(const Part &part, int64_t filters);
   void addStreams(const Operand &operand, const Rows &rows, Value tap);
-  void clear(Value firstFilter, int64_t filters);
   Value entryOf(Value group, ArrayRef<int64_t> table);
   Rows rowsOf(Value group, int64_t pixels,
               llvm::function_ref<double(int64_t row, int64_t pixel)> factor);
@@ -141,6 +142,12 @@ private:
   Value difference(Value x, Value y) {
     return arith::SubIOp::create(e.b, x, y);
   }
+  Value quotient(Value x, int64_t y) {
+    return arith::DivUIOp::create(e.b, x, e.index(y));
+  }
+  Value remainder(Value x, int64_t y) {
+    return arith::RemUIOp::create(e.b, x, e.index(y));
+  }
   Value least(Value x, Value y) { return arith::MinSIOp::create(e.b, x, y); }
   /// Of the chunk's tiles that have products at a tap of its row, the columns
   /// that the batch's samples fill.
@@ -148,20 +155,16 @@ private:
     Value tiles = difference(lastTile(), firstTile);
     if (tiling.across.shorts > 0)
       tiles = arith::SelectOp::create(
-          e.b,
-          equals(arith::RemUIOp::create(e.b, tap, e.index(tiling.taps)),
-                 tiling.taps - 1),
+          e.b, equals(remainder(tap, tiling.taps), tiling.taps - 1),
           difference(longsBefore(lastTile()), longsBefore(firstTile)), tiles);
     return product(tiles, columns);
   }
   Value lastTile() { return least(tileCount, e.add(firstTile, tiling.chunk)); }
   /// Tiles in front of number `tile` whose rows of pixels are not short.
   Value longsBefore(Value tile) {
-    Value across = e.index(tiling.across.tiles);
-    return sum(
-        e.mul(arith::DivUIOp::create(e.b, tile, across), tiling.across.longs()),
-        sinter::longsBefore(e, tiling.across,
-                            arith::RemUIOp::create(e.b, tile, across)));
+    int64_t across = tiling.across.tiles;
+    return sum(e.mul(quotient(tile, across), tiling.across.longs()),
+               sinter::longsBefore(e, tiling.across, remainder(tile, across)));
   }
   /// Row `inOrder` of the tiles, of which long ones come first.
   TileLine rowOf(Value inOrder) {
@@ -208,7 +211,6 @@ private:
   int64_t channelsOfTile = 1, filtersOfTile = 1; // in vectors, or samples are
   std::optional<FilterPanels> panels;
   bool isStreamed; // does du pass by the caches?
-  bool isFetched;  // does the next chunk come from far?
   VectorType vectorType;
   Value x, dy, du, scratch; // flat, flat, flat, (tasks, floats)
   Value vectors;            // that the batch's samples fill
@@ -220,9 +222,9 @@ private:
     int64_t columnFloats, lines;
   };
   SmallVector<Stream, 8> streams;
-  // The current unit: its first row of taps, and how many; the tiles that have
-  // products at these.
-  Value firstRow, rowCount, tileCount;
+  // The current unit: its blocks of channels; its first row of taps, and how
+  // many; the tiles that have products at these.
+  Value firstBlock, endBlock, firstRow, rowCount, tileCount;
   // The current chunk.
   Value isFirst, firstTile, columns;
 };
@@ -253,13 +255,6 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
   isStreamed = isInArena && tiling.chunks == 1 &&
                conv.filters % kLaneMultiple == 0 &&
                e.isStreamed(tensorTypeOf(result));
-  // Rows of pixels a page apart, and many of them: more than the processor
-  // follows by itself.
-  constexpr int64_t near = 4 << 20;
-  int64_t pixels = conv.window[0].pixels * conv.window[1].pixels *
-                   (conv.channels + conv.filters) * e.layout.padded();
-  isFetched = tiling.rowsTogether == 2 && tiling.channels >= conv.channels &&
-              pixels * int64_t(sizeof(float)) > near;
 }
 
 //===----------------------------------------------------------------------===//
@@ -494,9 +489,9 @@ void WinogradGradientNest::overTiles(
   int64_t pixelFloats = tiling.pixelFloats(operand.features);
   e.loop(firstTile, lastTile(), 1, [&](Value tile) {
     Value acrossTiles = e.index(tiling.across.tiles);
-    Value tileRow = arith::DivUIOp::create(e.b, tile, acrossTiles);
-    Value tileColumn = arith::RemUIOp::create(e.b, tile, acrossTiles);
-    Value inRun = arith::RemUIOp::create(e.b, tileColumn, e.index(tiling.run));
+    Value tileRow = quotient(tile, tiling.across.tiles);
+    Value tileColumn = remainder(tile, tiling.across.tiles);
+    Value inRun = remainder(tileColumn, tiling.run);
     auto beginOf = [&](Value tile) {
       return lineOfTile(e, tiling.across, tile).begin;
     };
@@ -666,8 +661,7 @@ void WinogradGradientNest::buildPanel(const Part &part,
   SmallVector<Value> sums =
       panels->begin(places, pieces, tiling.chunks > 1 ? isFirst : Value());
   auto fetch = [&](Value n) {
-    Value tile = arith::DivUIOp::create(e.b, part.channelInBlock,
-                                        e.index(channelsOfTile));
+    Value tile = quotient(part.channelInBlock, channelsOfTile);
     Value column = sum(e.mul(tile, tiling.chunk * tiling.samples), n);
     for (const Stream &stream : streams) {
       Value at = sum(stream.from, e.mul(column, stream.columnFloats));
@@ -691,19 +685,13 @@ void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
   int64_t across = tiling.chunk * tiling.tile;
   Value taps = e.mul(rowCount, tiling.taps);
   Value column = arith::DivUIOp::create(e.b, e.mul(tap, across), taps);
-  auto quotient = [&](Value x, int64_t y) -> Value {
-    return arith::DivUIOp::create(e.b, x, e.index(y));
-  };
-  auto rest = [&](Value x, int64_t y) -> Value {
-    return arith::RemUIOp::create(e.b, x, e.index(y));
-  };
   Value tile =
       least(e.index(tiling.down.tiles * tiling.across.tiles - 1),
             sum(e.add(firstTile, tiling.chunk), quotient(column, tiling.tile)));
   Value tileRow = rowOf(quotient(tile, tiling.across.tiles)).begin;
-  Value left =
-      sum(lineOfTile(e, tiling.across, rest(tile, tiling.across.tiles)).begin,
-          rest(column, tiling.tile));
+  Value left = sum(
+      lineOfTile(e, tiling.across, remainder(tile, tiling.across.tiles)).begin,
+      remainder(column, tiling.tile));
 
   int64_t pixelFloats = operand.channels * tiling.samples;
   int64_t steps = FilterPanels::columnsOfStep(e);
@@ -739,21 +727,9 @@ void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
                  }
                  return next;
                });
-  addLaneSums(e, acc, filters, du,
-              [&](int64_t channel) { return placeOf(part, channel); });
-}
-
-/// du = 0, for sums to be added.
-void WinogradGradientNest::clear(Value firstFilter, int64_t filters) {
-  Value zero = arith::ConstantOp::create(e.b, e.b.getF32FloatAttr(0));
-  int64_t rows = tiling.taps * conv.channels;
-  e.loop(e.index(0), e.mul(rowCount, rows), 1, [&](Value c) {
-    Value row = sum(e.mul(firstRow, rows), c);
-    Value from = sum(e.mul(row, conv.filters), firstFilter);
-    e.loop(e.index(0), e.index(filters), 1, [&](Value f) {
-      memref::StoreOp::create(e.b, zero, du, sum(from, f));
-    });
-  });
+  addLaneSums(
+      e, acc, filters, du,
+      [&](int64_t channel) { return placeOf(part, channel); }, isFirst);
 }
 
 void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
@@ -772,8 +748,6 @@ void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
   Rows result = rowsOf(group, tiling.tile, [&](int64_t row, int64_t pixel) {
     return matrices.result[pixel][row];
   });
-  if (!tiling.inPanels)
-    clear(firstFilter, filters);
   Part part;
   part.firstFilter = firstFilter;
   // At the last row of taps short rows of tiles have no products. Without any
@@ -784,21 +758,19 @@ void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
                                       e.index(tiling.down.tiles * across));
   Value chunks = arith::MaxSIOp::create(
       e.b, e.index(1),
-      arith::DivUIOp::create(e.b, e.add(tileCount, tiling.chunk - 1),
-                             e.index(tiling.chunk)));
+      quotient(e.add(tileCount, tiling.chunk - 1), tiling.chunk));
   e.loop(e.index(0), chunks, 1, [&](Value chunk) {
     isFirst = equals(chunk, 0);
     firstTile = e.mul(chunk, tiling.chunk);
     Operand ofResult = resultFrom(firstFilter, filters);
     transformResult(ofResult, result, filters);
-    inParts(e, conv.channels, tiling.channels, [&](Value first, int64_t block) {
-      Operand ofImage = imageFrom(first, block);
+    auto buildBlock = [&](int64_t block) {
+      Operand ofImage = imageFrom(part.firstChannel, block);
       transform(ofImage, image, imageAt(), imageTapFloats());
-      part.firstChannel = first;
       e.loop(e.index(0), e.mul(rowCount, tiling.taps), 1, [&](Value tap) {
         part.tap = tap;
         streams.clear();
-        if (isFetched) {
+        if (tiling.isFetched) {
           addStreams(ofImage, image, tap);
           addStreams(ofResult, result, tap);
         }
@@ -822,6 +794,11 @@ void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
           });
         });
       });
+    };
+    e.loop(firstBlock, endBlock, 1, [&](Value block) {
+      part.firstChannel = e.mul(block, tiling.channels);
+      forPart(e, block, tiling.blocks, tiling.channels, conv.channels,
+              buildBlock);
     });
   });
 }
@@ -848,15 +825,28 @@ int64_t WinogradGradientNest::build() {
   }
   vectors = e.layout.padded() == e.lanes()
                 ? e.index(1)
-                : arith::DivUIOp::create(e.b, e.add(e.batch, e.lanes() - 1),
-                                         e.index(e.lanes()));
+                : quotient(e.add(e.batch, e.lanes() - 1), e.lanes());
   columns = e.mul(vectors, e.lanes());
 
+  // In blocks of channels, units side by side.
   auto [low, high] = e.taskRange(tiling.units(), tiling.tasks);
-  e.loop(low, high, 1, [&](Value unit) {
-    Value groups = e.index(static_cast<int64_t>(tiling.rowGroups().size()));
-    Value part = arith::DivUIOp::create(e.b, unit, groups);
-    Value group = arith::RemUIOp::create(e.b, unit, groups);
+  auto bound = [&](Value unit, Value task) -> Value {
+    Value whole = e.mul(unit, tiling.blocks);
+    if (tiling.tasks % 2 != 0)
+      return whole;
+    return arith::SelectOp::create(e.b, equals(task, tiling.tasks / 2),
+                                   e.index(tiling.middle), whole);
+  };
+  Value first = bound(low, e.task), end = bound(high, e.add(e.task, 1));
+  Value firstUnit = quotient(first, tiling.blocks);
+  Value endUnit = quotient(e.add(end, tiling.blocks - 1), tiling.blocks);
+  e.loop(firstUnit, endUnit, 1, [&](Value unit) {
+    Value before = e.mul(unit, tiling.blocks);
+    firstBlock =
+        arith::MaxSIOp::create(e.b, difference(first, before), e.index(0));
+    endBlock = least(difference(end, before), e.index(tiling.blocks));
+    auto groups = static_cast<int64_t>(tiling.rowGroups().size());
+    Value part = quotient(unit, groups), group = remainder(unit, groups);
     Value firstFilter = e.mul(part, tiling.filters);
     forPart(e, part, tiling.filterParts, tiling.filters, conv.filters,
             [&](int64_t filters) { buildUnit(group, firstFilter, filters); });

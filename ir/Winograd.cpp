@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 
 using namespace mlir;
 using namespace sinter;
@@ -291,6 +292,30 @@ WinogradGradientTiling::rowGroups() const {
   return rows;
 }
 
+/// Where the second half of the work on `channels` channels begins, in blocks.
+static int64_t middleOf(const WinogradGradientTiling &tiling,
+                        int64_t channels) {
+  // The last row of taps has less to do where tiles are short.
+  SmallVector<int64_t> costs; // of units
+  for (int64_t part = 0; part < tiling.filterParts; ++part)
+    for (auto [row, count] : tiling.rowGroups())
+      costs.push_back(count * (row == tiling.taps - 1 ? tiling.down.longs()
+                                                      : tiling.down.tiles));
+  auto sumOf = [&](int64_t units) {
+    return std::accumulate(costs.begin(), costs.begin() + units, int64_t(0));
+  };
+  int64_t all = sumOf(tiling.units()), unit = tiling.units() / 2;
+  // Both parts of a unit that is cut transform the result.
+  constexpr int64_t worthwhile = 16;
+  if (std::abs(2 * sumOf(unit) - all) * worthwhile <= all)
+    return unit * tiling.blocks;
+  for (unit = 0; 2 * sumOf(unit + 1) <= all;)
+    ++unit;
+  int64_t rest = (all - 2 * sumOf(unit)) * channels;
+  int64_t block = 2 * costs[unit] * tiling.channels;
+  return unit * tiling.blocks + (rest + block / 2) / block;
+}
+
 WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
                                         int64_t batchBound) {
   Convolution conv = convolutionOf(op);
@@ -312,22 +337,34 @@ WinogradGradientTiling sinter::tilingOf(WinogradFilterGradientOp op,
   // Parts of whole vectors, but for the last.
   if (tiling.filterParts > 1)
     tiling.filters = tiling.paddedFilters();
-  // Panels of short runs of samples profit from long runs of channels. At least
-  // as many as a square of the transposition has.
-  const int64_t mostChannels = tiling.inPanels ? 64 : kLaneMultiple;
-  int64_t blocks = (conv.channels + mostChannels - 1) / mostChannels;
-  tiling.channels =
-      std::max((conv.channels + blocks - 1) / blocks, kLaneMultiple);
   tiling.samples = samples;
-  // A chunk takes three quarters of an L2 cache, but half of that in panels
-  // whose du, which each chunk goes through, stays near: pixels pass, too.
-  // There two rows of taps read them together.
+  // Panels whose du, which each chunk goes through, stays near take two rows of
+  // taps at a time, which read the pixels together.
   constexpr int64_t nearFloats = 1024 * 1024 / 4;
   bool isNear =
       tiling.inPanels &&
       tiling.taps * tiling.taps * conv.channels * conv.filters <= nearFloats;
   tiling.rowsTogether = isNear ? 2 : 1;
-  const int64_t cacheFloats = (isNear ? 384 : 768) * 1024 / 4;
+  // Rows of pixels a page apart, and many of them, are more than the processor
+  // follows by itself.
+  constexpr int64_t nearPixels = (4 << 20) / 4;
+  int64_t pixels = conv.window[0].pixels * conv.window[1].pixels *
+                   (conv.channels + conv.filters) * samples;
+  bool isFar = isNear && pixels > nearPixels;
+  // Short blocks of channels leave room for more tiles, but are read less often
+  // while the next pixels come.
+  const int64_t mostChannels =
+      tiling.inPanels && (isFar || !isNear) ? 64 : kLaneMultiple;
+  cut(conv.channels, mostChannels, tiling.channels, tiling.blocks);
+  // In a vector of pixels, as many are side by side as without blocks.
+  tiling.channels =
+      llvm::alignTo(tiling.channels, std::gcd(conv.channels, kLaneMultiple));
+  tiling.blocks = llvm::divideCeil(conv.channels, tiling.channels);
+  tiling.middle = middleOf(tiling, conv.channels);
+  tiling.isFetched = isFar && tiling.blocks == 1;
+  // A chunk takes three quarters of an L2 cache, but less where du passes, too,
+  // and pixels from far.
+  const int64_t cacheFloats = (isFar ? 384 : isNear ? 480 : 768) * 1024 / 4;
   int64_t rows = tiling.unitTaps() * (tiling.paddedFilters() + tiling.channels);
   cut(all, std::max<int64_t>(cacheFloats / (rows * samples), 1), tiling.chunk,
       tiling.chunks);

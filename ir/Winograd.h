@@ -166,13 +166,16 @@ struct WinogradGradientTiling {
   int64_t chunk, chunks;        // tiles at a time; how often
   int64_t run;                  // tiles side by side whose rows are summed
   int64_t filters, filterParts; // the last part may have fewer
-  int64_t channels;             // that are transformed at a time
+  int64_t channels, blocks;     // of a unit; the last may have fewer
   int64_t samples;              // in memory
   /// Do filters fill vectors? Then they lie in the lanes
   /// (codegen/FilterPanels.h), else samples do.
   bool inPanels;
   int64_t rowsTogether; // of taps in a unit, at most: 1 or 2
+  bool isFetched;       // does the next chunk come from far?
   int64_t tasks;
+  /// In blocks, units side by side: where the second half of the tasks begins.
+  int64_t middle;
   /// Floats of one channel's or filter's transformed tiles in a chunk.
   int64_t columns;
 
