@@ -35,8 +35,7 @@
 //           acc[C][F] = sum(n) V[c][n..] * D[f][n..]
 //           du[tap][c..][f..] += the sums of the lanes of acc, or = them
 //
-// Which rows of pixels have a part in a row of taps, and their factors, are
-// numbers at run time, so one loop nest serves all rows. Samples behind the
+// One loop nest serves all rows of taps (WinogradRows.h). Samples behind the
 // last are 0.
 //
 // Short tiles have no products at the last row or column of taps. Short rows of
@@ -50,6 +49,7 @@
 #include "codegen/FilterGradient.h"
 #include "codegen/FilterPanels.h"
 #include "codegen/TileChoice.h"
+#include "codegen/WinogradRows.h"
 #include "codegen/WinogradTiles.h"
 #include "ir/Winograd.h"
 
@@ -64,25 +64,6 @@ using namespace mlir;
 using namespace sinter;
 
 namespace {
-/// One row of taps, or two with opposite points: the sum of even powers, plus
-/// and minus `point` times that of odd ones. Which rows of pixels have a part
-/// in them, and their factors, are numbers at run time. What has none is not
-/// read: 0 times NaN would be NaN.
-struct Rows {
-  struct Part {
-    Value pixel;  // index
-    Value factor; // null: 1
-  };
-  SmallVector<Part, 2> even, odd;
-  Value point; // null: each row is on its own, and there are no odd ones
-
-  SmallVector<Part, 4> parts() const {
-    SmallVector<Part, 4> all(even.begin(), even.end());
-    all.append(odd);
-    return all;
-  }
-};
-
 /// Some features of x or dy, whose tiles are transformed.
 struct Operand {
   Value memory;                            // flat
@@ -100,8 +81,9 @@ public:
 
 private:
   void buildUnit(Value group, Value firstFilter, int64_t filters);
-  void sumRows(const Operand &operand, const Rows &rows, const TileLine &line,
-               Value firstColumn, Value columnCount, Value firstTo);
+  void sumRows(const Operand &operand, const WinogradRows &rows,
+               const TileLine &line, Value firstColumn, Value columnCount,
+               Value firstTo);
   void turnPixel(const Operand &operand, Value pixel, Value to);
   /// Where a tile's columns begin in a row of the chunk, and its pixels in T;
   /// has it all of them?
@@ -109,15 +91,15 @@ private:
     Value column, from, isLong;
   };
   void
-  overTiles(const Operand &operand, const Rows &rows,
+  overTiles(const Operand &operand, const WinogradRows &rows,
             llvm::function_ref<void(Value row, const TileOfChunk &tile)> body);
   WinogradRow makeTaps(const Operand &operand, const TileOfChunk &tile,
                        Value offset, int64_t lanes);
-  void transform(const Operand &operand, const Rows &rows, int64_t to,
+  void transform(const Operand &operand, const WinogradRows &rows, int64_t to,
                  int64_t tapFloats);
   Operand imageFrom(Value firstChannel, int64_t count);
   Operand resultFrom(Value firstFilter, int64_t filters);
-  void transformResult(const Operand &result, const Rows &rows,
+  void transformResult(const Operand &result, const WinogradRows &rows,
                        int64_t filters);
   /// Some channels and filters at one tap: where they are in V, D and du.
   struct Part {
@@ -129,10 +111,7 @@ private:
   Value placeOf(const Part &part, int64_t channel);
   void buildPanel(const Part &part, ArrayRef<VectorPiece> pieces);
   void buildDots(const Part &part, int64_t filters);
-  void addStreams(const Operand &operand, const Rows &rows, Value tap);
-  Value entryOf(Value group, ArrayRef<int64_t> table);
-  Rows rowsOf(Value group, int64_t pixels,
-              llvm::function_ref<double(int64_t row, int64_t pixel)> factor);
+  void addStreams(const Operand &operand, const WinogradRows &rows, Value tap);
 
   Value sum(Value x, Value y) { return arith::AddIOp::create(e.b, x, y); }
   Value product(Value x, Value y) { return arith::MulIOp::create(e.b, x, y); }
@@ -261,97 +240,11 @@ WinogradGradientNest::WinogradGradientNest(KernelEmitter &e)
 // Transforms of one row of taps
 //===----------------------------------------------------------------------===//
 
-/// A group's number in a table, which is in a number, four bits each.
-Value WinogradGradientNest::entryOf(Value group, ArrayRef<int64_t> table) {
-  int64_t all = 0;
-  for (auto [number, entry] : llvm::enumerate(table))
-    all |= entry << (4 * number);
-  Value shifted = arith::ShRUIOp::create(e.b, e.index(all), e.mul(group, 4));
-  return arith::AndIOp::create(e.b, shifted, e.index(0xF));
-}
-
-/// `factor` is that of a pixel in a row of taps.
-Rows WinogradGradientNest::rowsOf(
-    Value group, int64_t pixels,
-    llvm::function_ref<double(int64_t, int64_t)> factor) {
-  struct RowPart {
-    int64_t pixel;
-    double factor;
-  };
-  struct Sums {
-    SmallVector<RowPart, 4> even, odd;
-    double point = 0;
-  };
-  SmallVector<Sums> groups;
-  size_t mostEven = 0, mostOdd = 0;
-  for (auto [row, count] : tiling.rowGroups()) {
-    Sums &sums = groups.emplace_back();
-    for (int64_t i = pixels - 1; i >= 0; --i)
-      if (double f = factor(row, i); f != 0) {
-        bool isOdd = count == 2 && factor(row + 1, i) != f;
-        (isOdd ? sums.odd : sums.even).push_back({i, f});
-      }
-    // One with factor 1 first if there is one.
-    llvm::stable_sort(sums.even, [](const RowPart &x, const RowPart &y) {
-      return x.factor == 1 && y.factor != 1;
-    });
-    if (count == tiling.rowsTogether) {
-      mostEven = std::max(mostEven, sums.even.size());
-      mostOdd = std::max(mostOdd, sums.odd.size());
-    }
-  }
-  for (Sums &sums : groups) {
-    // A row on its own has no more parts than two together.
-    if (sums.even.size() > mostEven) {
-      sums.odd.append(sums.even.begin() + mostEven, sums.even.end());
-      sums.even.truncate(mostEven);
-    }
-    if (!sums.odd.empty())
-      sums.point = sums.odd.front().factor;
-    for (RowPart &part : sums.odd)
-      part.factor /= sums.point;
-    // What has fewer parts has its first again, times 0.
-    while (sums.even.size() < mostEven)
-      sums.even.push_back({sums.even.front().pixel, 0});
-    if (sums.odd.empty() && mostOdd > 0)
-      sums.odd.push_back({sums.even.front().pixel, 1});
-    while (sums.odd.size() < mostOdd)
-      sums.odd.push_back({sums.odd.front().pixel, 0});
-  }
-  auto number = [&](llvm::function_ref<double(const Sums &)> of) -> Value {
-    constexpr int64_t entries = 8;
-    if (llvm::all_of(groups, [&](const Sums &sums) { return of(sums) == 1; }))
-      return {};
-    SmallVector<float, entries> numbers(entries, 0);
-    for (auto [i, sums] : llvm::enumerate(groups))
-      numbers[i] = static_cast<float>(of(sums));
-    auto type = VectorType::get({entries}, e.b.getF32Type());
-    Value all = arith::ConstantOp::create(
-        e.b, DenseElementsAttr::get(type, ArrayRef<float>(numbers)));
-    return vector::ExtractOp::create(e.b, all, group);
-  };
-  auto parts = [&](size_t count, SmallVector<RowPart, 4> Sums::*half) {
-    SmallVector<Rows::Part, 2> result;
-    for (size_t part = 0; part < count; ++part) {
-      SmallVector<int64_t> pixelOf;
-      for (const Sums &sums : groups)
-        pixelOf.push_back((sums.*half)[part].pixel);
-      result.push_back({entryOf(group, pixelOf), number([&](const Sums &sums) {
-                          return (sums.*half)[part].factor;
-                        })});
-    }
-    return result;
-  };
-  Rows rows{parts(mostEven, &Sums::even), parts(mostOdd, &Sums::odd), Value()};
-  if (mostOdd > 0)
-    rows.point = number([](const Sums &sums) { return sums.point; });
-  return rows;
-}
-
 /// T from `firstTo` on, (column, feature, sample), or (column, sample, filter)
 /// for panels: for `columnCount` columns of pixels, the sums of those in
 /// `rows`. Pixels that do not exist are 0.
-void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
+void WinogradGradientNest::sumRows(const Operand &operand,
+                                   const WinogradRows &rows,
                                    const TileLine &line, Value firstColumn,
                                    Value columnCount, Value firstTo) {
   const auto &[down, across] = conv.window;
@@ -370,7 +263,7 @@ void WinogradGradientNest::sumRows(const Operand &operand, const Rows &rows,
   Value rowEnd = operand.isResult ? line.end : e.index(operand.height);
   SmallVector<Value> pixelRows, rowExists, factors;
   Value allExist;
-  for (const Rows::Part &part : rows.parts()) {
+  for (const WinogradRows::Part &part : rows.parts()) {
     pixelRows.push_back(sum(row, part.pixel));
     factors.push_back(part.factor ? spread(part.factor, lanes) : Value());
     rowExists.push_back(isBelow(pixelRows.back(), rowEnd));
@@ -484,7 +377,7 @@ void WinogradGradientNest::turnPixel(const Operand &operand, Value pixel,
 
 /// For all tiles of the chunk and the unit's rows of taps.
 void WinogradGradientNest::overTiles(
-    const Operand &operand, const Rows &rows,
+    const Operand &operand, const WinogradRows &rows,
     llvm::function_ref<void(Value, const TileOfChunk &)> body) {
   int64_t pixelFloats = tiling.pixelFloats(operand.features);
   e.loop(firstTile, lastTile(), 1, [&](Value tile) {
@@ -554,8 +447,9 @@ WinogradRow WinogradGradientNest::makeTaps(const Operand &operand,
 
 /// V or D with samples in the lanes, from `to` on: rows of the taps `tapFloats`
 /// apart, each feature in its row.
-void WinogradGradientNest::transform(const Operand &operand, const Rows &rows,
-                                     int64_t to, int64_t tapFloats) {
+void WinogradGradientNest::transform(const Operand &operand,
+                                     const WinogradRows &rows, int64_t to,
+                                     int64_t tapFloats) {
   int64_t together = operand.together;
   overTiles(operand, rows, [&](Value row, const TileOfChunk &tile) {
     e.loop(e.index(0), vectors, 1, [&](Value v) {
@@ -607,7 +501,8 @@ Operand WinogradGradientNest::resultFrom(Value firstFilter, int64_t filters) {
 
 /// D, `filters` of `result`.
 void WinogradGradientNest::transformResult(const Operand &result,
-                                           const Rows &rows, int64_t filters) {
+                                           const WinogradRows &rows,
+                                           int64_t filters) {
   if (!tiling.inPanels)
     return transform(result, rows, /*to=*/0, resultTapFloats());
   overTiles(result, rows, [&](Value row, const TileOfChunk &tile) {
@@ -679,8 +574,8 @@ void WinogradGradientNest::buildPanel(const Part &part,
 
 /// What the transforms of the next chunk read of `operand`, an equal part for
 /// each tap of this chunk.
-void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
-                                      Value tap) {
+void WinogradGradientNest::addStreams(const Operand &operand,
+                                      const WinogradRows &rows, Value tap) {
   int64_t low = operand.isResult ? 0 : conv.window[0].low;
   int64_t across = tiling.chunk * tiling.tile;
   Value taps = e.mul(rowCount, tiling.taps);
@@ -699,7 +594,7 @@ void WinogradGradientNest::addStreams(const Operand &operand, const Rows &rows,
       llvm::divideCeil(across * pixelFloats * channelsOfTile * steps,
                        tiling.taps * conv.channels * tiling.chunk *
                            tiling.samples * kLaneMultiple);
-  for (const Rows::Part &part : rows.parts()) {
+  for (const WinogradRows::Part &part : rows.parts()) {
     Value row = e.add(sum(tileRow, part.pixel), -low);
     row = arith::MaxSIOp::create(e.b, e.index(0),
                                  least(row, e.index(operand.height - 1)));
@@ -735,19 +630,14 @@ void WinogradGradientNest::buildDots(const Part &part, int64_t filters) {
 void WinogradGradientNest::buildUnit(Value group, Value firstFilter,
                                      int64_t filters) {
   const WinogradMatrices &matrices = winogradMatrices(tiling.tile);
-  SmallVector<int64_t> firsts, counts;
-  for (auto [row, count] : tiling.rowGroups()) {
-    firsts.push_back(row);
-    counts.push_back(count);
-  }
-  firstRow = entryOf(group, firsts);
-  rowCount = entryOf(group, counts);
-  Rows image = rowsOf(group, tiling.taps, [&](int64_t row, int64_t pixel) {
-    return matrices.image[row][pixel];
-  });
-  Rows result = rowsOf(group, tiling.tile, [&](int64_t row, int64_t pixel) {
-    return matrices.result[pixel][row];
-  });
+  auto groups = tiling.rowGroups();
+  std::tie(firstRow, rowCount) = rowsOfGroup(e, groups, group);
+  WinogradRows image = winogradRows(
+      e, groups, group, tiling.taps,
+      [&](int64_t row, int64_t pixel) { return matrices.image[row][pixel]; });
+  WinogradRows result = winogradRows(
+      e, groups, group, tiling.tile,
+      [&](int64_t row, int64_t pixel) { return matrices.result[pixel][row]; });
   Part part;
   part.firstFilter = firstFilter;
   // At the last row of taps short rows of tiles have no products. Without any
