@@ -347,13 +347,14 @@ Indices AllTapsNest::placeOf(Value tap, Value channel, Value filter) {
           sum(last(FirstChannel), channel), sum(last(FirstFilter), filter)};
 }
 
-/// What the epilogue goes through.
+/// What the epilogue goes through, to be written: weights are also in the
+/// caches of other threads, which have read them.
 void AllTapsNest::fetchRows(Value number) {
   overRows(number, [&](Value tap, Value channel) {
     e.loop(e.index(0), last(Filters), kLaneMultiple, [&](Value f) {
       for (Value memory : ofEpilogue)
         memref::PrefetchOp::create(e.b, memory, placeOf(tap, channel, f),
-                                   /*isWrite=*/false, /*localityHint=*/3,
+                                   /*isWrite=*/true, /*localityHint=*/3,
                                    /*isDataCache=*/true);
     });
   });
