@@ -38,8 +38,11 @@ SmallVector<Value> SubOp::buildGradient(OpBuilder &builder, Value dy) {
 
 // y = a b              da = dy b          db = dy a                keeps a and
 // b
+// y = a a              da = 2 dy a
 SmallVector<Value> MulOp::buildGradient(OpBuilder &builder, Value dy) {
   Formula f(builder, getLoc());
+  if (getLhs() == getRhs())
+    return {f.mul(f.add(dy, dy), getLhs()), Value()};
   return {f.sumTo(f.mul(dy, getRhs()), getLhs()),
           f.sumTo(f.mul(dy, getLhs()), getRhs())};
 }
