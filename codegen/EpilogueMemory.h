@@ -13,6 +13,21 @@ namespace sinter {
 llvm::SmallVector<mlir::Value> epilogueMemory(KernelEmitter &e,
                                               mlir::Value sums);
 
+/// Does the epilogue of `sums` look at matrices as large as these, element by
+/// element, and at numbers only? Then it can go through whole rows as through
+/// one.
+bool hasPlainEpilogue(KernelEmitter &e, mlir::Value sums);
+
+/// Asks for line number `number` of the tile at (row, column) of each of
+/// `matrices`: there are `linesOfRow` in each of its rows.
+void fetchLine(KernelEmitter &e, llvm::ArrayRef<mlir::Value> matrices,
+               mlir::Value row, mlir::Value column, mlir::Value number,
+               int64_t linesOfRow);
+
+/// Loads the numbers that the epilogue takes from memory, the same at all
+/// points, ahead of the loops: behind each store they would be loaded again.
+void seedNumbers(KernelEmitter &e);
+
 } // namespace sinter
 
 #endif // SINTER_CODEGEN_EPILOGUEMEMORY_H

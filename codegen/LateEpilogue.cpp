@@ -1,6 +1,7 @@
 //===- LateEpilogue.cpp - an epilogue beside the next sums ----------------===//
 
 #include "codegen/LateEpilogue.h"
+#include "codegen/EpilogueMemory.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -10,22 +11,11 @@ using namespace mlir;
 using namespace sinter;
 
 bool LateEpilogue::pays(KernelEmitter &e, Value sums) {
-  Block &body = e.kernel.getBody().front();
-  bool waits = false;
-  for (Operation &op : body.without_terminator()) {
-    if (&op == sums.getDefiningOp())
-      continue;
-    auto isPlain = [&](Value value) {
-      return value.getType() == sums.getType() ||
-             featureCount(tensorTypeOf(value)) == 1;
-    };
-    if (!(op.hasTrait<Elementwise>() || isa<ReadOp, WriteOp, ConstantOp>(op)) ||
-        !llvm::all_of(op.getOperands(), isPlain) ||
-        !llvm::all_of(op.getResults(), isPlain))
-      return false;
-    waits |= isa<SqrtOp, DivOp>(op);
-  }
-  return waits;
+  return hasPlainEpilogue(e, sums) &&
+         llvm::any_of(e.kernel.getBody().front(), [&](Operation &op) {
+           return isa<SqrtOp, DivOp>(op) &&
+                  op.getResult(0).getType() == sums.getType();
+         });
 }
 
 bool LateEpilogue::fits(int64_t floats) {

@@ -13,9 +13,10 @@
 //         dy[V] = load dy(n, m..); acc[r][v] += broadcast x(k+r, n) * dy[v]
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
-// An epilogue with square roots or divisions runs beside the sums of the next
-// rows (LateEpilogue.h); then, too, there is one band, if rows are not too
-// long.
+// Rows share vectors where few columns are behind the last whole one
+// (SharedSums.h): tiles are of whole rows then. An epilogue with square roots
+// or divisions runs beside the sums of the next rows (LateEpilogue.h); then,
+// too, there is one band, if rows are not too long.
 //
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
@@ -35,6 +36,7 @@
 #include "codegen/KernelEmitter.h"
 #include "codegen/LateEpilogue.h"
 #include "codegen/PackedMatmul.h"
+#include "codegen/SharedSums.h"
 #include "codegen/TileChoice.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -62,7 +64,7 @@ private:
   /// `vectors` vectors of columns from m; the last has `lastLanes` lanes.
   void buildTile(Value k, Value m, int64_t rows, int64_t vectors,
                  int64_t lastLanes);
-  void fetchEpilogue(Value k, Value m, Value number, int64_t linesOfRow);
+  void endVector(Value sums, Value k, int64_t row, Value m, Value mask);
   /// `rows` rows from k: the columns of a band.
   void buildRows(Value k, int64_t rows, Value band);
   void branch(Value condition, llvm::function_ref<void()> whenTrue,
@@ -75,6 +77,7 @@ private:
   int64_t columns = 0;
   Tile tile{1, 1};
   int64_t bands = 1, bandGroups = 1; // of a tile's columns
+  std::optional<SharedSums> sharing;
   std::optional<LateEpilogue> late;
 };
 } // namespace
@@ -110,6 +113,10 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t rows = result.getDimSize(0);
   columns = result.getDimSize(1);
   int64_t vectors = (columns + e.lanes() - 1) / e.lanes();
+  e.setLanes(Lanes::Columns);
+  sharing = SharedSums::of(e, matmul.getResult());
+  if (sharing)
+    vectors = sharing->vectors();
   // Arithmetic, and some sixteen cycles a vector for the epilogue.
   double cycles =
       static_cast<double>(rows) * vectors * (e.layout.batchBound + 16);
@@ -135,14 +142,14 @@ FailureOr<int64_t> WeightGradientNest::build() {
     return ceilDivide(rows, tile.rows) *
            ceilDivide(ceilDivide(vectors, tile.vectors), groupsOf(tile));
   };
+  TileWork work = {.steps = e.layout.batchBound,
+                   .updates = true,
+                   .hasSlots = hasSlots,
+                   .isFar = true};
   tile =
       chooseTile(e, matmul,
-                 rankTiles(rows, vectors,
-                           {.steps = e.layout.batchBound,
-                            .updates = true,
-                            .hasSlots = hasSlots,
-                            .isFar = true},
-                           e.layout.target),
+                 sharing ? sharing->tiles()
+                         : rankTiles(rows, vectors, work, e.layout.target),
                  [&](Tile tile) { return chooseTasks(unitsOf(tile), cycles); });
 
   int64_t rowTiles = ceilDivide(rows, tile.rows);
@@ -154,7 +161,6 @@ FailureOr<int64_t> WeightGradientNest::build() {
   int64_t tasks =
       chooseTasks(isLate ? LateEpilogue::mostTasks(units) : units, cycles);
 
-  e.setLanes(Lanes::Columns);
   auto [low, high] = e.taskRange(units, tasks);
   if (isLate)
     late.emplace(e, matmul.getResult(), tile.rows, lastRows);
@@ -209,7 +215,7 @@ void WeightGradientNest::branch(Value condition,
 
 void WeightGradientNest::buildRows(Value k, int64_t rows, Value band) {
   int64_t step = tile.vectors * e.lanes(), ofBand = bandGroups * step;
-  int64_t whole = columns / step * step, rest = columns - whole;
+  int64_t whole = columns / step * step, rest = sharing ? 0 : columns - whole;
   Value first = e.mul(band, ofBand);
   Value end = arith::MinUIOp::create(e.b, e.add(first, ofBand), e.index(whole));
   if (whole)
@@ -239,15 +245,18 @@ Value WeightGradientNest::maskOf(int64_t count) {
       e.b, VectorType::get({e.lanes()}, e.b.getI1Type()), ArrayRef{count});
 }
 
-/// Asks for line number `number` of what the epilogue goes through.
-void WeightGradientNest::fetchEpilogue(Value k, Value m, Value number,
-                                       int64_t linesOfRow) {
-  Value row = arith::DivUIOp::create(e.b, number, e.index(linesOfRow));
-  Value line = arith::RemUIOp::create(e.b, number, e.index(linesOfRow));
-  for (Value matrix : ofEpilogue)
-    memref::PrefetchOp::create(
-        e.b, matrix, ValueRange{e.sum(k, row), e.sum(m, e.mul(line, kLine))},
-        /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
+/// What is done with a vector of complete sums: at (k + row, m).
+void WeightGradientNest::endVector(Value sums, Value k, int64_t row, Value m,
+                                   Value mask) {
+  if (late)
+    return late->keep(sums, row, m, mask);
+  e.point([&] {
+    e.setMask(mask);
+    e.seed(matmul.getResult(), sums);
+    e.storeAll(ValueRange{e.add(k, row), m},
+               [](RankedTensorType) { return true; });
+    e.setMask({});
+  });
 }
 
 void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
@@ -255,58 +264,71 @@ void WeightGradientNest::buildTile(Value k, Value m, int64_t rows,
   Value x = e.memory(matmul.getA()), dy = e.memory(matmul.getB());
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
   Value lastMask = maskOf(lastLanes), zero = e.vectorConstant(0);
-  SmallVector<Value> start(rows * vectors, zero);
+  int64_t own = rows * vectors; // sums of single rows
+  SmallVector<Value> start(own + (sharing ? sharing->sharedBy(rows) : 0), zero);
   // What the epilogue goes through comes while the sums are made: rows lie far
   // apart, and no processor guesses the next ones. Few steps are over before it
   // is there, and some have no loads to spare beside their products: then all
   // is asked for at once.
   int64_t linesOfRow = (vectors * e.lanes() + kLine - 1) / kLine;
   int64_t lines = rows * linesOfRow;
+  if (sharing) // rows behind each other
+    lines = linesOfRow = rows * columns / kLine;
   auto matrices = static_cast<int64_t>(ofEpilogue.size());
   bool inSteps = lines <= e.layout.batchBound &&
                  rows + vectors + matrices <= rows * vectors;
   for (int64_t i = 0; i < lines && !inSteps; ++i)
-    fetchEpilogue(k, m, e.index(i), linesOfRow);
+    fetchLine(e, ofEpilogue, k, m, e.index(i), linesOfRow);
   auto step = [&](Value n, ValueRange acc) {
-    SmallVector<Value> dys, next;
     if (inSteps)
-      fetchEpilogue(k, m, arith::MinUIOp::create(e.b, n, e.index(lines - 1)),
-                    linesOfRow);
-    for (int64_t v = 0; v < vectors; ++v) {
-      SmallVector<Value> indices = {n, e.add(m, v * e.lanes())};
+      fetchLine(e, ofEpilogue, k, m,
+                arith::MinUIOp::create(e.b, n, e.index(lines - 1)), linesOfRow);
+    auto loadDy = [&](int64_t v) -> Value {
+      SmallVector<Value> at = {n, e.add(m, v * e.lanes())};
       if (lastMask && v == vectors - 1)
-        dys.push_back(vector::MaskedLoadOp::create(e.b, vector, dy, indices,
-                                                   lastMask, zero));
-      else
-        dys.push_back(vector::LoadOp::create(e.b, vector, dy, indices));
-    }
-    for (int64_t r = 0; r < rows; ++r) {
+        return vector::MaskedLoadOp::create(e.b, vector, dy, at, lastMask,
+                                            zero);
+      return vector::LoadOp::create(e.b, vector, dy, at);
+    };
+    auto loadSpread = [&](int64_t r) -> Value {
       Value scalar = memref::LoadOp::create(e.b, x, ValueRange{e.add(k, r), n});
-      Value spread = vector::BroadcastOp::create(e.b, vector, scalar);
+      return vector::BroadcastOp::create(e.b, vector, scalar);
+    };
+    SmallVector<Value> dys(vectors), spreads(rows), next(own);
+    auto multiply = [&](int64_t r, int64_t v) {
+      if (!spreads[r])
+        spreads[r] = loadSpread(r);
+      if (!dys[v])
+        dys[v] = loadDy(v);
+      int64_t i = r * vectors + v;
+      next[i] = vector::FMAOp::create(e.b, spreads[r], dys[v], acc[i]);
+    };
+    // Shared vectors need all scalars; else they pass by.
+    if (sharing && vectors > rows) {
       for (int64_t v = 0; v < vectors; ++v)
-        next.push_back(
-            vector::FMAOp::create(e.b, spread, dys[v], acc[next.size()]));
+        for (int64_t r = 0; r < rows; ++r)
+          multiply(r, v);
+    } else {
+      for (int64_t r = 0; r < rows; ++r)
+        for (int64_t v = 0; v < vectors; ++v)
+          multiply(r, v);
     }
+    if (sharing)
+      sharing->multiply(dy, n, spreads, SmallVector<Value>(acc.drop_front(own)),
+                        next);
     return next;
   };
   SmallVector<Value> acc = late ? late->beside(start, step)
                                 : e.loop(e.index(0), e.batch, 1, start, step);
+  if (sharing) {
+    for (auto [i, sums] : llvm::enumerate(sharing->asStored(acc)))
+      endVector(sums, k, 0, e.index(i * e.lanes()), {});
+    return;
+  }
   for (int64_t r = 0; r < rows; ++r)
-    for (int64_t v = 0; v < vectors; ++v) {
-      Value mask = v == vectors - 1 ? lastMask : Value();
-      Value sums = acc[r * vectors + v];
-      if (late) {
-        late->keep(sums, r, e.add(m, v * e.lanes()), mask);
-        continue;
-      }
-      e.point([&] {
-        e.setMask(mask);
-        e.seed(matmul.getResult(), sums);
-        e.storeAll(ValueRange{e.add(k, r), e.add(m, v * e.lanes())},
-                   [](RankedTensorType) { return true; });
-        e.setMask({});
-      });
-    }
+    for (int64_t v = 0; v < vectors; ++v)
+      endVector(acc[r * vectors + v], k, r, e.add(m, v * e.lanes()),
+                v == vectors - 1 ? lastMask : Value());
 }
 
 /// Two matrices without a batch, in any form: rare and small, so in scalars.
