@@ -22,6 +22,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "codegen/EpilogueMemory.h"
 #include "codegen/KernelEmitter.h"
 #include "codegen/NextSlice.h"
 #include "codegen/PackedMatmul.h"
@@ -63,9 +64,11 @@ private:
   SmallVector<MatmulOp> parts;
   unsigned part = 0; // which of them is `matmul`
   ContractedRows contracted;
-  int64_t rowTiles = 0, lastRows = 0, sampleTiles = 0;
+  // The first `fullTiles` tiles have all rows, the others `lastRows` each.
+  int64_t rowTiles = 0, fullTiles = 0, lastRows = 0, sampleTiles = 0;
   bool downColumns = false; // do tiles of the same samples follow each other?
   Tile tile{1, 1};
+  SmallVector<Value> ofEpilogue; // EpilogueMemory.h
   // In a slice: the next slice's input (NextSlice.h), floats fetched at a step.
   Value nextInput;
   int64_t fetchedFloats = 0;
@@ -113,18 +116,36 @@ FailureOr<int64_t> MatmulNest::build() {
 
   rowTiles = (rows + tile.rows - 1) / tile.rows;
   lastRows = rows - (rowTiles - 1) * tile.rows;
+  fullTiles = rowTiles - 1;
+  // A last tile whose products do not hide their latency: then all are about as
+  // high.
+  constexpr int64_t enough = 10, many = 8;
+  if (lastRows * tile.vectors < enough && rowTiles >= many && random.empty() &&
+      !nextSliceFloats(e.kernel)) {
+    tile.rows = (rows + rowTiles - 1) / rowTiles;
+    fullTiles = rows - rowTiles * (tile.rows - 1);
+    lastRows = fullTiles == rowTiles ? tile.rows : tile.rows - 1;
+  }
   sampleTiles = e.layout.padded() / (tile.vectors * e.lanes());
   // An x as large as the L2 cache does not stay there from one row of tiles to
-  // the next, but what a column of tiles needs of it does.
+  // the next, but what a column of tiles needs of it does. And where weights
+  // stay there, it is better that threads share the smaller operand; small ones
+  // are better written and read by the same thread.
   constexpr int64_t cache = 1 << 20;
-  downColumns =
-      storedBytes(tensorTypeOf(matmul.getA()), e.layout.batchBound) >= cache;
+  int64_t ofX = storedBytes(tensorTypeOf(matmul.getA()), e.layout.batchBound);
+  int64_t ofWeights = storedBytes(tensorTypeOf(matmul.getB()), 1);
+  downColumns = ofX >= cache || (ofWeights >= cache / 8 &&
+                                 ofWeights <= std::min(ofX, cache / 2));
   int64_t unitsPerPart = rowTiles * sampleTiles;
   int64_t units = unitsPerPart * static_cast<int64_t>(parts.size());
   int64_t tasks = chooseTasks(units, cycles);
 
   e.setLanes(Lanes::Samples);
   findNextInput();
+  seedNumbers(e);
+  constexpr int64_t large = 64 * 1024; // more than the first cache
+  if (storedBytes(result, e.layout.batchBound) >= large)
+    ofEpilogue = epilogueMemory(e, matmul.getResult());
   auto [low, high] = e.taskRange(units, tasks);
   for (part = 0; part < parts.size(); ++part) {
     matmul = parts[part];
@@ -152,7 +173,11 @@ void MatmulNest::buildUnits(Value low, Value high) {
     Value sampleTile = arith::RemUIOp::create(e.b, unit, across);
     if (downColumns)
       std::swap(rowTile, sampleTile);
-    Value m = e.mul(rowTile, tile.rows), n = e.mul(sampleTile, samplesPerTile);
+    Value n = e.mul(sampleTile, samplesPerTile);
+    Value m = e.mul(rowTile, tile.rows);
+    if (fullTiles < rowTiles - 1)
+      m = e.sum(e.mul(rowTile, lastRows),
+                arith::MinUIOp::create(e.b, rowTile, e.index(fullTiles)));
     Value hasSamples =
         arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult, n, e.batch);
     auto guard = scf::IfOp::create(e.b, hasSamples, /*withElse=*/false);
@@ -163,7 +188,7 @@ void MatmulNest::buildUnits(Value low, Value high) {
       return;
     }
     Value isFull = arith::CmpIOp::create(e.b, arith::CmpIPredicate::ult,
-                                         rowTile, e.index(rowTiles - 1));
+                                         rowTile, e.index(fullTiles));
     auto branch = scf::IfOp::create(e.b, isFull, /*withElse=*/true);
     e.b.setInsertionPointToStart(branch.thenBlock());
     e.scope([&] { buildTile(m, n, tile.rows); });
@@ -250,6 +275,15 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
   constexpr int64_t large = 512 * 1024;
   bool fetchesWeights = !matmul.getTransposeB() &&
                         storedBytes(tensorTypeOf(matmul.getB()), 1) > large;
+  // Targets and results: in steps that have loads to spare beside their
+  // products.
+  int64_t linesOfRow = tile.vectors * e.lanes() / kLine;
+  int64_t lines = rows * linesOfRow;
+  bool fetchesEpilogue =
+      !ofEpilogue.empty() && !fetchesWeights && linesOfRow &&
+      contracted.low == 0 && lines <= contracted.high &&
+      rows + tile.vectors + static_cast<int64_t>(ofEpilogue.size()) <=
+          rows * tile.vectors;
   return e.loop(
       e.index(contracted.low), e.index(contracted.high), 1, start,
       [&](Value k, ValueRange acc) {
@@ -260,6 +294,10 @@ SmallVector<Value> MatmulNest::accumulate(Value m, Value n, int64_t rows) {
           memref::PrefetchOp::create(e.b, w, ValueRange{k, e.add(m, rows)},
                                      /*isWrite=*/false,
                                      /*localityHint=*/2, /*isDataCache=*/true);
+        if (fetchesEpilogue)
+          fetchLine(e, ofEpilogue, m, n,
+                    arith::MinUIOp::create(e.b, k, e.index(lines - 1)),
+                    linesOfRow);
         for (int64_t v = 0; v < tile.vectors; ++v)
           xs.push_back(vector::LoadOp::create(
               e.b, vector, x, ValueRange{k, e.add(n, v * e.lanes())}));
