@@ -29,8 +29,10 @@ int64_t LateEpilogue::mostTasks(int64_t blocks) {
 }
 
 LateEpilogue::LateEpilogue(KernelEmitter &e, Value sums, int64_t rows,
-                           int64_t lastRows)
+                           int64_t lastRows, int64_t tilesOfRow)
     : e(e), sums(sums), columns(tensorTypeOf(sums).getDimSize(1)),
+      vectorsOfTile((rows * columns + e.lanes() * tilesOfRow - 1) /
+                    (e.lanes() * tilesOfRow)),
       hasRest(rows * columns % e.lanes() != 0 ||
               lastRows * columns % e.lanes() != 0) {
   int64_t floats = (rows * columns + e.lanes() - 1) / e.lanes() * e.lanes();
@@ -40,6 +42,7 @@ LateEpilogue::LateEpilogue(KernelEmitter &e, Value sums, int64_t rows,
   };
   buffer = allocate({2, floats}, e.b.getF32Type());
   cells = allocate({Cells}, e.b.getIndexType());
+  memory = epilogueMemory(e, sums);
   for (Cell which : {Start, Floats, Done, Half})
     setCell(which, e.index(0));
 }
@@ -65,7 +68,14 @@ Value LateEpilogue::vectors() {
 /// The epilogue of vector `number` of the last block.
 void LateEpilogue::epilogueOf(Value number) {
   auto vector = cast<VectorType>(e.elementVector(e.b.getF32Type()));
-  Value at = e.mul(number, e.lanes());
+  Value at = e.mul(number, e.lanes()), place = e.sum(cell(Start), at);
+  // As early as memory needs, and no earlier than the first cache holds.
+  constexpr int64_t vectorsAhead = 32;
+  for (Value matrix : memory)
+    memref::PrefetchOp::create(
+        e.b, matrix,
+        ValueRange{e.index(0), e.add(place, vectorsAhead * e.lanes())},
+        /*isWrite=*/false, /*localityHint=*/3, /*isDataCache=*/true);
   e.point([&] {
     if (hasRest) {
       Value left = arith::SubIOp::create(e.b, cell(Floats), at);
@@ -75,7 +85,7 @@ void LateEpilogue::epilogueOf(Value number) {
     e.seed(sums, vector::LoadOp::create(e.b, vector, buffer,
                                         ValueRange{cell(Half), at}));
     e.setFlat(true);
-    e.storeAll(e.sum(cell(Start), at), [](RankedTensorType) { return true; });
+    e.storeAll(place, [](RankedTensorType) { return true; });
     e.setFlat(false);
     e.setMask({});
   });
@@ -85,8 +95,9 @@ SmallVector<Value> LateEpilogue::beside(
     ValueRange start,
     llvm::function_ref<SmallVector<Value>(Value, ValueRange)> step) {
   Value done = cell(Done);
+  Value left = arith::SubIOp::create(e.b, vectors(), done);
   Value both = arith::MinUIOp::create(
-      e.b, e.batch, arith::SubIOp::create(e.b, vectors(), done));
+      e.b, e.batch, arith::MinUIOp::create(e.b, left, e.index(vectorsOfTile)));
   SmallVector<Value> acc =
       e.loop(e.index(0), both, 1, start, [&](Value n, ValueRange acc) {
         SmallVector<Value> next = step(n, acc);

@@ -38,9 +38,10 @@ public:
   /// task, nor beside its last epilogue.
   static int64_t mostTasks(int64_t blocks);
 
-  /// For blocks of `rows` rows of the result, or `lastRows`.
+  /// For blocks of `rows` rows of the result, or `lastRows`, which get their
+  /// sums in `tilesOfRow` tiles.
   LateEpilogue(KernelEmitter &e, mlir::Value sums, int64_t rows,
-               int64_t lastRows);
+               int64_t lastRows, int64_t tilesOfRow);
 
   /// acc = step(n, acc) for all samples n, each with a vector of the epilogue
   /// of the block before as long as there are any.
@@ -71,8 +72,10 @@ private:
   KernelEmitter &e;
   mlir::Value sums;
   const int64_t columns;
+  const int64_t vectorsOfTile; // finished beside each
   const bool hasRest; // Are there blocks whose last vector is not full?
   mlir::Value buffer, cells;
+  llvm::SmallVector<mlir::Value> memory; // EpilogueMemory.h
 };
 
 } // namespace sinter

@@ -163,7 +163,8 @@ FailureOr<int64_t> WeightGradientNest::build() {
 
   auto [low, high] = e.taskRange(units, tasks);
   if (isLate)
-    late.emplace(e, matmul.getResult(), tile.rows, lastRows);
+    late.emplace(e, matmul.getResult(), tile.rows, lastRows,
+                 ceilDivide(vectors, tile.vectors));
   else // One run of memory the processor follows by itself.
     ofEpilogue = epilogueMemory(e, matmul.getResult());
   e.loop(low, high, 1, [&](Value unit) {
