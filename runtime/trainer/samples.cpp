@@ -2,7 +2,6 @@
 #include "runtime/trainer/samples.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <numeric>
 
@@ -70,10 +69,27 @@ Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
   }
 }
 
-template <typename T>
-static void scaleRow(const T *row, size_t size, float scale, float *scaled) {
+// Compiled once for each width of vectors; the program takes the widest that
+// the machine has. glibc chooses.
+#if defined(__x86_64__) && defined(__GLIBC__)
+#define SINTER_FOR_ALL_LANES                                                   \
+  [[gnu::target_clones("default", "avx2", "avx512f")]]
+#else
+#define SINTER_FOR_ALL_LANES
+#endif
+
+SINTER_FOR_ALL_LANES
+static void scaleRow(const uint8_t *row, size_t size, float scale,
+                     float *scaled) {
   for (size_t i = 0; i < size; ++i)
     scaled[i] = static_cast<float>(row[i]) * scale;
+}
+
+SINTER_FOR_ALL_LANES
+static void scaleRow(const float *row, size_t size, float scale,
+                     float *scaled) {
+  for (size_t i = 0; i < size; ++i)
+    scaled[i] = row[i] * scale;
 }
 
 /// The elements `low` .. `high - 1` of a record, to the same places of `row`.
@@ -93,8 +109,8 @@ static size_t elementBytes(const Array &array) {
 
 /// Asks for what `gatherRow` will read. Inlined, because GCC takes a function
 /// that does nothing but prefetch for one without effects, and drops its calls.
-[[gnu::always_inline]] static inline void prefetchRow(const Array &array, size_t record, size_t low,
-                        size_t high) {
+[[gnu::always_inline]] static inline void
+prefetchRow(const Array &array, size_t record, size_t low, size_t high) {
   constexpr size_t line = 64;
   const size_t bytes = elementBytes(array);
   const uint8_t *row =
@@ -159,9 +175,10 @@ void Batch::gatherPart(const sinter_call *call, int64_t part) {
 void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
                    int64_t count, sinter_pool *pool) {
   this->count = count;
-  // A part should be worth a hand-over; rows ahead should stay in the second
-  // cache.
-  constexpr int64_t leastInPart = 4096, mostParts = 8;
+  // A part should be worth a hand-over, a thread goes through the rows but
+  // once; rows ahead should stay in the second cache.
+  constexpr int64_t leastInPart = 4096;
+  const int64_t mostParts = pool ? sinter_pool_threads(pool) : 1;
   constexpr size_t mostBytesAhead = size_t(1) << 18;
   int64_t numbers = 0;
   size_t bytes = 0;
@@ -177,7 +194,7 @@ void Batch::gather(const Dataset &dataset, const Order &order, int64_t first,
                    dataset,
                    order,
                    static_cast<size_t>(first),
-                   std::bit_floor(static_cast<size_t>(parts)),
+                   static_cast<size_t>(parts),
                    bytes <= mostBytesAhead};
   const sinter_call call = {&job, nullptr, nullptr, nullptr, count, pool};
   sinter_parallel_for(&call, gatherPart, static_cast<int64_t>(job.parts));
