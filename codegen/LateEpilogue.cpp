@@ -11,16 +11,27 @@ using namespace mlir;
 using namespace sinter;
 
 bool LateEpilogue::pays(KernelEmitter &e, Value sums) {
-  return hasPlainEpilogue(e, sums) &&
-         llvm::any_of(e.kernel.getBody().front(), [&](Operation &op) {
-           return isa<SqrtOp, DivOp>(op) &&
-                  op.getResult(0).getType() == sums.getType();
-         });
+  Block &body = e.kernel.getBody().front();
+  auto updated = llvm::range_size(body.getOps<WriteOp>());
+  if (updated == 0 || !hasPlainEpilogue(e, sums))
+    return false;
+  if (llvm::any_of(body, [&](Operation &op) {
+        return isa<SqrtOp, DivOp>(op) &&
+               op.getResult(0).getType() == sums.getType();
+      }))
+    return true;
+  // Few samples leave no room beside their products.
+  constexpr int64_t enough = 32;
+  bool hasSlots = updated > 1;
+  bool isRagged = tensorTypeOf(sums).getDimSize(1) % e.lanes() != 0;
+  return (hasSlots || isRagged) && e.layout.batchBound >= enough;
 }
 
-bool LateEpilogue::fits(int64_t floats) {
-  constexpr int64_t most = 4096; // two of them: 32 KB
-  return floats <= most;
+bool LateEpilogue::fits(KernelEmitter &e, int64_t floats) {
+  // Two of them beside the operands in the first cache; with many samples they
+  // are used seldom.
+  constexpr int64_t near = 2560, most = 4096, many = 128;
+  return floats <= (e.layout.batchBound < many ? near : most);
 }
 
 int64_t LateEpilogue::mostTasks(int64_t blocks) {

@@ -2,7 +2,9 @@
 //
 // Problem: an optimizer's square root and division take long, on a unit of
 // their own, and behind a tile's sums the units for multiply-adds wait for it:
-// a processor does not look far enough ahead to begin the next tile's.
+// a processor does not look far enough ahead to begin the next tile's. So it
+// is, if less so, with memory that comes from the second cache, and with masks
+// where rows end within a vector.
 //
 // Idea: the sums of a block of rows go to a small buffer. The loops that make
 // the next block's do one vector of its epilogue in each turn:
@@ -29,11 +31,12 @@ namespace sinter {
 
 class LateEpilogue {
 public:
-  /// Does the epilogue of `sums` wait for square roots or divisions, and can it
-  /// go through a run of them, whatever their rows are?
+  /// Is the epilogue of `sums` an update that can go through a run of them,
+  /// whatever their rows are, and does it wait: for square roots or divisions,
+  /// for slots, or for vectors that are not full?
   static bool pays(KernelEmitter &e, mlir::Value sums);
   /// Do two blocks of so many floats stay near?
-  static bool fits(int64_t floats);
+  static bool fits(KernelEmitter &e, int64_t floats);
   /// The most tasks for so many blocks: nothing runs beside the first sums of a
   /// task, nor beside its last epilogue.
   static int64_t mostTasks(int64_t blocks);

@@ -14,9 +14,9 @@
 //       epilogue and stores at (k+r, m+v lanes), masked at the last columns
 //
 // Rows share vectors where few columns are behind the last whole one
-// (SharedSums.h): tiles are of whole rows then. An epilogue with square roots
-// or divisions runs beside the sums of the next rows (LateEpilogue.h); then,
-// too, there is one band, if rows are not too long.
+// (SharedSums.h): tiles are of whole rows then. An epilogue that would wait
+// runs beside the sums of the next rows (LateEpilogue.h); then, too, there is
+// one band, if rows are not too long.
 //
 // Which comes first, rows or columns? Tasks own what they own in the layer's
 // forward kernel, so that weights do not travel between cores: rows where that
@@ -126,7 +126,10 @@ FailureOr<int64_t> WeightGradientNest::build() {
   auto ceilDivide = [](int64_t x, int64_t y) { return (x + y - 1) / y; };
   bool waits = LateEpilogue::pays(e, matmul.getResult());
   auto canBeLate = [&](Tile tile) {
-    return waits && LateEpilogue::fits(tile.rows * columns);
+    int64_t blocks = ceilDivide(rows, tile.rows);
+    bool isShared =
+        LateEpilogue::mostTasks(blocks) > 1 || chooseTasks(blocks, cycles) == 1;
+    return waits && isShared && LateEpilogue::fits(e, tile.rows * columns);
   };
   // Enough bands for a few threads, more where they would be too wide.
   auto groupsOf = [&](Tile tile) {
