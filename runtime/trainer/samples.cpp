@@ -69,27 +69,36 @@ Batch::Batch(const Recipe &recipe, const ModelShape &model, int64_t capacity)
   }
 }
 
-// Compiled once for each width of vectors; the program takes the widest that
-// the machine has. glibc chooses.
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define SINTER_FOR_ALL_LANES                                                   \
-  [[gnu::target_clones("default", "avx2", "avx512f")]]
-#else
-#define SINTER_FOR_ALL_LANES
-#endif
-
-SINTER_FOR_ALL_LANES
-static void scaleRow(const uint8_t *row, size_t size, float scale,
-                     float *scaled) {
+template <typename T>
+[[gnu::always_inline]] static inline void
+scaleElements(const T *row, size_t size, float scale, float *scaled) {
   for (size_t i = 0; i < size; ++i)
     scaled[i] = static_cast<float>(row[i]) * scale;
 }
 
-SINTER_FOR_ALL_LANES
-static void scaleRow(const float *row, size_t size, float scale,
-                     float *scaled) {
-  for (size_t i = 0; i < size; ++i)
-    scaled[i] = row[i] * scale;
+#ifdef __x86_64__
+template <typename T>
+[[gnu::target("avx2")]] static void scaleBy8(const T *row, size_t size,
+                                             float scale, float *scaled) {
+  scaleElements(row, size, scale, scaled);
+}
+template <typename T>
+[[gnu::target("avx512f")]] static void scaleBy16(const T *row, size_t size,
+                                                 float scale, float *scaled) {
+  scaleElements(row, size, scale, scaled);
+}
+#endif
+
+/// Compiled once for each vector width; the widest that the machine has runs.
+template <typename T>
+static void scaleRow(const T *row, size_t size, float scale, float *scaled) {
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f"))
+    return scaleBy16(row, size, scale, scaled);
+  if (__builtin_cpu_supports("avx2"))
+    return scaleBy8(row, size, scale, scaled);
+#endif
+  scaleElements(row, size, scale, scaled);
 }
 
 /// The elements `low` .. `high - 1` of a record, to the same places of `row`.
