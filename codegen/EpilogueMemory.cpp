@@ -66,10 +66,10 @@ bool sinter::hasPlainEpilogue(KernelEmitter &e, Value sums) {
 
 void sinter::fetchLine(KernelEmitter &e, ArrayRef<Value> matrices, Value row,
                        Value column, Value number, int64_t linesOfRow) {
-  constexpr int64_t line = 16; // floats
   Value down = arith::DivUIOp::create(e.b, number, e.index(linesOfRow));
   Value along = arith::RemUIOp::create(e.b, number, e.index(linesOfRow));
-  SmallVector<Value> at = {e.sum(row, down), e.sum(column, e.mul(along, line))};
+  SmallVector<Value> at = {e.sum(row, down),
+                           e.sum(column, e.mul(along, kLine))};
   for (Value matrix : matrices)
     memref::PrefetchOp::create(e.b, matrix, at, /*isWrite=*/false,
                                /*localityHint=*/3, /*isDataCache=*/true);

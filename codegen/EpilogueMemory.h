@@ -7,6 +7,9 @@
 
 namespace sinter {
 
+/// Floats of a cache line, by which memory is asked for.
+inline constexpr int64_t kLine = 16;
+
 /// The memory of matrices as large as `sums` that their kernel goes through
 /// with them, element by element: a loss's targets, the weights of an update,
 /// results. A nest can ask for them while it sums.

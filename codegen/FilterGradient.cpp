@@ -1,7 +1,7 @@
 //===- FilterGradient.cpp - what gradients of filters share --------------===//
 
 #include "codegen/FilterGradient.h"
-#include "codegen/WinogradTiles.h"
+#include "codegen/MaskedBits.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"

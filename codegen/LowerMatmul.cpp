@@ -37,9 +37,6 @@
 using namespace mlir;
 using namespace sinter;
 
-/// Floats of a cache line.
-static constexpr int64_t kLine = 16;
-
 namespace {
 class MatmulNest {
 public:

@@ -48,9 +48,6 @@
 using namespace mlir;
 using namespace sinter;
 
-/// Floats of a cache line.
-static constexpr int64_t kLine = 16;
-
 namespace {
 class WeightGradientNest {
 public:
@@ -127,9 +124,9 @@ FailureOr<int64_t> WeightGradientNest::build() {
   bool waits = LateEpilogue::pays(e, matmul.getResult());
   auto canBeLate = [&](Tile tile) {
     int64_t blocks = ceilDivide(rows, tile.rows);
-    bool isShared =
+    bool leavesTasks =
         LateEpilogue::mostTasks(blocks) > 1 || chooseTasks(blocks, cycles) == 1;
-    return waits && isShared && LateEpilogue::fits(e, tile.rows * columns);
+    return waits && leavesTasks && LateEpilogue::fits(e, tile.rows * columns);
   };
   // Enough bands for a few threads, more where they would be too wide.
   auto groupsOf = [&](Tile tile) {
@@ -195,13 +192,7 @@ int64_t WeightGradientNest::buildPacked(const MatmulBlocks &blocks) {
   nest.build(e.batch, e.index(columns),
              [&](Value k, Value m, Value mask, ArrayRef<Value> sums) {
                for (auto [r, value] : llvm::enumerate(sums))
-                 e.point([&] {
-                   e.setMask(mask);
-                   e.seed(matmul.getResult(), value);
-                   e.storeAll(ValueRange{e.add(k, r), m},
-                              [](RankedTensorType) { return true; });
-                   e.setMask({});
-                 });
+                 endVector(value, k, r, m, mask);
              });
   return blocks.tasks();
 }

@@ -21,9 +21,6 @@
 using namespace mlir;
 using namespace sinter;
 
-/// Floats of a cache line.
-static constexpr int64_t kLine = 16;
-
 /// Steps of a product between which something of the next one is copied.
 static constexpr int64_t kShare = 16;
 

@@ -8,18 +8,6 @@
 using namespace mlir;
 using namespace sinter;
 
-Value sinter::maskOf(KernelEmitter &e, Value condition, int64_t lanes) {
-  return vector::BroadcastOp::create(
-      e.b, VectorType::get({lanes}, e.b.getI32Type()),
-      arith::ExtSIOp::create(e.b, e.b.getI32Type(), condition));
-}
-
-Value sinter::maskedBits(KernelEmitter &e, Value value, Value mask) {
-  Value bits = vector::BitCastOp::create(e.b, mask.getType(), value);
-  bits = arith::AndIOp::create(e.b, bits, mask);
-  return vector::BitCastOp::create(e.b, value.getType(), bits);
-}
-
 //===----------------------------------------------------------------------===//
 // Of the result
 //===----------------------------------------------------------------------===//

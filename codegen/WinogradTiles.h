@@ -9,16 +9,11 @@
 #ifndef SINTER_CODEGEN_WINOGRADTILES_H
 #define SINTER_CODEGEN_WINOGRADTILES_H
 
+#include "codegen/MaskedBits.h"
 #include "codegen/WinogradTransforms.h"
 #include "ir/Winograd.h"
 
 namespace sinter {
-
-/// Ones of i32 in `lanes` lanes if `condition`, else zeros.
-mlir::Value maskOf(KernelEmitter &e, mlir::Value condition, int64_t lanes);
-/// `value`'s bits where `mask`, of i32, has ones, else 0: one instruction on
-/// any processor; whatever else there was is forgotten.
-mlir::Value maskedBits(KernelEmitter &e, mlir::Value value, mlir::Value mask);
 
 /// A line of a tile of the result: its first pixel, and the one behind its
 /// last.

@@ -127,12 +127,13 @@ static std::string chain(const std::string &name, int64_t bound, int64_t width,
   return n.model(name, bound, y, loss, optimizer, metrics);
 }
 
-/// A layer whose rows of weights have more vectors than a batch has samples.
-static std::string longRows(const std::string &name, int64_t bound,
-                         const std::string &loss,
-                         const std::string &optimizer) {
+/// A layer with rows of weights enough for an update that runs beside the next
+/// rows' products, in two tasks (codegen/LateEpilogue.h).
+static std::string manyRows(const std::string &name, int64_t bound,
+                            int64_t units, const std::string &loss,
+                            const std::string &optimizer) {
   Network n;
-  Layer h = n.apply(n.dense(n.input(30), 256), "tanh");
+  Layer h = n.apply(n.dense(n.input(200), units), "tanh");
   return n.model(name, bound, n.dense(h, 6), loss, optimizer, "");
 }
 
@@ -324,10 +325,13 @@ std::vector<TrainText> sinter::test::trainTexts() {
       {"t15", deep("t15", 1, 2, mse, adam), 1, 2, 0, 1},
       {"t16", severalEnds("t16", 20), 20, 5, -1, 1},
       {"t17",
-       longRows(
-           "t17", 20, mse,
+       manyRows(
+           "t17", 20, 256, mse,
            R"(name = "rmsprop", learning_rate = 0.01, rho = 0.9, epsilon = 1.0e-7)"),
        20, 2, -1, 1},
+      {"t18",
+       manyRows("t18", 40, 100, mse, R"(name = "sgd", learning_rate = 0.01)"),
+       40, 2, -1, 1},
   };
 }
 
